@@ -1,0 +1,119 @@
+// swift-tools-version: 6.1
+import PackageDescription
+
+// Kernels vectorise for the machine that builds them. DALLE_MARCH names another target, e.g. x86-64-v3 for a mixed cluster.
+let march = Context.environment["DALLE_MARCH"] ?? "native"
+let swift: [SwiftSetting] = [.unsafeFlags(["-Xcc", "-march=\(march)"])]
+let c: [CSetting] = [.unsafeFlags(["-march=\(march)"])]
+
+/// A Swift target; `holds` are the modules it may see, which keeps arrows pointing down.
+func room(_ name: String, holds: [Target.Dependency] = []) -> Target {
+  .target(name: name, dependencies: holds, swiftSettings: swift)
+}
+
+/// A command. Doors parse flags, call one function and map errors to exit codes.
+func door(_ name: String, holds: [Target.Dependency]) -> Target {
+  .executableTarget(
+    name: name,
+    dependencies: holds + ["Doors", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+    swiftSettings: swift)
+}
+
+/// The tests of one target, in Swift Testing.
+func tests(_ name: String, holds: [Target.Dependency]) -> Target {
+  .testTarget(name: "\(name)Tests", dependencies: holds + ["TestSupport"], swiftSettings: swift)
+}
+
+let package = Package(
+  name: "dalle",
+  products: ["dalle-prep", "dalle-train", "dalle-generate", "dalle-eval"].map {
+    .executable(name: $0, targets: [$0])
+  },
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
+    .package(url: "https://github.com/jpsim/Yams", from: "6.0.0"),
+  ],
+  targets: [
+    // C: system libraries, and thin functions for what Swift cannot import.
+    .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
+    .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
+    .systemLibrary(name: "COneDNN", providers: [.apt(["libdnnl-dev"])]),
+    .systemLibrary(name: "COpenMPI", pkgConfig: "ompi-c", providers: [.apt(["libopenmpi-dev"])]),
+    .systemLibrary(name: "CVips", pkgConfig: "vips", providers: [.apt(["libvips-dev"])]),
+    .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+    .target(name: "CMPI", dependencies: ["COpenMPI"], cSettings: c),
+    .target(name: "CDNN", dependencies: ["COneDNN"], cSettings: c),
+    .target(name: "CImages", dependencies: ["CVips"], cSettings: c),
+
+    // Ground.
+    room("Memory"),
+    room("Random"),
+    room("MPI", holds: ["CMPI", "Memory"]),
+    room("Monitoring"),
+    room("Hashing", holds: ["COpenSSL"]),
+
+    // Arithmetic.
+    room("Kernels", holds: ["Memory", "Random", "COpenBLAS", "CDNN"]),
+    room("Layers", holds: ["Kernels", "Memory", "Random"]),
+    room("Models", holds: ["Layers", "Kernels", "Memory", "Random"]),
+
+    // Data.
+    room("Tokenizer", holds: ["Random"]),
+    room("Images", holds: ["CImages", "Random"]),
+    room("Scenes", holds: ["Images", "Random"]),
+    room("Shards", holds: ["CZstd", "Random"]),
+
+    // Training.
+    room("Optimization", holds: ["Layers", "Memory"]),
+    room("Parallel", holds: ["MPI", "Layers", "Memory"]),
+    room("Safetensors"),
+    room(
+      "Checkpoint",
+      holds: ["Safetensors", "Parallel", "Layers", "Memory", "Hashing"]),
+    room(
+      "Training",
+      holds: [
+        "Checkpoint", "Safetensors", "Parallel", "MPI", "Optimization", "Models", "Layers", "Kernels", "Memory", "Random",
+        "Tokenizer", "Images", "Scenes", "Shards", "Monitoring", "Generation", "Yams",
+        "Hashing",
+      ]),
+
+    // Use.
+    room(
+      "Generation",
+      holds: [
+        "Models", "Layers", "Kernels", "Memory", "Random", "Tokenizer", "Images", "Scenes", "Safetensors", "Monitoring",
+      ]),
+
+    // Doors.
+    room(
+      "Doors",
+      holds: ["Training", "MPI", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
+    door("dalle-prep", holds: ["Training", "Shards", "Tokenizer", "Images"]),
+    door("dalle-train", holds: ["Training", "MPI", "Parallel"]),
+    door("dalle-generate", holds: ["Generation"]),
+    door("dalle-eval", holds: ["Training", "Generation"]),
+
+    // Tests.
+    .target(name: "TestSupport", dependencies: ["Memory", "Layers"], path: "Tests/TestSupport", swiftSettings: swift),
+    tests("Hashing", holds: ["Hashing"]),
+    tests("Memory", holds: ["Memory"]),
+    tests("Random", holds: ["Random"]),
+    tests("Kernels", holds: ["Kernels", "Memory", "Random"]),
+    tests("Models", holds: ["Models", "Layers", "Kernels", "Memory", "Random", "Safetensors"]),
+    tests("Tokenizer", holds: ["Tokenizer", "Random"]),
+    tests("Images", holds: ["Images", "Random"]),
+    tests("Scenes", holds: ["Scenes", "Images", "Random"]),
+    tests("Shards", holds: ["Shards", "Random"]),
+    tests("Optimization", holds: ["Optimization", "Layers", "Memory"]),
+    tests("Safetensors", holds: ["Safetensors"]),
+    tests("Training", holds: ["Training", "Models", "Layers", "Monitoring", "Memory"]),
+    tests("Generation", holds: ["Generation", "Models", "Layers", "Memory", "Random"]),
+    // Run by `Launch/test` under mpirun with 1 to 4 ranks.
+    .executableTarget(
+      name: "rank-tests",
+      dependencies: ["MPI", "Parallel", "Checkpoint", "Layers", "Memory", "Random", "Optimization"],
+      path: "Tests/RankTests", swiftSettings: swift),
+  ],
+  swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,86 @@
+import Memory
+import Random
+
+/// Where a block's numbers live. The model asks; it never learns how many ranks exist.
+public protocol ParameterSource: AnyObject {
+  var table: ParameterTable { get }
+  /// The block's weights, to read. May wait for communication started earlier.
+  func weights(of block: BlockID) throws -> BlockValues
+  /// The block's gradient, to accumulate into.
+  func gradients(of block: BlockID) -> BlockValues
+  /// The block's gradient is complete on this rank: its reduction may start.
+  func backwardDone(_ block: BlockID) throws
+}
+
+/// One value for each parameter of a block: its weights, its gradient, a moment.
+public struct BlockValues {
+  public let values: Vector
+
+  public init(_ values: Vector) { self.values = values }
+
+  /// A parameter as a flat vector.
+  public subscript(_ parameter: Parameter) -> Vector {
+    values[parameter.offset..<parameter.offset + parameter.count]
+  }
+
+  /// A parameter as a matrix: first axis by the product of the others.
+  public func matrix(_ parameter: Parameter) -> Matrix {
+    self[parameter].matrix(rows: parameter.shape[0], columns: parameter.count / parameter.shape[0])
+  }
+}
+
+/// Weights and gradients of one process that works alone, in ordinary memory.
+public final class LocalParameters: ParameterSource {
+  public let table: ParameterTable
+  private let weightStorage: Buffer<Float>
+  private let gradientStorage: Buffer<Float>?
+  private let starts: [Int]
+
+  /// `gradients: false` makes a source for inference only.
+  public init(_ table: ParameterTable, gradients: Bool = true) {
+    self.table = table
+    weightStorage = Buffer(count: table.floatCount)
+    gradientStorage = gradients ? Buffer(count: table.floatCount) : nil
+    var start = 0
+    starts = table.blocks.map { block in
+      defer { start += block.count }
+      return start
+    }
+  }
+
+  public func weights(of block: BlockID) -> BlockValues { BlockValues(window(block, weightStorage)) }
+
+  public func gradients(of block: BlockID) -> BlockValues {
+    guard let gradientStorage else { preconditionFailure("these parameters were made without gradients") }
+    return BlockValues(window(block, gradientStorage))
+  }
+
+  public func backwardDone(_ block: BlockID) {}
+
+  public func zeroGradients() { gradientStorage?.vector.fill(0) }
+
+  private func window(_ block: BlockID, _ storage: Buffer<Float>) -> Vector {
+    Vector(storage.base + starts[block.index], count: table[block].count)
+  }
+}
+
+extension ParameterTable {
+  /// Writes the start values of `block` into `values`. They depend on the seed and the names alone, so every rank, and
+  /// every number of ranks, starts equal.
+  public func initialize(_ block: BlockID, into values: BlockValues, seed: UInt64) {
+    for parameter in self[block].parameters {
+      let vector = values[parameter]
+      switch parameter.initialization {
+      case .constant(let value): vector.fill(value)
+      case .normal(let deviation):
+        var random = RandomStream(seed: seed, stream: Self.stream(parameter.name))
+        random.fillNormal(UnsafeMutableBufferPointer(start: vector.base, count: vector.count), standardDeviation: deviation)
+      }
+    }
+  }
+
+  /// FNV-1a of the name: stable across processes, unlike Swift's seeded hashes.
+  private static func stream(_ name: String) -> UInt64 {
+    name.utf8.reduce(0xCBF2_9CE4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
+  }
+}

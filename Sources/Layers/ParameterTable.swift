@@ -1,0 +1,75 @@
+/// A group of parameters whose gradient is finished, reduced and updated together: a residual block, or the embeddings.
+public struct BlockID: Hashable, Comparable, Sendable {
+  public let index: Int
+  public init(_ index: Int) { self.index = index }
+  public static func < (a: BlockID, b: BlockID) -> Bool { a.index < b.index }
+}
+
+/// What a parameter is for. Optimisers decide by role (weight decay: matrices only), never by position or name.
+public enum ParameterRole: String, Sendable, Codable {
+  case matrix  // products and convolutions
+  case gain, bias, embedding, head
+}
+
+/// How a parameter starts.
+public enum Initialization: Sendable, Equatable {
+  case constant(Float)
+  case normal(standardDeviation: Float)
+}
+
+/// One named array of a model.
+public struct Parameter: Sendable {
+  /// Name as in the files, PyTorch style: `blocks.3.mlp.up.weight`.
+  public let name: String
+  /// PyTorch order: `[out, in]`, `[out, in, kh, kw]`.
+  public let shape: [Int]
+  public let role: ParameterRole
+  public let initialization: Initialization
+  public let block: BlockID
+  /// Where it starts in its block, in floats; a multiple of 16, so that it lies on a cache line.
+  public let offset: Int
+  /// Number of floats.
+  public let count: Int
+}
+
+/// Every parameter of a model, by block. Made once from a model's configuration; the same table addresses weights,
+/// gradients, moments and averages, which all have the same layout.
+public struct ParameterTable: Sendable {
+  public struct Block: Sendable {
+    public let name: String
+    public fileprivate(set) var parameters: [Parameter] = []
+    /// Floats of the block, padded to a multiple of 16. The padding stays zero.
+    public fileprivate(set) var count = 0
+  }
+
+  public private(set) var blocks: [Block] = []
+
+  public init() {}
+
+  public mutating func addBlock(_ name: String) -> BlockID {
+    blocks.append(Block(name: name))
+    return BlockID(blocks.count - 1)
+  }
+
+  /// Adds a parameter at the end of `block` and returns its address.
+  public mutating func add(
+    _ name: String, _ shape: [Int], _ role: ParameterRole, _ initialization: Initialization, to block: BlockID
+  ) -> Parameter {
+    precondition(!parameters.contains { $0.name == name }, "two parameters are named \(name)")
+    let parameter = Parameter(
+      name: name, shape: shape, role: role, initialization: initialization, block: block,
+      offset: blocks[block.index].count, count: shape.reduce(1, *))
+    blocks[block.index].parameters.append(parameter)
+    blocks[block.index].count = (parameter.offset + parameter.count + 15) & ~15
+    return parameter
+  }
+
+  public subscript(block: BlockID) -> Block { blocks[block.index] }
+
+  public var blockIDs: [BlockID] { blocks.indices.map { BlockID($0) } }
+  public var parameters: [Parameter] { blocks.flatMap(\.parameters) }
+  /// Number of trained values, without padding.
+  public var parameterCount: Int { parameters.reduce(0) { $0 + $1.count } }
+  /// Floats of all blocks with padding: what one copy of the model takes.
+  public var floatCount: Int { blocks.reduce(0) { $0 + $1.count } }
+}

@@ -1,0 +1,39 @@
+#if canImport(Glibc)
+import Glibc
+#endif
+
+/// Zeroed storage for `count` elements of a trivial type, aligned to a cache line (64 bytes). Freed with its last reference.
+public final class Buffer<Element: BitwiseCopyable> {
+  public let base: UnsafeMutablePointer<Element>
+  public let count: Int
+
+  public init(count: Int) {
+    precondition(count >= 0, "a buffer of \(count) elements")
+    let bytes = max(count * MemoryLayout<Element>.stride, 1)
+    var raw: UnsafeMutableRawPointer?
+    let code = posix_memalign(&raw, 64, bytes)
+    guard code == 0, let raw else { fatalError("out of memory: \(bytes) bytes") }
+    memset(raw, 0, bytes)
+    base = raw.bindMemory(to: Element.self, capacity: count)
+    self.count = count
+  }
+
+  deinit { free(base) }
+
+  @inlinable public subscript(index: Int) -> Element {
+    get { base[index] }
+    set { base[index] = newValue }
+  }
+
+  public var array: [Element] { Array(UnsafeBufferPointer(start: base, count: count)) }
+}
+
+extension Buffer where Element == Float {
+  public convenience init(_ values: [Float]) {
+    self.init(count: values.count)
+    for (index, value) in values.enumerated() { base[index] = value }
+  }
+
+  /// The whole buffer as a view; the caller keeps the buffer alive.
+  public var vector: Vector { Vector(base, count: count) }
+}

@@ -1,0 +1,25 @@
+import Memory
+import Testing
+
+/// Expects equal counts and |actual - expected| <= absolute + relative · |expected| everywhere; reports the worst place.
+public func expectClose(
+  _ actual: [Float], _ expected: [Float], absolute: Float = 0, relative: Float = 0, _ comment: String = "",
+  sourceLocation: SourceLocation = #_sourceLocation
+) {
+  guard actual.count == expected.count else {
+    Issue.record("\(comment): \(actual.count) values, expected \(expected.count)", sourceLocation: sourceLocation)
+    return
+  }
+  var worst: (excess: Float, index: Int)?
+  for index in actual.indices {
+    let error = abs(actual[index] - expected[index])
+    let excess = error - (absolute + relative * abs(expected[index]))
+    // A NaN compares false with everything, so it is asked for by name.
+    if excess > 0 || error.isNaN, excess > worst?.excess ?? -1 || error.isNaN { worst = (excess, index) }
+  }
+  if let worst {
+    Issue.record(
+      "\(comment): element \(worst.index) is \(actual[worst.index]), expected \(expected[worst.index])",
+      sourceLocation: sourceLocation)
+  }
+}
