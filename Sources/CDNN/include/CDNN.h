@@ -1,1 +1,44 @@
 #pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+/// A convolution of one shape over oneDNN (versions 2 and 3), fp32, stride 1, odd kernel, padding (kernel - 1) / 2.
+///
+/// Activations are channels-last, [samples, height, width, channels]. Weights and their gradient keep PyTorch's layout
+/// [outputs, inputs, kernel, kernel]; they are packed for oneDNN at every call, so they may change between calls.
+/// The convolution computes scale · (weights * x + bias).
+///
+/// Functions that return int return oneDNN's status: 0 is success, cdnn_status_name gives a name.
+typedef struct cdnn_convolution cdnn_convolution;
+
+/// What happens to the result: stored, stored as max(0, result), or added to what the destination holds.
+enum { CDNN_PLAIN, CDNN_RECTIFIED, CDNN_ADDED };
+
+typedef struct {
+  int64_t samples, height, width, inputs, outputs, kernel;
+  float scale;
+  int output;    // CDNN_PLAIN, CDNN_RECTIFIED or CDNN_ADDED
+  int training;  // also prepare the backward passes
+} cdnn_convolution_shape;
+
+int cdnn_convolution_create(cdnn_convolution **result, const cdnn_convolution_shape *shape);
+void cdnn_convolution_destroy(cdnn_convolution *convolution);
+
+/// Bytes of the 64-byte aligned scratch that the functions below take; nothing is kept in it between calls.
+size_t cdnn_convolution_scratch_bytes(const cdnn_convolution *convolution);
+
+int cdnn_convolution_forward(
+    cdnn_convolution *convolution, const float *x, const float *weights, const float *bias, float *y, void *scratch);
+
+/// dx = gradient of x, overwritten. dy is the gradient of scale · (weights * x + bias), before rectification.
+int cdnn_convolution_backward_input(
+    cdnn_convolution *convolution, const float *dy, const float *weights, float *dx, void *scratch);
+
+/// Adds the gradients of weights and bias to dweights and dbias.
+int cdnn_convolution_backward_weights(
+    cdnn_convolution *convolution, const float *x, const float *dy, float *dweights, float *dbias, void *scratch);
+
+const char *cdnn_status_name(int status);
+
+/// The threads that convolutions of this process use, where oneDNN was built with OpenMP.
+void cdnn_set_threads(int count);

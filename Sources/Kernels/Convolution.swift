@@ -1,0 +1,126 @@
+import CDNN
+import Memory
+
+/// The shape of a convolution with stride 1, odd square kernel and padding (kernel - 1) / 2, so that the picture keeps
+/// its size. Activations are channels-last: `[samples, height, width, channels]`.
+public struct ConvolutionShape: Hashable, Sendable {
+  public let height: Int
+  public let width: Int
+  public let inputs: Int
+  public let outputs: Int
+  public let kernel: Int
+
+  public init(height: Int, width: Int, inputs: Int, outputs: Int, kernel: Int) {
+    precondition(kernel % 2 == 1, "a kernel of \(kernel) has no centre")
+    (self.height, self.width, self.inputs, self.outputs, self.kernel) = (height, width, inputs, outputs, kernel)
+  }
+
+  /// Floats of one sample's input.
+  public var inputCount: Int { height * width * inputs }
+  /// Floats of one sample's output.
+  public var outputCount: Int { height * width * outputs }
+  public var weightCount: Int { outputs * inputs * kernel * kernel }
+  /// Floating-point operations of one sample's forward pass; each of the two backward passes takes as many.
+  public var flops: Double { 2 * Double(height * width) * Double(weightCount) }
+}
+
+/// Memory that convolutions need while they run. Nothing is kept in it between calls, so all convolutions of a model share one.
+public final class ConvolutionScratch {
+  private var storage = Buffer<UInt8>(count: 0)
+  public var byteCount: Int { storage.count }
+  var base: UnsafeMutableRawPointer { UnsafeMutableRawPointer(storage.base) }
+
+  public init() {}
+
+  func reserve(_ bytes: Int) {
+    if bytes > storage.count { storage = Buffer(count: bytes) }
+  }
+}
+
+/// A convolution of one shape in fp32 (oneDNN), computing `scale · (weights * x + bias)`.
+///
+/// Weights and their gradient keep PyTorch's layout `[outputs, inputs, kernel, kernel]` and are packed at every call:
+/// they are small beside the activations, and the model need not know when they change. What oneDNN prepares for a number
+/// of samples is kept, so that a step allocates nothing after the first with that number.
+public final class Convolution {
+  /// What happens to the result.
+  public enum Output {
+    case plain
+    /// max(0, result). The backward passes still take the gradient before rectification.
+    case rectified
+    /// Added to what the destination holds.
+    case added
+  }
+
+  public let shape: ConvolutionShape
+  private let scale: Float
+  private let output: Output
+  private let training: Bool
+  private let scratch: ConvolutionScratch
+  private var plans: [Int: OpaquePointer] = [:]
+
+  /// Prepares the convolution for `samples` samples; other numbers are prepared when they first occur.
+  /// Without `training` only `forward` may be called.
+  public init(
+    _ shape: ConvolutionShape, samples: Int, scale: Float = 1, output: Output = .plain, training: Bool,
+    scratch: ConvolutionScratch
+  ) {
+    (self.shape, self.scale, self.output, self.training, self.scratch) = (shape, scale, output, training, scratch)
+    _ = plan(samples: samples)
+  }
+
+  deinit { for plan in plans.values { cdnn_convolution_destroy(plan) } }
+
+  /// y = scale · (weights * x + bias), treated as `Output` says. x is `[samples, height, width, inputs]`, y
+  /// `[samples, height, width, outputs]`.
+  public func forward(_ x: Vector, weights: Vector, bias: Vector, into y: Vector) {
+    let plan = plan(samples: check(x, y, weights, bias))
+    check(cdnn_convolution_forward(plan, x.base, weights.base, bias.base, y.base, scratch.base), "forward")
+  }
+
+  /// dx = the gradient of x, overwritten.
+  public func backwardInput(_ dy: Vector, weights: Vector, into dx: Vector) {
+    let plan = plan(samples: check(dx, dy, weights, nil))
+    check(cdnn_convolution_backward_input(plan, dy.base, weights.base, dx.base, scratch.base), "backward of the input")
+  }
+
+  /// Adds the gradients of the weights and the bias.
+  public func backwardWeights(_ x: Vector, _ dy: Vector, intoWeights dWeights: Vector, bias dBias: Vector) {
+    let plan = plan(samples: check(x, dy, dWeights, dBias))
+    check(
+      cdnn_convolution_backward_weights(plan, x.base, dy.base, dWeights.base, dBias.base, scratch.base),
+      "backward of the weights")
+  }
+
+  /// Checks the sizes and returns the number of samples.
+  private func check(_ x: Vector, _ y: Vector, _ weights: Vector, _ bias: Vector?) -> Int {
+    let samples = x.count / shape.inputCount
+    precondition(
+      x.count == samples * shape.inputCount && y.count == samples * shape.outputCount
+        && weights.count == shape.weightCount && bias?.count ?? shape.outputs == shape.outputs,
+      "\(shape) with \(x.count) inputs, \(y.count) outputs, \(weights.count) weights, \(bias?.count ?? 0) biases")
+    return samples
+  }
+
+  private func check(_ status: Int32, _ what: String) {
+    precondition(status == 0, "oneDNN: \(what) of \(shape): \(String(cString: cdnn_status_name(status)))")
+  }
+
+  private func plan(samples: Int) -> OpaquePointer {
+    if let plan = plans[samples] { return plan }
+    let kinds: [Output: Int] = [.plain: CDNN_PLAIN, .rectified: CDNN_RECTIFIED, .added: CDNN_ADDED]
+    var description = cdnn_convolution_shape(
+      samples: Int64(samples), height: Int64(shape.height), width: Int64(shape.width), inputs: Int64(shape.inputs),
+      outputs: Int64(shape.outputs), kernel: Int64(shape.kernel), scale: scale, output: Int32(kinds[output]!),
+      training: training ? 1 : 0)
+    var created: OpaquePointer?
+    check(cdnn_convolution_create(&created, &description), "preparing \(samples) samples")
+    let plan = created!
+    scratch.reserve(cdnn_convolution_scratch_bytes(plan))
+    plans[samples] = plan
+    return plan
+  }
+}
+
+/// The threads that one process's convolutions use; normally cores / ranks on this node.
+public func setConvolutionThreads(_ count: Int) { cdnn_set_threads(Int32(count)) }

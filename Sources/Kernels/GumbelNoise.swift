@@ -1,0 +1,63 @@
+import Memory
+import Random
+
+/// Which random numbers a sample gets: they depend on nothing else, so not on how samples are spread over ranks.
+public struct NoiseAddress: Hashable, Sendable {
+  public let seed: UInt64
+  let stream: UInt64
+
+  /// The numbers of `sample` (its index in the data set) at training step `step`.
+  public init(seed: UInt64, step: UInt64, sample: UInt64) {
+    self.seed = seed
+    // "gumbel" keeps these streams apart from other uses of the same seed.
+    stream = RandomStream(seed: seed, 0x6775_6D62_656C, step, sample).stream
+  }
+}
+
+/// Fills `row` with standard Gumbel noise, `-ln(-ln u)` with u uniform in (0, 1).
+///
+/// Row `position` of an address is always the same. `row.count` is a multiple of 64: 16 Philox counters side by side give
+/// 64 numbers, the first words of all 16 first.
+public func fillGumbel(_ row: Vector, _ address: NoiseAddress, position: Int) {
+  precondition(row.count % 64 == 0, "a noise row of \(row.count) floats is not a multiple of 64")
+  var counter = UInt64(position * (row.count / 4))
+  for start in stride(from: 0, to: row.count, by: 64) {
+    let words = philoxBlocks(seed: address.seed, stream: address.stream, position: counter)
+    let base = row.base + start
+    gumbel(words.0).store(base)
+    gumbel(words.1).store(base + 16)
+    gumbel(words.2).store(base + 32)
+    gumbel(words.3).store(base + 48)
+    counter &+= 16
+  }
+}
+
+private typealias Words = SIMD16<UInt32>
+
+/// u = (k + 1/2) / 2^23 with 23 random bits k is exact in fp32 and never 0 or 1.
+@inline(__always) private func gumbel(_ words: Words) -> Lanes {
+  let uniform = (Lanes(unsafeBitCast(words &>> 9, to: SIMD16<Int32>.self)) + 0.5) * 0x1p-23
+  return -logarithm(-logarithm(uniform))
+}
+
+/// `Philox.block` at 16 consecutive positions; the first is a multiple of 16. Lane i holds the words of position + i.
+@inline(__always) private func philoxBlocks(seed: UInt64, stream: UInt64, position: UInt64) -> (Words, Words, Words, Words) {
+  let lane = Words(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)
+  var c0 = Words(repeating: UInt32(truncatingIfNeeded: position)) &+ lane
+  var c1 = Words(repeating: UInt32(truncatingIfNeeded: position >> 32))
+  var c2 = Words(repeating: UInt32(truncatingIfNeeded: stream))
+  var c3 = Words(repeating: UInt32(truncatingIfNeeded: stream >> 32))
+  var key0 = UInt32(truncatingIfNeeded: seed)
+  var key1 = UInt32(truncatingIfNeeded: seed >> 32)
+  for _ in 0..<10 {
+    let product0 = SIMD16<UInt64>(truncatingIfNeeded: c0) &* 0xD251_1F53
+    let product1 = SIMD16<UInt64>(truncatingIfNeeded: c2) &* 0xCD9E_8D57
+    c0 = Words(truncatingIfNeeded: product1 &>> 32) ^ c1 ^ key0
+    c1 = Words(truncatingIfNeeded: product1)
+    c2 = Words(truncatingIfNeeded: product0 &>> 32) ^ c3 ^ key1
+    c3 = Words(truncatingIfNeeded: product0)
+    key0 &+= 0x9E37_79B9
+    key1 &+= 0xBB67_AE85
+  }
+  return (c0, c1, c2, c3)
+}

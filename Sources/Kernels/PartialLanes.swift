@@ -1,0 +1,15 @@
+extension SIMD16<Float> {
+  /// The first `count` floats at `pointer`; the other lanes hold `fill`.
+  @inline(__always) static func load(_ pointer: UnsafePointer<Float>, first count: Int, fill: Float) -> Self {
+    if count >= 16 { return load(pointer) }
+    var lanes = Self(repeating: fill)
+    for lane in 0..<count { lanes[lane] = pointer[lane] }
+    return lanes
+  }
+
+  /// Stores the first `count` lanes.
+  @inline(__always) func store(_ pointer: UnsafeMutablePointer<Float>, first count: Int) {
+    if count >= 16 { return store(pointer) }
+    for lane in 0..<count { pointer[lane] = self[lane] }
+  }
+}

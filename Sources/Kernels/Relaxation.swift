@@ -1,0 +1,118 @@
+import Memory
+#if canImport(Glibc)
+import Glibc
+#endif
+
+/// The Gumbel-softmax relaxation of one position and the KL divergence of its categorical distribution (paper 2.1, A.2).
+///
+/// With logits l (K values), noise g and temperature tau: `y = softmax((l + g) / tau)`, `q = softmax(l)`. Returns
+/// `KL(q || uniform) = sum q ln q + ln K` in nats, and leaves `klWeight` times its gradient,
+/// `q_k (ln q_k - sum q ln q)`, in place of the logits. The noise is used up as scratch.
+public func relax(_ logits: Vector, noise: Vector, temperature: Float, klWeight: Float, into y: Vector) -> Double {
+  let count = logits.count
+  precondition(y.count == count && noise.count >= count, "\(count) logits with \(noise.count) noise into \(y.count)")
+  let (l, g, y) = (logits.base, noise.base, y.base)
+  let inverse = 1 / temperature
+
+  var highest = Lanes(repeating: -.infinity)
+  var highestNoisy = Lanes(repeating: -.infinity)
+  forEachRun(count) { i, n in
+    let logit = Lanes.load(l + i, first: n, fill: -.infinity)
+    let noisy = (logit + Lanes.load(g + i, first: n, fill: 0)) * inverse
+    highest = pointwiseMax(highest, logit)
+    highestNoisy = pointwiseMax(highestNoisy, noisy)
+    noisy.store(y + i, first: n)
+  }
+  let (top, topNoisy) = (highest.max(), highestNoisy.max())
+
+  var sum = Lanes.zero  // of e^(l - top)
+  var moment = Lanes.zero  // of e^(l - top) (l - top)
+  var sumNoisy = Lanes.zero
+  forEachRun(count) { i, n in
+    // Lanes past the end: e^-87 and 0 - 87 e^-87, nothing in fp32 beside sums of at least 1.
+    let centred = Lanes.load(l + i, first: n, fill: top - 87) - top
+    let e = exponential(centred)
+    sum += e
+    moment = moment.addingProduct(e, centred)
+    e.store(g + i, first: n)
+    let noisy = exponential(Lanes.load(y + i, first: n, fill: topNoisy - 87) - topNoisy)
+    sumNoisy += noisy
+    noisy.store(y + i, first: n)
+  }
+  let total = sum.sum()
+  let mean = moment.sum() / total  // sum q (l - top)
+  let scale = klWeight / total
+  let scaleNoisy = 1 / sumNoisy.sum()
+
+  forEachRun(count) { i, n in
+    (Lanes.load(y + i, first: n, fill: 0) * scaleNoisy).store(y + i, first: n)
+    let centred = Lanes.load(l + i, first: n, fill: 0) - top
+    (Lanes.load(g + i, first: n, fill: 0) * scale * (centred - mean)).store(l + i, first: n)
+  }
+  return Double(mean) - log(Double(total)) + log(Double(count))
+}
+
+/// Adds the relaxation's gradient to `dLogits`: `y (dy - <y, dy>) / tau`.
+public func relaxBackward(_ dy: Vector, _ y: Vector, temperature: Float, addingTo dLogits: Vector) {
+  let count = y.count
+  precondition(dy.count == count && dLogits.count == count, "gradients of \(dy.count), \(dLogits.count) for \(count)")
+  let (dy, y, dl) = (dy.base, y.base, dLogits.base)
+  var dot = Lanes.zero
+  forEachRun(count) { i, n in
+    dot = dot.addingProduct(Lanes.load(y + i, first: n, fill: 0), Lanes.load(dy + i, first: n, fill: 0))
+  }
+  let mean = dot.sum()
+  let inverse = 1 / temperature
+  forEachRun(count) { i, n in
+    let change = Lanes.load(y + i, first: n, fill: 0) * inverse * (Lanes.load(dy + i, first: n, fill: 0) - mean)
+    (Lanes.load(dl + i, first: n, fill: 0) + change).store(dl + i, first: n)
+  }
+}
+
+/// `KL(softmax(logits) || uniform)` in nats.
+public func klFromUniform(_ logits: Vector) -> Double {
+  let (l, count) = (logits.base, logits.count)
+  var highest = Lanes(repeating: -.infinity)
+  forEachRun(count) { i, n in highest = pointwiseMax(highest, Lanes.load(l + i, first: n, fill: -.infinity)) }
+  let top = highest.max()
+  var sum = Lanes.zero
+  var moment = Lanes.zero
+  forEachRun(count) { i, n in
+    let centred = Lanes.load(l + i, first: n, fill: top - 87) - top
+    let e = exponential(centred)
+    sum += e
+    moment = moment.addingProduct(e, centred)
+  }
+  let total = Double(sum.sum())
+  return Double(moment.sum()) / total - log(total) + log(Double(count))
+}
+
+/// The index of the largest value, the first of equals.
+public func indexOfLargest(_ values: Vector) -> Int {
+  let (base, count) = (values.base, values.count)
+  var best = Lanes(repeating: -.infinity)
+  var bestIndex = SIMD16<Int32>(repeating: 0)
+  var index = SIMD16<Int32>(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)
+  forEachRun(count) { i, n in
+    let value = Lanes.load(base + i, first: n, fill: -.infinity)
+    let better = value .> best
+    best.replace(with: value, where: better)
+    bestIndex.replace(with: index, where: better)
+    index &+= 16
+  }
+  let top = best.max()
+  var first = Int32.max
+  for lane in 0..<16 where best[lane] == top { first = min(first, bestIndex[lane]) }
+  // No value equals a maximum that is not a number.
+  return first == .max ? 0 : Int(first)
+}
+
+/// Calls `body(start, count)` for runs of 16, and once for what is left.
+@inline(__always) private func forEachRun(_ count: Int, _ body: (Int, Int) -> Void) {
+  var i = 0
+  while i &+ 16 <= count {
+    body(i, 16)
+    i &+= 16
+  }
+  if i < count { body(i, count &- i) }
+}

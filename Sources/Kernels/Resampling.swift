@@ -1,0 +1,121 @@
+import Memory
+
+/// A stack of channels-last pictures, `[samples, height, width, channels]`.
+public struct Pictures {
+  public let values: Vector
+  public let samples: Int
+  public let height: Int
+  public let width: Int
+  public let channels: Int
+
+  public init(_ values: Vector, samples: Int, height: Int, width: Int, channels: Int) {
+    precondition(
+      values.count == samples * height * width * channels,
+      "\(values.count) floats are not \(samples) pictures of \(height) x \(width) x \(channels)")
+    self.values = values
+    (self.samples, self.height, self.width, self.channels) = (samples, height, width, channels)
+  }
+
+  fileprivate func isHalf(of other: Pictures) -> Bool {
+    samples == other.samples && 2 * height == other.height && 2 * width == other.width && channels == other.channels
+  }
+}
+
+/// y = the largest of each 2 x 2 square of x. x has twice the height and width of y.
+public func maxPool(_ x: Pictures, into y: Pictures) {
+  forEachSquare(y, x) { y, a, b, c, d, channels in
+    var i = 0
+    while i &+ 16 <= channels {
+      let top = pointwiseMax(Lanes.load(a + i), Lanes.load(b + i))
+      let bottom = pointwiseMax(Lanes.load(c + i), Lanes.load(d + i))
+      pointwiseMax(top, bottom).store(y + i)
+      i &+= 16
+    }
+    while i < channels {
+      y[i] = max(max(a[i], b[i]), max(c[i], d[i]))
+      i &+= 1
+    }
+  }
+}
+
+/// x becomes dx: the place of each square's first maximum (in reading order) gets the gradient dy, the others 0.
+public func maxPoolBackward(_ dy: Pictures, _ x: Pictures) {
+  forEachSquare(dy, x) { dy, a, b, c, d, channels in
+    let zero = Lanes.zero
+    var i = 0
+    while i &+ 16 <= channels {
+      let gradient = Lanes.load(dy + i)
+      let (va, vb, vc, vd) = (Lanes.load(a + i), Lanes.load(b + i), Lanes.load(c + i), Lanes.load(d + i))
+      let top = pointwiseMax(va, vb)
+      let bottom = pointwiseMax(vc, vd)
+      let inTop = top .>= bottom
+      let isA = inTop .& (va .>= vb)
+      let isC = .!inTop .& (vc .>= vd)
+      zero.replacing(with: gradient, where: isA).store(a + i)
+      zero.replacing(with: gradient, where: inTop .& .!isA).store(b + i)
+      zero.replacing(with: gradient, where: isC).store(c + i)
+      zero.replacing(with: gradient, where: .!inTop .& .!isC).store(d + i)
+      i &+= 16
+    }
+    while i < channels {
+      let inTop = max(a[i], b[i]) >= max(c[i], d[i])
+      let isA = inTop && a[i] >= b[i]
+      let isC = !inTop && c[i] >= d[i]
+      a[i] = isA ? dy[i] : 0
+      b[i] = inTop && !isA ? dy[i] : 0
+      c[i] = isC ? dy[i] : 0
+      d[i] = !inTop && !isC ? dy[i] : 0
+      i &+= 1
+    }
+  }
+}
+
+/// y = x with each pixel repeated in a 2 x 2 square.
+public func upsample(_ x: Pictures, into y: Pictures) {
+  forEachSquare(x, y) { x, a, b, c, d, channels in
+    a.update(from: x, count: channels)
+    b.update(from: x, count: channels)
+    c.update(from: x, count: channels)
+    d.update(from: x, count: channels)
+  }
+}
+
+/// dx = the sum of dy over each 2 x 2 square, overwritten.
+public func upsampleBackward(_ dy: Pictures, into dx: Pictures) {
+  forEachSquare(dx, dy) { dx, a, b, c, d, channels in
+    var i = 0
+    while i &+ 16 <= channels {
+      ((Lanes.load(a + i) + Lanes.load(b + i)) + (Lanes.load(c + i) + Lanes.load(d + i))).store(dx + i)
+      i &+= 16
+    }
+    while i < channels {
+      dx[i] = (a[i] + b[i]) + (c[i] + d[i])
+      i &+= 1
+    }
+  }
+}
+
+/// Calls `body` with each pixel of `small` and the four pixels of `large` that lie over it, in reading order.
+@inline(__always) private func forEachSquare(
+  _ small: Pictures, _ large: Pictures,
+  _ body: (
+    UnsafeMutablePointer<Float>, UnsafeMutablePointer<Float>, UnsafeMutablePointer<Float>, UnsafeMutablePointer<Float>,
+    UnsafeMutablePointer<Float>, Int
+  ) -> Void
+) {
+  precondition(small.isHalf(of: large), "\(small) is not half of \(large)")
+  let channels = small.channels
+  let row = large.width &* channels
+  var pixel = small.values.base
+  var top = large.values.base
+  // Samples follow each other without a gap, so that the rows of all samples are one run of rows.
+  for _ in 0..<small.samples * small.height {
+    for _ in 0..<small.width {
+      let bottom = top + row
+      body(pixel, top, top + channels, bottom, bottom + channels, channels)
+      pixel += channels
+      top += 2 &* channels
+    }
+    top += row
+  }
+}

@@ -1,0 +1,51 @@
+import Kernels
+import Memory
+
+/// The parameters of a convolution, `NAME.w` of shape `[outputs, inputs, kernel, kernel]` and `NAME.b`, and its shape.
+///
+/// Weights start as N(0, 1 / sqrt(inputs · kernel²)), biases at 0 (released dVAE code).
+public struct ConvolutionParameters: Sendable {
+  public let weight: Parameter
+  public let bias: Parameter
+  public let shape: ConvolutionShape
+
+  public init(_ name: String, _ shape: ConvolutionShape, to block: BlockID, in table: inout ParameterTable) {
+    self.shape = shape
+    let deviation = 1 / Float(shape.inputs * shape.kernel * shape.kernel).squareRoot()
+    weight = table.add(
+      "\(name).w", [shape.outputs, shape.inputs, shape.kernel, shape.kernel], .matrix,
+      .normal(standardDeviation: deviation), to: block)
+    bias = table.add("\(name).b", [shape.outputs], .bias, .constant(0), to: block)
+  }
+}
+
+/// A convolution with its parameters' addresses. Activations are channels-last.
+public struct ConvolutionLayer {
+  public let parameters: ConvolutionParameters
+  private let convolution: Convolution
+
+  /// Prepares for `samples` samples. The layer computes `scale · (weights * x + bias)`; see `Convolution.Output`.
+  public init(
+    _ parameters: ConvolutionParameters, samples: Int, scale: Float = 1, output: Convolution.Output = .plain,
+    training: Bool, scratch: ConvolutionScratch
+  ) {
+    self.parameters = parameters
+    convolution = Convolution(
+      parameters.shape, samples: samples, scale: scale, output: output, training: training, scratch: scratch)
+  }
+
+  public func forward(_ x: Vector, _ weights: BlockValues, into y: Vector) {
+    convolution.forward(x, weights: weights[parameters.weight], bias: weights[parameters.bias], into: y)
+  }
+
+  /// dx = the gradient of x, overwritten.
+  public func backwardInput(_ dy: Vector, _ weights: BlockValues, into dx: Vector) {
+    convolution.backwardInput(dy, weights: weights[parameters.weight], into: dx)
+  }
+
+  /// Adds to the parameters' gradients.
+  public func backwardWeights(_ x: Vector, _ dy: Vector, into gradients: BlockValues) {
+    convolution.backwardWeights(
+      x, dy, intoWeights: gradients[parameters.weight], bias: gradients[parameters.bias])
+  }
+}
