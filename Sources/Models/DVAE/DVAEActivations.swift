@@ -1,0 +1,124 @@
+import Kernels
+import Layers
+import Memory
+
+/// What a model is made for.
+public enum ModelMode: Sendable {
+  case training
+  /// Forward passes only: blocks share their activations.
+  case inference
+}
+
+/// A group of residual blocks: what goes into it, and the stream on which its blocks work.
+struct GroupActivations {
+  /// The same as `stream` where the first block keeps the width.
+  let entry: Vector
+  let stream: Vector
+  let saved: [ResidualBlock.Saved]
+}
+
+/// Where the activations of one pass live. N = samples, P = N · imageSize², G = N · grid².
+struct DVAEActivations {
+  let image: Vector  // [P, 3], phi(pixels)
+  let encoder: [GroupActivations]
+  let encoderRectified: Vector  // [G, innerWidth]
+  let logits: Vector  // [G, vocabulary]; after the relaxation, their gradient
+  let noise: Vector  // one row of Gumbel noise
+  let relaxed: Vector  // [G, vocabulary]
+  let dRelaxed: Vector  // [G, vocabulary]
+  let decoder: [GroupActivations]
+  let decoderRectified: Vector  // [P, hidden]
+  let output: Vector  // [6, P], by planes so that the loss is one pass over each
+  let dOutput: Vector  // [6, P]
+  let targets: Vector  // [3, P], logit(phi(pixels))
+  let encoderScratch: [[ResidualBlock.Scratch]]
+  let decoderScratch: [[ResidualBlock.Scratch]]
+
+  init(_ config: DVAEConfig, _ layers: DVAEArchitecture, samples: Int, mode: ModelMode, from space: inout Space) {
+    let training = mode == .training
+    let pixels = samples * config.imageSize * config.imageSize
+    let codes = samples * config.grid * config.grid
+    var room = BlockRoom(layers, samples: samples, training: training, recompute: config.recompute, from: &space)
+
+    image = space.vector(pixels * 3)
+    encoder = layers.encoderGroups.map { blocks in
+      let entry = room.stream(blocks[0].inputCount, from: &space)
+      return room.group(blocks, entry: entry, from: &space)
+    }
+    let last = encoder[encoder.count - 1].stream
+    encoderRectified = training ? space.vector(last.count) : last
+    logits = space.vector(codes * config.vocabulary)
+    noise = space.vector((config.vocabulary + 63) & ~63)
+    relaxed = space.vector(training ? logits.count : 0)
+    dRelaxed = space.vector(training ? logits.count : 0)
+
+    var entry = room.stream(layers.decoderGroups[0][0].inputCount, from: &space)
+    decoder = layers.decoderGroups.map { blocks in
+      let group = room.group(blocks, entry: entry, from: &space)
+      entry = group.stream
+      return group
+    }
+    decoderRectified = training ? space.vector(entry.count) : entry
+    output = space.vector(6 * pixels)
+    dOutput = space.vector(training ? 6 * pixels : 0)
+    targets = space.vector(3 * pixels)
+    encoderScratch = room.scratch(of: layers.encoderGroups)
+    decoderScratch = room.scratch(of: layers.decoderGroups)
+  }
+}
+
+/// Gives each block its activations: its own in training, shared where nothing has to be kept.
+private struct BlockRoom {
+  private let samples: Int
+  private let training: Bool
+  /// Two streams that forward passes use in turn; empty in training, where every stream is kept.
+  private let streams: [Vector]
+  private var turn = 0
+  /// Indexed by gradient block. Shared memory lies on top of each other.
+  private var rectified: [BlockID: Vector] = [:]
+  private var hidden: [BlockID: ResidualBlock.Hidden] = [:]
+  private var scratch: [BlockID: ResidualBlock.Scratch] = [:]
+
+  init(_ layers: DVAEArchitecture, samples: Int, training: Bool, recompute: Bool, from space: inout Space) {
+    self.samples = samples
+    self.training = training
+    let blocks = Array((layers.encoderGroups + layers.decoderGroups).joined())
+    let widest = blocks.reduce(0) { max($0, $1.inputCount, $1.outputCount) }
+    streams = training ? [] : [space.vector(samples * widest), space.vector(samples * widest)]
+
+    if training { for block in blocks { rectified[block.block] = block.takeRectified(samples, from: &space) } }
+    if training && !recompute { for block in blocks { hidden[block.block] = block.takeHidden(samples, from: &space) } }
+    typealias Shared = (Vector?, ResidualBlock.Hidden?, ResidualBlock.Scratch)
+    let shared: [Shared] = space.overlaid(
+      blocks.map { block in
+        { space in
+          (
+            training ? nil : block.takeRectified(samples, from: &space),
+            training && !recompute ? nil : block.takeHidden(samples, from: &space),
+            block.takeScratch(samples, training: training, from: &space)
+          )
+        }
+      })
+    for (block, views) in zip(blocks, shared) {
+      rectified[block.block] = views.0 ?? rectified[block.block]
+      hidden[block.block] = views.1 ?? hidden[block.block]
+      scratch[block.block] = views.2
+    }
+  }
+
+  mutating func stream(_ countPerSample: Int, from space: inout Space) -> Vector {
+    if training { return space.vector(samples * countPerSample) }
+    turn = 1 - turn
+    return streams[turn][0..<samples * countPerSample]
+  }
+
+  mutating func group(_ blocks: [ResidualParameters], entry: Vector, from space: inout Space) -> GroupActivations {
+    let stream = blocks[0].identity == nil ? entry : stream(blocks[0].outputCount, from: &space)
+    let saved = blocks.map { ResidualBlock.Saved(rectified[$0.block]!, hidden[$0.block]!) }
+    return GroupActivations(entry: entry, stream: stream, saved: saved)
+  }
+
+  func scratch(of groups: [[ResidualParameters]]) -> [[ResidualBlock.Scratch]] {
+    groups.map { $0.map { scratch[$0.block]! } }
+  }
+}

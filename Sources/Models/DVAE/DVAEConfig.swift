@@ -1,0 +1,61 @@
+/// Size and shape of a dVAE. The defaults are the published model (paper A.1, released code).
+public struct DVAEConfig: Codable, Sendable, Equatable {
+  /// Height and width of the pictures.
+  public var imageSize = 256
+  /// Groups of residual blocks in the encoder and in the decoder; between groups the picture's size halves or doubles.
+  public var groups = 4
+  public var blocksPerGroup = 2
+  /// Channels of the encoder's first and the decoder's last group; each group further in has twice as many.
+  public var hidden = 256
+  /// Channels of a codebook entry: what the decoder makes of a code first.
+  public var codebookInit = 128
+  /// Number of codes.
+  public var vocabulary = 8192
+  /// Compute each block's hidden activations again in the backward pass instead of keeping them: less memory, same bits.
+  public var recompute = false
+
+  public init() {}
+
+  /// Height and width of the grid of codes.
+  public var grid: Int { imageSize >> (groups - 1) }
+  /// Channels at the grid.
+  var innerWidth: Int { hidden << (groups - 1) }
+  /// Post-gain of the residual paths, 1 / layers² (paper 2.1, footnote 4).
+  var postGain: Float { 1 / Float((groups * blocksPerGroup) * (groups * blocksPerGroup)) }
+  /// Values of one picture, over which the loss is averaged.
+  public var pixelValues: Int { imageSize * imageSize * 3 }
+
+  public func validate() throws {
+    func check(_ name: String, _ value: Int, _ range: ClosedRange<Int>) throws {
+      if !range.contains(value) { throw DVAEConfigError.outOfRange(name: name, value: value, limits: range) }
+    }
+    try check("groups", groups, 1...8)
+    try check("blocksPerGroup", blocksPerGroup, 1...64)
+    try check("hidden", hidden, 4...8192)
+    try check("codebookInit", codebookInit, 1...8192)
+    try check("vocabulary", vocabulary, 2...65536)
+    try check("imageSize", imageSize, 1...4096)
+    if hidden % 4 != 0 { throw DVAEConfigError.notAMultiple(name: "hidden", value: hidden, of: 4) }
+    let shrinking = 1 << (groups - 1)
+    if imageSize % shrinking != 0 {
+      throw DVAEConfigError.notAMultiple(name: "imageSize", value: imageSize, of: shrinking)
+    }
+  }
+}
+
+/// A dVAE that cannot be built.
+public enum DVAEConfigError: Error, Equatable, CustomStringConvertible {
+  case outOfRange(name: String, value: Int, limits: ClosedRange<Int>)
+  case notAMultiple(name: String, value: Int, of: Int)
+
+  public var description: String {
+    switch self {
+    case .outOfRange(let name, let value, let limits):
+      "dvae.\(name) is \(value), allowed are \(limits.lowerBound) to \(limits.upperBound)"
+    case .notAMultiple("imageSize", let value, let divisor):
+      "dvae.imageSize is \(value), not a multiple of \(divisor) = 2^(groups - 1)"
+    case .notAMultiple(let name, let value, let divisor):
+      "dvae.\(name) is \(value), not a multiple of \(divisor)"
+    }
+  }
+}
