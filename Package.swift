@@ -95,7 +95,7 @@ let package = Package(
     door("dalle-eval", holds: ["Training", "Generation"]),
 
     // Tests.
-    .target(name: "TestSupport", dependencies: ["Memory", "Layers"], path: "Tests/TestSupport", swiftSettings: swift),
+    .target(name: "TestSupport", dependencies: ["Memory", "Layers", "Safetensors"], path: "Tests/TestSupport", swiftSettings: swift),
     tests("Hashing", holds: ["Hashing"]),
     tests("Memory", holds: ["Memory"]),
     tests("Random", holds: ["Random"]),

@@ -10,14 +10,38 @@ extension SIMD16<Float> {
   @inline(__always) @inlinable func store(_ pointer: UnsafeMutablePointer<Float>) {
     UnsafeMutableRawPointer(pointer).storeBytes(of: self, as: Self.self)
   }
+
+  /// Lane by lane the larger of the two; where a lane of `other` is NaN, this one's.
+  @inline(__always) func larger(_ other: Self) -> Self { replacing(with: other, where: other .> self) }
+
+  /// Sum of the lanes, in halves: the order is fixed.
+  @inline(__always) func total() -> Float {
+    let eight = lowHalf + highHalf
+    let four = eight.lowHalf + eight.highHalf
+    let two = four.lowHalf + four.highHalf
+    return two[0] + two[1]
+  }
+
+  /// Largest lane.
+  @inline(__always) func largest() -> Float {
+    let eight = lowHalf.replacing(with: highHalf, where: highHalf .> lowHalf)
+    let four = eight.lowHalf.replacing(with: eight.highHalf, where: eight.highHalf .> eight.lowHalf)
+    let two = four.lowHalf.replacing(with: four.highHalf, where: four.highHalf .> four.lowHalf)
+    return two[0] > two[1] ? two[0] : two[1]
+  }
 }
 
 /// e^x to 2 ulp on [-87.3, 88.3]; arguments outside are treated as the nearest end.
 @inline(__always) func exponential(_ x: Lanes) -> Lanes {
-  let clamped = x.clamped(lowerBound: Lanes(repeating: -87.3), upperBound: Lanes(repeating: 88.3))
+  let lowest = Lanes(repeating: -87.3)
+  let highest = Lanes(repeating: 88.3)
+  let bounded = x.replacing(with: lowest, where: x .< lowest).replacing(with: highest, where: x .> highest)
+  // Adding 1.5 · 2^23 rounds to the nearest integer n and leaves n in the low bits of the sum.
+  let shift = Lanes(repeating: 0x1.8p23)
+  let sum = shift.addingProduct(bounded, Lanes(repeating: 1.442_695_04))
+  let n = sum - shift
   // x = n ln 2 + r with |r| <= ln 2 / 2; ln 2 in two parts so that r keeps its last bits.
-  let n = (clamped * 1.442_695_04).rounded(.toNearestOrEven)
-  let r = clamped.addingProduct(n, Lanes(repeating: -0.693_359_375)).addingProduct(n, Lanes(repeating: 2.121_944_4e-4))
+  let r = bounded.addingProduct(n, Lanes(repeating: -0.693_359_375)).addingProduct(n, Lanes(repeating: 2.121_944_4e-4))
   var p = Lanes(repeating: 1.987_569_15e-4)
   p = Lanes(repeating: 1.398_199_95e-3).addingProduct(p, r)
   p = Lanes(repeating: 8.333_451_9e-3).addingProduct(p, r)
@@ -25,7 +49,7 @@ extension SIMD16<Float> {
   p = Lanes(repeating: 1.666_666_55e-1).addingProduct(p, r)
   p = Lanes(repeating: 5.000_000_1e-1).addingProduct(p, r)
   p = (r + 1).addingProduct(p, r * r)
-  let power = (SIMD16<Int32>(n) &+ 127) &<< 23
+  let power = (unsafeBitCast(sum, to: SIMD16<Int32>.self) &+ 127) &<< 23
   return p * unsafeBitCast(power, to: Lanes.self)
 }
 

@@ -34,6 +34,7 @@ extension Buffer where Element == Float {
     for (index, value) in values.enumerated() { base[index] = value }
   }
 
-  /// The whole buffer as a view; the caller keeps the buffer alive.
+  /// The whole buffer as a view; the caller keeps the buffer alive, if need be with `withExtendedLifetime`: a local buffer
+  /// is freed after its last mention.
   public var vector: Vector { Vector(base, count: count) }
 }

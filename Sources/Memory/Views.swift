@@ -35,6 +35,11 @@ public struct Vector {
     base.update(from: other.base, count: count)
   }
 
+  public func copy(from values: [Float]) {
+    precondition(values.count == count, "copy of \(values.count) floats into \(count)")
+    values.withUnsafeBufferPointer { base.update(from: $0.baseAddress!, count: count) }
+  }
+
   public var array: [Float] { Array(UnsafeBufferPointer(start: base, count: count)) }
 }
 

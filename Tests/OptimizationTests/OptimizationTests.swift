@@ -1,1 +1,109 @@
+import Foundation
+import Layers
+import Memory
+import Optimization
+import TestSupport
 import Testing
+
+/// AdamW with clipping, ceiling and decay in Double, one value at a time.
+private func reference(
+  weights: [Float], gradients: [[Float]], config: AdamWConfig, rate: Double, decays: (Int) -> Bool
+) -> [Float] {
+  var w = weights.map(Double.init)
+  var m = [Double](repeating: 0, count: w.count)
+  var v = m
+  for (t, gradient) in gradients.enumerated() {
+    let norm = sqrt(gradient.reduce(0) { $0 + Double($1) * Double($1) })
+    let clip = config.clipNorm > 0 && norm > config.clipNorm ? config.clipNorm / norm : 1
+    for i in w.indices {
+      let g = Double(gradient[i]) * clip
+      m[i] = config.beta1 * m[i] + (1 - config.beta1) * g
+      v[i] = config.beta2 * v[i] + (1 - config.beta2) * g * g
+      if config.varianceClip > 0 { v[i] = min(v[i], config.varianceClip) }
+      let mean = m[i] / (1 - Foundation.pow(config.beta1, Double(t + 1)))
+      let variance = v[i] / (1 - Foundation.pow(config.beta2, Double(t + 1)))
+      w[i] -= rate * (mean / (sqrt(variance) + config.epsilon) + (decays(i) ? config.weightDecay * w[i] : 0))
+    }
+  }
+  return w.map(Float.init)
+}
+
+/// Slices cut through parameters; decay touches the matrix only; clipping and the variance ceiling are both active.
+@Test(arguments: [[0..<64], [0..<16, 16..<64], [0..<32, 32..<48, 48..<64]])
+func adamWMatchesItsDefinition(slices: [Range<Int>]) {
+  var table = ParameterTable()
+  let block = table.addBlock("block")
+  let matrix = table.add("w", [5, 7], .matrix, .constant(0), to: block)
+  _ = table.add("b", [9], .bias, .constant(0), to: block)
+  #expect(table[block].count == 64)
+  let used = (0..<35).map { $0 } + (48..<57).map { $0 }
+
+  var config = AdamWConfig()
+  config.clipNorm = 30
+  config.varianceClip = 2
+  let start = (0..<64).map { used.contains($0) ? Float(sin(Double($0))) : 0 }
+  let gradients = (0..<6).map { step in
+    (0..<64).map { used.contains($0) ? Float(9 * cos(Double($0 * 3 + step))) : 0 }
+  }
+  let weights = Buffer(start)
+  let mean = Buffer<Float>(count: 64)
+  let variance = Buffer<Float>(count: 64)
+  for (step, values) in gradients.enumerated() {
+    let gradient = Buffer(values)
+    let norm = sqrt(values.reduce(0) { $0 + Double($1) * Double($1) })
+    let optimizer = AdamW(config, update: step + 1, rate: 0.01, gradientNorm: norm)
+    for slice in slices {
+      optimizer.update(
+        table[block], range: slice, weights: weights.vector[slice], gradient: gradient.vector[slice],
+        mean: mean.vector[slice], variance: variance.vector[slice])
+    }
+    withExtendedLifetime((gradient, weights, mean, variance)) {}
+  }
+  let expected = reference(weights: start, gradients: gradients, config: config, rate: 0.01) { $0 < matrix.count }
+  // Six updates of a few fp32 roundings each.
+  expectClose(weights.array, expected, absolute: 2e-6, relative: 2e-6)
+  #expect(variance.array.max()! == 2)
+}
+
+@Test func averageMovesTowardsTheWeights() {
+  let average = Buffer([Float](repeating: 1, count: 19))
+  let weights = Buffer([Float](repeating: 3, count: 19))
+  updateAverage(average.vector, towards: weights.vector, decay: 0.75)
+  withExtendedLifetime(weights) {}
+  #expect(average.array == [Float](repeating: 1.5, count: 19))
+}
+
+@Test func rampsFollowHalfACosine() {
+  let ramp = CosineRamp(from: 1, to: 0.0625, steps: 100)
+  #expect(ramp.value(at: 0) == 1)
+  #expect(abs(ramp.value(at: 50) - (1 + 0.0625) / 2) < 1e-12)
+  #expect(ramp.value(at: 100) == 0.0625)
+  #expect(ramp.value(at: 1_000_000) == 0.0625)
+}
+
+@Test func warmUpReachesThePeakAndTheCosineEndsAtFinal() {
+  var rate = RateConfig()
+  rate.peak = 2
+  rate.final = 0.5
+  rate.warmup = 4
+  let values = (0..<20).map { rate.value(at: $0, of: 20, plateau: PlateauState()) }
+  #expect(Array(values[0..<4]) == [0.5, 1, 1.5, 2])
+  #expect(values[4] == 2)
+  #expect(zip(values[4...], values[5...]).allSatisfy { $0 > $1 })
+  #expect(rate.value(at: 20, of: 20, plateau: PlateauState()) == 0.5)
+}
+
+@Test func plateauHalvesOnlyWithoutProgressAndOnlySoOften() {
+  var rate = RateConfig()
+  rate.course = .plateau
+  rate.plateauWindow = 10
+  rate.halvings = 2
+  rate.peak = 1
+  var state = PlateauState()
+  for window in 0..<3 { for _ in 0..<10 { state.observe(3 - Double(window), rate) } }
+  #expect(rate.value(at: 99, of: 100, plateau: state) == 1)
+  for _ in 0..<10 { state.observe(1, rate) }
+  #expect(rate.value(at: 99, of: 100, plateau: state) == 0.5)
+  for _ in 0..<50 { state.observe(1, rate) }
+  #expect(rate.value(at: 99, of: 100, plateau: state) == 0.25)
+}

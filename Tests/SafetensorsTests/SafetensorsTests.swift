@@ -1,1 +1,64 @@
+import Foundation
+import Safetensors
 import Testing
+
+private func temporaryFile() -> String {
+  NSTemporaryDirectory() + "safetensors-\(UUID().uuidString)"
+}
+
+private func write(_ path: String) throws {
+  let writer = try SafetensorsWriter(
+    path, tensors: [("a.weight", [2, 3]), ("odd \"name\"", [1]), ("empty", [0, 4])], metadata: ["step": "7"])
+  for values: [Float] in [[1, 2, 3, 4], [5, 6, 7]] { try values.withUnsafeBufferPointer(writer.write) }
+  try writer.finish()
+}
+
+@Test func whatIsWrittenIsReadBack() throws {
+  let path = temporaryFile()
+  defer { try? FileManager.default.removeItem(atPath: path) }
+  try write(path)
+  let reader = try SafetensorsReader(path)
+  #expect(reader.metadata == ["step": "7"])
+  #expect(reader.tensors.keys.sorted() == ["a.weight", "empty", "odd \"name\""])
+  #expect(reader.tensors["a.weight"]?.shape == [2, 3])
+  #expect(try reader.floats("a.weight") == [1, 2, 3, 4, 5, 6])
+  #expect(try reader.floats("odd \"name\"") == [7])
+  var part = [Float](repeating: 0, count: 2)
+  try part.withUnsafeMutableBufferPointer { try reader.read("a.weight", shape: [2, 3], from: 3, into: $0) }
+  #expect(part == [4, 5])
+}
+
+/// Every cut and every flipped header byte gives an error that names the file, or a file that still reads; never a crash.
+@Test func damageIsRefusedByName() throws {
+  let path = temporaryFile()
+  defer { try? FileManager.default.removeItem(atPath: path) }
+  try write(path)
+  let bytes = try Data(contentsOf: URL(fileURLWithPath: path))
+  for cut in 0..<bytes.count {
+    try bytes.prefix(cut).write(to: URL(fileURLWithPath: path))
+    #expect { try SafetensorsReader(path) } throws: { "\($0)".contains(path) }
+  }
+  for index in 0..<min(bytes.count, 400) {
+    var damaged = bytes
+    damaged[index] ^= 0x15
+    try damaged.write(to: URL(fileURLWithPath: path))
+    do {
+      let reader = try SafetensorsReader(path)
+      for name in reader.tensors.keys { _ = try? reader.floats(name) }
+    } catch {
+      #expect("\(error)".contains(path))
+    }
+  }
+}
+
+@Test func wrongShapesAndNamesAreRefused() throws {
+  let path = temporaryFile()
+  defer { try? FileManager.default.removeItem(atPath: path) }
+  try write(path)
+  let reader = try SafetensorsReader(path)
+  #expect { try reader.floats("b") } throws: { "\($0)".contains("no tensor `b`") }
+  #expect {
+    try withUnsafeTemporaryAllocation(of: Float.self, capacity: 6) { try reader.read("a.weight", shape: [3, 2], into: $0) }
+  } throws: { "\($0)".contains("[2, 3]") }
+  #expect { try SafetensorsReader(path + ".missing") } throws: { "\($0)".contains("No such file") }
+}

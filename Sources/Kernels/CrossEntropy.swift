@@ -1,0 +1,95 @@
+import Memory
+
+#if canImport(Glibc)
+import Glibc
+#endif
+
+/// Softmax cross-entropy of each row, in nats, and its gradient in place.
+///
+/// - Parameters:
+///   - logits: `[n, classes]`; overwritten with `scale · (softmax - onehot(target))` if `scale` is given.
+///   - targets: `n` class numbers.
+///   - scale: what the gradient is multiplied with; nil computes the loss alone and leaves the logits as they are.
+/// - Returns: the sum over the rows.
+public func softmaxCrossEntropy(_ logits: Matrix, targets: UnsafePointer<Int32>, scale: Float?) -> Double {
+  var total = 0.0
+  let classes = logits.columns
+  for row in 0..<logits.rows {
+    let values = logits.base + row * logits.stride
+    let target = Int(targets[row])
+    precondition(target >= 0 && target < classes, "target \(target) of \(classes) classes")
+    let maximum = largest(values, count: classes)
+    let goal = values[target]
+    if let scale {
+      let sum = exponentials(of: values, minus: maximum, count: classes)
+      total += Double(maximum) + log(Double(sum)) - Double(goal)
+      multiply(values, by: scale / sum, count: classes)
+      values[target] -= scale
+    } else {
+      total += Double(maximum) + log(Double(sumOfExponentials(values, minus: maximum, count: classes))) - Double(goal)
+    }
+  }
+  return total
+}
+
+/// The largest of `count` floats.
+func largest(_ values: UnsafePointer<Float>, count: Int) -> Float {
+  var lanes = Lanes(repeating: -.infinity)
+  var i = 0
+  while i + 16 <= count {
+    lanes = lanes.larger(Lanes.load(values + i))
+    i += 16
+  }
+  var result = lanes.largest()
+  while i < count {
+    result = max(result, values[i])
+    i += 1
+  }
+  return result
+}
+
+/// Overwrites `values` with `e^(value - offset)` and returns their sum.
+func exponentials(of values: UnsafeMutablePointer<Float>, minus offset: Float, count: Int) -> Float {
+  var sum = Lanes.zero
+  var i = 0
+  while i + 16 <= count {
+    let e = exponential(Lanes.load(values + i) - offset)
+    e.store(values + i)
+    sum += e
+    i += 16
+  }
+  var result = sum.total()
+  while i < count {
+    values[i] = expf(values[i] - offset)
+    result += values[i]
+    i += 1
+  }
+  return result
+}
+
+private func sumOfExponentials(_ values: UnsafePointer<Float>, minus offset: Float, count: Int) -> Float {
+  var sum = Lanes.zero
+  var i = 0
+  while i + 16 <= count {
+    sum += exponential(Lanes.load(values + i) - offset)
+    i += 16
+  }
+  var result = sum.total()
+  while i < count {
+    result += expf(values[i] - offset)
+    i += 1
+  }
+  return result
+}
+
+func multiply(_ values: UnsafeMutablePointer<Float>, by factor: Float, count: Int) {
+  var i = 0
+  while i + 16 <= count {
+    (Lanes.load(values + i) * factor).store(values + i)
+    i += 16
+  }
+  while i < count {
+    values[i] *= factor
+    i += 1
+  }
+}

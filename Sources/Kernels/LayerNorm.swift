@@ -1,0 +1,88 @@
+import Memory
+
+/// Added to the variance, as PyTorch's default.
+let layerNormEpsilon: Float = 1e-5
+
+/// Layer norm of each row: `y = (x - mean) / deviation · gain + bias`.
+///
+/// - Parameters:
+///   - x: `[n, d]`; `d` is a multiple of 16.
+///   - y: `[n, d]`.
+///   - means, inverseDeviations: `[n]`, kept for the backward pass.
+public func layerNorm(
+  _ x: Matrix, gain: Vector, bias: Vector, into y: Matrix, means: Vector, inverseDeviations: Vector
+) {
+  let d = x.columns
+  precondition(d % 16 == 0 && gain.count == d && bias.count == d && y.columns == d && y.rows == x.rows, "layer norm of \(x)")
+  for row in 0..<x.rows {
+    let input = x.base + row * x.stride
+    var sum = Lanes.zero
+    for i in stride(from: 0, to: d, by: 16) { sum += Lanes.load(input + i) }
+    let mean = sum.total() / Float(d)
+    var squares = Lanes.zero
+    for i in stride(from: 0, to: d, by: 16) {
+      let centred = Lanes.load(input + i) - mean
+      squares = squares.addingProduct(centred, centred)
+    }
+    let inverse = 1 / (squares.total() / Float(d) + layerNormEpsilon).squareRoot()
+    means[row] = mean
+    inverseDeviations[row] = inverse
+    normalizeRow(input, mean, inverse, gain, bias, into: y.base + row * y.stride)
+  }
+}
+
+/// The same from statistics that are already known: gives the same bits as `layerNorm`.
+public func layerNormAgain(
+  _ x: Matrix, gain: Vector, bias: Vector, means: Vector, inverseDeviations: Vector, into y: Matrix
+) {
+  for row in 0..<x.rows {
+    normalizeRow(x.base + row * x.stride, means[row], inverseDeviations[row], gain, bias, into: y.base + row * y.stride)
+  }
+}
+
+@inline(__always) private func normalizeRow(
+  _ input: UnsafePointer<Float>, _ mean: Float, _ inverse: Float, _ gain: Vector, _ bias: Vector,
+  into output: UnsafeMutablePointer<Float>
+) {
+  for i in stride(from: 0, to: gain.count, by: 16) {
+    let normalized = (Lanes.load(input + i) - mean) * inverse
+    Lanes.load(bias.base + i).addingProduct(normalized, Lanes.load(gain.base + i)).store(output + i)
+  }
+}
+
+/// Backward of `layerNorm`. Adds to `dx`, `dGain` and `dBias`.
+///
+/// With `n = (x - mean) / deviation` and `g = dy · gain`: `dx = (g - mean(g) - n · mean(g · n)) / deviation`.
+public func layerNormBackward(
+  _ dy: Matrix, _ x: Matrix, gain: Vector, means: Vector, inverseDeviations: Vector, addingTo dx: Matrix, dGain: Vector,
+  dBias: Vector
+) {
+  let d = x.columns
+  precondition(d % 16 == 0 && dy.columns == d && dx.columns == d && dy.rows == x.rows && dx.rows == x.rows)
+  for row in 0..<x.rows {
+    let input = x.base + row * x.stride
+    let upstream = dy.base + row * dy.stride
+    let output = dx.base + row * dx.stride
+    let mean = means[row]
+    let inverse = inverseDeviations[row]
+    var sum = Lanes.zero
+    var dot = Lanes.zero
+    for i in stride(from: 0, to: d, by: 16) {
+      let n = (Lanes.load(input + i) - mean) * inverse
+      let up = Lanes.load(upstream + i)
+      let g = up * Lanes.load(gain.base + i)
+      sum += g
+      dot = dot.addingProduct(g, n)
+      Lanes.load(dGain.base + i).addingProduct(up, n).store(dGain.base + i)
+      (Lanes.load(dBias.base + i) + up).store(dBias.base + i)
+    }
+    let meanOfG = sum.total() / Float(d)
+    let meanOfGN = dot.total() / Float(d)
+    for i in stride(from: 0, to: d, by: 16) {
+      let n = (Lanes.load(input + i) - mean) * inverse
+      let g = Lanes.load(upstream + i) * Lanes.load(gain.base + i)
+      let change = (g - meanOfG - n * meanOfGN) * inverse
+      (Lanes.load(output + i) + change).store(output + i)
+    }
+  }
+}

@@ -1,0 +1,68 @@
+import Kernels
+import Layers
+
+#if canImport(Glibc)
+import Glibc
+#endif
+
+/// The shape of the transformer over text and image tokens (paper 2.2, B.1).
+public struct TransformerConfig: Codable, Sendable, Equatable {
+  public var layers: Int
+  public var heads: Int
+  public var headSize: Int
+  /// Text positions.
+  public var textLength: Int
+  /// Width and height of the image in tokens.
+  public var grid: Int
+  public var textVocabulary: Int
+  public var imageVocabulary: Int
+  /// Window of the last layer's convolutional attention; odd.
+  public var convolutionKernel: Int
+  /// Keep only the inputs of resblocks and compute the rest again in the backward pass: less memory, same bits.
+  public var recompute: Bool
+
+  public init(
+    layers: Int, heads: Int, headSize: Int, textLength: Int, grid: Int, textVocabulary: Int, imageVocabulary: Int,
+    convolutionKernel: Int = 11, recompute: Bool = false
+  ) {
+    self.layers = layers
+    self.heads = heads
+    self.headSize = headSize
+    self.textLength = textLength
+    self.grid = grid
+    self.textVocabulary = textVocabulary
+    self.imageVocabulary = imageVocabulary
+    self.convolutionKernel = convolutionKernel
+    self.recompute = recompute
+  }
+
+  /// Width of the residual stream.
+  public var width: Int { heads * headSize }
+  public var imageLength: Int { grid * grid }
+  /// Positions of a sample: text, then image.
+  public var length: Int { textLength + imageLength }
+
+  public func validate() throws {
+    for (name, value) in [
+      ("layers", layers), ("heads", heads), ("headSize", headSize), ("textLength", textLength), ("grid", grid),
+      ("textVocabulary", textVocabulary), ("imageVocabulary", imageVocabulary),
+    ] where value < 1 {
+      throw ModelError("transformer: \(name) is \(value); it must be at least 1")
+    }
+    guard width % 16 == 0 else {
+      throw ModelError("transformer: heads · headSize is \(heads) · \(headSize) = \(width); it must be a multiple of 16")
+    }
+    guard convolutionKernel >= 1, convolutionKernel % 2 == 1 else {
+      throw ModelError("transformer: convolutionKernel is \(convolutionKernel); it must be odd")
+    }
+  }
+
+  /// Products and attention pairs of one sample's forward pass, in FLOPs; sparse attention counts what it may compute.
+  public func flops(patterns: [AttentionPattern]) -> Double {
+    let d = Double(width)
+    let blocks = Double(layers) * Double(length) * 24 * d * d
+    let attention = patterns.reduce(0) { $0 + 4 * d * Double($1.pairCount) }
+    let heads = 2 * d * (Double(textLength) * Double(textVocabulary) + Double(imageLength) * Double(imageVocabulary))
+    return blocks + attention + heads
+  }
+}

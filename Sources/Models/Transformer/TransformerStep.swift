@@ -1,0 +1,233 @@
+import Kernels
+import Layers
+import Memory
+
+/// One micro-batch on its way through the transformer: each block forward, and its backward right below.
+/// n = samples · length, d = width.
+struct TransformerStep {
+  private let model: Transformer
+  private let a: TransformerActivations
+  private let n: Int
+
+  init(_ model: Transformer, _ activations: TransformerActivations, samples: Int) {
+    self.model = model
+    a = activations
+    n = samples * model.config.length
+  }
+
+  private var heads: Int { model.config.heads }
+  private func rows(_ matrix: Matrix) -> Matrix { matrix.rows(0..<n) }
+  private func rows(_ vector: Vector) -> Vector { vector[0..<n] }
+  private func logSums(_ layer: Int) -> Vector { a.layers[layer].logSums[0..<heads * n] }
+
+  // MARK: Attention resblock: x + W_o · attention(W_qkv · norm(x))
+
+  func attention(_ layer: Int, _ p: TransformerParameters.Attention, _ w: BlockValues) {
+    attentionInner(layer, p, w)
+    let saved = a.layers[layer]
+    let next = rows(a.streams[2 * layer + 1])
+    multiply(rows(saved.attended), w.matrix(p.outputWeight).transposed, into: next)
+    addBiasAndResidual(next, bias: w[p.outputBias], residual: rows(a.streams[2 * layer]), into: next)
+  }
+
+  /// Everything that the backward pass needs; computed again there when activations are not kept.
+  private func attentionInner(_ layer: Int, _ p: TransformerParameters.Attention, _ w: BlockValues) {
+    let saved = a.layers[layer]
+    layerNorm(
+      rows(a.streams[2 * layer]), gain: w[p.gain], bias: w[p.bias], into: rows(a.normed), means: rows(saved.attentionMeans),
+      inverseDeviations: rows(saved.attentionDeviations))
+    multiply(rows(a.normed), w.matrix(p.qkvWeight).transposed, into: rows(saved.qkv))
+    addBias(w[p.qkvBias], to: rows(saved.qkv))
+    model.patterns[layer].forward(
+      rows(saved.qkv), heads: heads, into: rows(saved.attended), logSums: logSums(layer), scratch: a.scratch)
+  }
+
+  /// Turns the gradient of the stream after the block into that before it, and adds to the block's gradient.
+  func attentionBackward(_ layer: Int, _ p: TransformerParameters.Attention, _ w: BlockValues, _ g: BlockValues) {
+    let saved = a.layers[layer]
+    let x = rows(a.streams[2 * layer])
+    if model.config.recompute {
+      attentionInner(layer, p, w)
+    } else {
+      layerNormAgain(
+        x, gain: w[p.gain], bias: w[p.bias], means: rows(saved.attentionMeans),
+        inverseDeviations: rows(saved.attentionDeviations), into: rows(a.normed))
+    }
+    let dStream = rows(a.dStream)
+    let dAttended = rows(a.dNormed)
+    let dQKV = Matrix(a.wide.base, rows: n, columns: 3 * model.config.width)
+    multiply(dStream.transposed, rows(saved.attended), into: g.matrix(p.outputWeight), .accumulate)
+    addBiasBackward(dStream, addingTo: g[p.outputBias])
+    multiply(dStream, w.matrix(p.outputWeight), into: dAttended)
+    model.patterns[layer].backward(
+      dAttended, rows(saved.qkv), output: rows(saved.attended), logSums: logSums(layer), heads: heads, into: dQKV,
+      scratch: a.scratch)
+    multiply(dQKV.transposed, rows(a.normed), into: g.matrix(p.qkvWeight), .accumulate)
+    addBiasBackward(dQKV, addingTo: g[p.qkvBias])
+    multiply(dQKV, w.matrix(p.qkvWeight), into: rows(a.dNormed))
+    layerNormBackward(
+      rows(a.dNormed), x, gain: w[p.gain], means: rows(saved.attentionMeans),
+      inverseDeviations: rows(saved.attentionDeviations), addingTo: dStream, dGain: g[p.gain], dBias: g[p.bias])
+  }
+
+  // MARK: MLP resblock: x + W_down · gelu(W_up · norm(x))
+
+  func mlp(_ layer: Int, _ p: TransformerParameters.MLP, _ w: BlockValues) {
+    mlpInner(layer, p, w)
+    let next = rows(a.streams[2 * layer + 2])
+    quickGELU(rows(a.layers[layer].up).vector, into: rows(a.wide).vector)
+    multiply(rows(a.wide), w.matrix(p.downWeight).transposed, into: next)
+    addBiasAndResidual(next, bias: w[p.downBias], residual: rows(a.streams[2 * layer + 1]), into: next)
+  }
+
+  private func mlpInner(_ layer: Int, _ p: TransformerParameters.MLP, _ w: BlockValues) {
+    let saved = a.layers[layer]
+    layerNorm(
+      rows(a.streams[2 * layer + 1]), gain: w[p.gain], bias: w[p.bias], into: rows(a.normed), means: rows(saved.mlpMeans),
+      inverseDeviations: rows(saved.mlpDeviations))
+    multiply(rows(a.normed), w.matrix(p.upWeight).transposed, into: rows(saved.up))
+    addBias(w[p.upBias], to: rows(saved.up))
+  }
+
+  func mlpBackward(_ layer: Int, _ p: TransformerParameters.MLP, _ w: BlockValues, _ g: BlockValues) {
+    let saved = a.layers[layer]
+    let x = rows(a.streams[2 * layer + 1])
+    if model.config.recompute {
+      mlpInner(layer, p, w)
+    } else {
+      layerNormAgain(
+        x, gain: w[p.gain], bias: w[p.bias], means: rows(saved.mlpMeans), inverseDeviations: rows(saved.mlpDeviations),
+        into: rows(a.normed))
+    }
+    let dStream = rows(a.dStream)
+    let dUp = rows(a.dWide)
+    quickGELU(rows(saved.up).vector, into: rows(a.wide).vector)
+    multiply(dStream.transposed, rows(a.wide), into: g.matrix(p.downWeight), .accumulate)
+    addBiasBackward(dStream, addingTo: g[p.downBias])
+    multiply(dStream, w.matrix(p.downWeight), into: dUp)
+    quickGELUBackward(dUp.vector, rows(saved.up).vector)
+    multiply(dUp.transposed, rows(a.normed), into: g.matrix(p.upWeight), .accumulate)
+    addBiasBackward(dUp, addingTo: g[p.upBias])
+    multiply(dUp, w.matrix(p.upWeight), into: rows(a.dNormed))
+    layerNormBackward(
+      rows(a.dNormed), x, gain: w[p.gain], means: rows(saved.mlpMeans), inverseDeviations: rows(saved.mlpDeviations),
+      addingTo: dStream, dGain: g[p.gain], dBias: g[p.bias])
+  }
+
+  // MARK: Embeddings
+
+  /// What is added up at each position: rows of embedding tables, as offsets into the block.
+  private func forEachInput(
+    _ p: TransformerParameters.Embeddings, _ samples: TransformerBatch, _ body: (_ row: Int, _ terms: [Int]) -> Void
+  ) {
+    let c = model.config
+    let d = c.width
+    for sample in 0..<samples.count {
+      let text = samples.text[sample]
+      let first = sample * c.length
+      body(first, [p.textStart.offset, p.textPosition.offset])
+      for position in 1..<max(1, c.textLength) {
+        if position <= text.count {
+          body(first + position, [
+            p.text.offset + Int(text[position - 1]) * d, p.textPosition.offset + position * d,
+          ])
+        } else {
+          // A learned vector for each position takes the place of token and position (paper 2.2).
+          body(first + position, [p.textPadding.offset + position * d])
+        }
+      }
+      for position in 0..<c.imageLength {
+        let token = position == 0
+          ? p.imageStart.offset : p.image.offset + Int(samples.image[sample * c.imageLength + position - 1]) * d
+        body(first + c.textLength + position, [
+          token, p.imageRow.offset + position / c.grid * d, p.imageColumn.offset + position % c.grid * d,
+        ])
+      }
+    }
+  }
+
+  func embed(_ p: TransformerParameters.Embeddings, _ samples: TransformerBatch, _ w: BlockValues) {
+    let d = model.config.width
+    forEachInput(p, samples) { row, terms in
+      let target = a.streams[0].row(row)
+      target.copy(from: w.values[terms[0]..<terms[0] + d])
+      for term in terms.dropFirst() { add(w.values[term..<term + d], to: target) }
+    }
+  }
+
+  func embedBackward(_ p: TransformerParameters.Embeddings, _ samples: TransformerBatch, _ g: BlockValues) {
+    let d = model.config.width
+    forEachInput(p, samples) { row, terms in
+      for term in terms { add(a.dStream.row(row), to: g.values[term..<term + d]) }
+    }
+  }
+
+  // MARK: Final norm and heads
+
+  /// Loss, and with `gradients` the gradient of the stream. Only logits that can occur are computed: the text head where a
+  /// text token follows, the image head at image positions, a block of rows at a time.
+  func heads(
+    _ p: TransformerParameters.Heads, _ samples: TransformerBatch, _ w: BlockValues,
+    gradients: (BlockValues, textScale: Float, imageScale: Float)?
+  ) -> TransformerLoss {
+    let c = model.config
+    let x = rows(a.streams[2 * c.layers])
+    layerNorm(
+      x, gain: w[p.gain], bias: w[p.bias], into: rows(a.normed), means: rows(a.finalMeans),
+      inverseDeviations: rows(a.finalDeviations))
+    if gradients != nil { rows(a.dNormed).vector.fill(0) }
+
+    var loss = TransformerLoss()
+    var count = 0
+    for sample in 0..<samples.count {
+      for (position, token) in samples.text[sample].enumerated() {
+        a.targets[count] = token
+        a.targetRows[count] = Int32(sample * c.length + position)
+        count += 1
+      }
+    }
+    loss.textTokens = count
+    loss.textNats = head(
+      p.text, count: count, w, gradients.map { ($0.0, $0.textScale) })
+
+    count = 0
+    for sample in 0..<samples.count {
+      for position in 0..<c.imageLength {
+        a.targets[count] = samples.image[sample * c.imageLength + position]
+        a.targetRows[count] = Int32(sample * c.length + c.textLength + position)
+        count += 1
+      }
+    }
+    loss.imageTokens = count
+    loss.imageNats = head(p.image, count: count, w, gradients.map { ($0.0, $0.imageScale) })
+
+    if let (g, _, _) = gradients {
+      rows(a.dStream).vector.fill(0)
+      layerNormBackward(
+        rows(a.dNormed), x, gain: w[p.gain], means: rows(a.finalMeans), inverseDeviations: rows(a.finalDeviations),
+        addingTo: rows(a.dStream), dGain: g[p.gain], dBias: g[p.bias])
+    }
+    return loss
+  }
+
+  /// One head over the first `count` entries of `targets` and `targetRows`.
+  private func head(_ weight: Parameter, count: Int, _ w: BlockValues, _ gradient: (BlockValues, scale: Float)?) -> Double {
+    let block = TransformerActivations.logitRows
+    let weights = w.matrix(weight)
+    var total = 0.0
+    for first in stride(from: 0, to: count, by: block) {
+      let size = min(block, count - first)
+      let scored = a.scored.rows(0..<size)
+      for row in 0..<size { scored.row(row).copy(from: a.normed.row(Int(a.targetRows[first + row]))) }
+      let logits = Matrix(a.logits.base, rows: size, columns: weights.rows)
+      multiply(scored, weights.transposed, into: logits)
+      total += softmaxCrossEntropy(logits, targets: a.targets + first, scale: gradient?.scale)
+      guard let (g, _) = gradient else { continue }
+      let dScored = a.dScored.rows(0..<size)
+      multiply(logits.transposed, scored, into: g.matrix(weight), .accumulate)
+      multiply(logits, weights, into: dScored)
+      for row in 0..<size { a.dNormed.row(Int(a.targetRows[first + row])).copy(from: dScored.row(row)) }
+    }
+    return total
+  }
+}

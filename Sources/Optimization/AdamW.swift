@@ -1,0 +1,128 @@
+import Layers
+import Memory
+
+/// AdamW with the published transformer's extras (appendix B.2): norm clipping before the moments, and a ceiling on the
+/// running variance estimate.
+public struct AdamWConfig: Codable, Sendable, Equatable {
+  public var beta1 = 0.9
+  public var beta2 = 0.96
+  public var epsilon = 1e-8
+  /// Decoupled; applies to matrices only (no biases, gains, embeddings, heads).
+  public var weightDecay = 4.5e-2
+  /// Largest global gradient norm; 0 turns clipping off.
+  public var clipNorm = 4.0
+  /// Ceiling of the running variance estimate, before bias correction; 0 turns it off.
+  public var varianceClip = 5.0
+
+  public init() {}
+}
+
+/// One step's constants of AdamW, and the sweep over a slice of parameters that applies them.
+public struct AdamW {
+  private let beta1, beta2, epsilon, decay, rate, gradientScale, meanCorrection, varianceCorrection, varianceLimit: Float
+
+  /// - Parameters:
+  ///   - update: number of this update, from 1; bias correction depends on it.
+  ///   - rate: learning rate of this update.
+  ///   - gradientNorm: global norm of the gradient, for clipping.
+  public init(_ config: AdamWConfig, update: Int, rate: Double, gradientNorm: Double) {
+    precondition(update >= 1, "update number \(update)")
+    beta1 = Float(config.beta1)
+    beta2 = Float(config.beta2)
+    epsilon = Float(config.epsilon)
+    decay = Float(config.weightDecay * rate)
+    self.rate = Float(rate)
+    let clip = config.clipNorm > 0 && gradientNorm > config.clipNorm ? config.clipNorm / gradientNorm : 1
+    gradientScale = Float(clip)
+    meanCorrection = Float(1 / (1 - pow(config.beta1, update)))
+    varianceCorrection = Float(1 / (1 - pow(config.beta2, update)))
+    varianceLimit = config.varianceClip > 0 ? Float(config.varianceClip) : .infinity
+  }
+
+  /// Updates the floats `range` of a block: weights and both moments in one pass over memory.
+  /// All vectors have `range.count` elements.
+  public func update(
+    _ block: ParameterTable.Block, range: Range<Int>, weights: Vector, gradient: Vector, mean: Vector, variance: Vector
+  ) {
+    precondition(
+      [weights.count, gradient.count, mean.count, variance.count].allSatisfy { $0 == range.count },
+      "update of \(range) with vectors of other lengths")
+    for parameter in block.parameters {
+      let part = (parameter.offset..<parameter.offset + parameter.count).clamped(to: range)
+      if part.isEmpty { continue }
+      let start = part.lowerBound - range.lowerBound
+      sweep(
+        count: part.count, decay: parameter.role == .matrix ? decay : 0, weights.base + start, gradient.base + start,
+        mean.base + start, variance.base + start)
+    }
+  }
+
+  private func sweep(
+    count: Int, decay: Float, _ w: UnsafeMutablePointer<Float>, _ g: UnsafeMutablePointer<Float>,
+    _ m: UnsafeMutablePointer<Float>, _ v: UnsafeMutablePointer<Float>
+  ) {
+    typealias Lanes = SIMD16<Float>
+    let keep = 1 - decay
+    let oneMinusBeta1 = 1 - beta1
+    let oneMinusBeta2 = 1 - beta2
+    var i = 0
+    while i + 16 <= count {
+      let gradient = load(g + i) * gradientScale
+      let mean = Lanes(repeating: 0).addingProduct(load(m + i), Lanes(repeating: beta1))
+        .addingProduct(gradient, Lanes(repeating: oneMinusBeta1))
+      var variance = Lanes(repeating: 0).addingProduct(load(v + i), Lanes(repeating: beta2))
+        .addingProduct(gradient * gradient, Lanes(repeating: oneMinusBeta2))
+      variance = pointwiseMin(variance, Lanes(repeating: varianceLimit))
+      let denominator = (variance * varianceCorrection).squareRoot() + epsilon
+      let step = mean * (meanCorrection * rate) / denominator
+      store(mean, m + i)
+      store(variance, v + i)
+      store(load(w + i) * keep - step, w + i)
+      i += 16
+    }
+    while i < count {
+      let gradient = g[i] * gradientScale
+      let mean = (beta1 * m[i]).addingProduct(gradient, oneMinusBeta1)
+      let variance = min((beta2 * v[i]).addingProduct(gradient * gradient, oneMinusBeta2), varianceLimit)
+      m[i] = mean
+      v[i] = variance
+      w[i] = w[i] * keep - mean * (meanCorrection * rate) / ((variance * varianceCorrection).squareRoot() + epsilon)
+      i += 1
+    }
+  }
+}
+
+/// Moves `average` towards `weights`: average = decay · average + (1 - decay) · weights.
+public func updateAverage(_ average: Vector, towards weights: Vector, decay: Float) {
+  precondition(average.count == weights.count, "average of \(weights.count) weights in \(average.count) floats")
+  let rest = 1 - decay
+  var i = 0
+  while i + 16 <= average.count {
+    store(load(average.base + i) * decay + load(weights.base + i) * rest, average.base + i)
+    i += 16
+  }
+  while i < average.count {
+    average[i] = average[i] * decay + weights[i] * rest
+    i += 1
+  }
+}
+
+@inline(__always) private func load(_ pointer: UnsafePointer<Float>) -> SIMD16<Float> {
+  UnsafeRawPointer(pointer).loadUnaligned(as: SIMD16<Float>.self)
+}
+
+@inline(__always) private func store(_ value: SIMD16<Float>, _ pointer: UnsafeMutablePointer<Float>) {
+  UnsafeMutableRawPointer(pointer).storeBytes(of: value, as: SIMD16<Float>.self)
+}
+
+private func pow(_ base: Double, _ exponent: Int) -> Double {
+  var result = 1.0
+  var square = base
+  var left = exponent
+  while left > 0 {
+    if left & 1 == 1 { result *= square }
+    square *= square
+    left >>= 1
+  }
+  return result
+}

@@ -1,0 +1,162 @@
+import Foundation
+
+/// Number formats of the safetensors format that this project meets.
+public enum TensorType: String, Sendable, Codable {
+  case f64 = "F64", f32 = "F32", f16 = "F16", bf16 = "BF16", i64 = "I64", i32 = "I32", i16 = "I16", i8 = "I8"
+  case u64 = "U64", u32 = "U32", u16 = "U16", u8 = "U8", bool = "BOOL"
+
+  public var size: Int {
+    switch self {
+    case .f64, .i64, .u64: 8
+    case .f32, .i32, .u32: 4
+    case .f16, .bf16, .i16, .u16: 2
+    case .i8, .u8, .bool: 1
+    }
+  }
+}
+
+/// Where a tensor lies in a file.
+public struct TensorInfo: Sendable, Equatable {
+  public let type: TensorType
+  public let shape: [Int]
+  /// Bytes of the tensor, counted from the start of the file.
+  public let range: Range<Int>
+  public var count: Int { shape.reduce(1, *) }
+}
+
+/// Reads a safetensors file: an 8-byte length, a JSON header, then the arrays. The header is checked whole when the file is
+/// opened; arrays are read on demand, without a copy of the file.
+public final class SafetensorsReader {
+  public let path: String
+  public let tensors: [String: TensorInfo]
+  public let metadata: [String: String]
+  private let descriptor: Int32
+  /// A header larger than this is taken for damage, as the reference implementation does.
+  static let largestHeader = 100_000_000
+
+  private struct Entry: Decodable {
+    let dtype: String
+    let shape: [Int]
+    let data_offsets: [Int]
+  }
+
+  public init(_ path: String) throws {
+    self.path = path
+    descriptor = open(path, O_RDONLY)
+    guard descriptor >= 0 else {
+      throw SafetensorsError(path, "cannot be opened: \(String(cString: strerror(errno)))")
+    }
+    do {
+      (tensors, metadata) = try Self.header(descriptor, path)
+    } catch {
+      close(descriptor)
+      throw error
+    }
+  }
+
+  deinit { close(descriptor) }
+
+  private static func header(_ descriptor: Int32, _ path: String) throws -> ([String: TensorInfo], [String: String]) {
+    let fileSize = Int(lseek(descriptor, 0, SEEK_END))
+    guard fileSize >= 8 else {
+      throw SafetensorsError(path, "has \(fileSize) bytes, too few for a safetensors file")
+    }
+    var length: UInt64 = 0
+    try withUnsafeMutableBytes(of: &length) { try read(descriptor, path, at: 0, into: $0) }
+    length = UInt64(littleEndian: length)
+    guard length <= UInt64(min(largestHeader, fileSize - 8)) else {
+      throw SafetensorsError(path, "its header claims \(length) bytes in a file of \(fileSize)")
+    }
+    var bytes = [UInt8](repeating: 0, count: Int(length))
+    try bytes.withUnsafeMutableBytes { try read(descriptor, path, at: 8, into: $0) }
+    guard let object = try? JSONSerialization.jsonObject(with: Data(bytes)) as? [String: Any] else {
+      throw SafetensorsError(path, "its header is not a JSON object")
+    }
+    let start = 8 + Int(length)
+    var tensors: [String: TensorInfo] = [:]
+    var metadata: [String: String] = [:]
+    for (name, value) in object {
+      if name == "__metadata__" {
+        guard let map = value as? [String: String] else { throw SafetensorsError(path, "its metadata are not strings") }
+        metadata = map
+        continue
+      }
+      tensors[name] = try info(name, value, start: start, fileSize: fileSize, path)
+    }
+    let ordered = tensors.sorted { $0.value.range.lowerBound < $1.value.range.lowerBound }
+    for (one, next) in zip(ordered, ordered.dropFirst()) where one.value.range.upperBound > next.value.range.lowerBound {
+      throw SafetensorsError(path, "tensors `\(one.key)` and `\(next.key)` overlap")
+    }
+    return (tensors, metadata)
+  }
+
+  private static func info(_ name: String, _ value: Any, start: Int, fileSize: Int, _ path: String) throws -> TensorInfo {
+    guard let fields = value as? [String: Any], let dtype = fields["dtype"] as? String,
+      let shape = fields["shape"] as? [Int], let offsets = fields["data_offsets"] as? [Int], offsets.count == 2
+    else { throw SafetensorsError(path, "tensor `\(name)` has no dtype, shape and data_offsets") }
+    guard let type = TensorType(rawValue: dtype) else {
+      throw SafetensorsError(path, "tensor `\(name)` has the unknown dtype `\(dtype)`")
+    }
+    var bytes = type.size
+    for extent in shape {
+      let (product, overflow) = bytes.multipliedReportingOverflow(by: extent)
+      guard extent >= 0, !overflow else { throw SafetensorsError(path, "tensor `\(name)` has the impossible shape \(shape)") }
+      bytes = product
+    }
+    guard offsets[0] >= 0, offsets[1] >= offsets[0], offsets[1] <= fileSize - start else {
+      throw SafetensorsError(path, "tensor `\(name)` lies at \(offsets), outside the file's \(fileSize - start) data bytes")
+    }
+    guard offsets[1] - offsets[0] == bytes else {
+      throw SafetensorsError(
+        path, "tensor `\(name)` of shape \(shape) and dtype \(dtype) needs \(bytes) bytes but has \(offsets[1] - offsets[0])")
+    }
+    return TensorInfo(type: type, shape: shape, range: start + offsets[0]..<start + offsets[1])
+  }
+
+  private static func read(_ descriptor: Int32, _ path: String, at offset: Int, into target: UnsafeMutableRawBufferPointer) throws {
+    var done = 0
+    while done < target.count {
+      let count = pread(descriptor, target.baseAddress! + done, target.count - done, off_t(offset + done))
+      if count < 0 && errno == EINTR { continue }
+      guard count > 0 else {
+        throw SafetensorsError(path, count == 0 ? "ends early" : "cannot be read: \(String(cString: strerror(errno)))")
+      }
+      done += count
+    }
+  }
+
+  private func info(_ name: String, type: TensorType) throws -> TensorInfo {
+    guard let info = tensors[name] else { throw SafetensorsError(path, "has no tensor `\(name)`") }
+    guard info.type == type else {
+      throw SafetensorsError(path, "tensor `\(name)` is \(info.type.rawValue), expected \(type.rawValue)")
+    }
+    return info
+  }
+
+  /// Reads floats of an F32 tensor into `target`: `target.count` of them, from element `start`. The shape must be `shape`.
+  public func read(_ name: String, shape: [Int], from start: Int = 0, into target: UnsafeMutableBufferPointer<Float>) throws {
+    let info = try info(name, type: .f32)
+    guard info.shape == shape else {
+      throw SafetensorsError(path, "tensor `\(name)` has shape \(info.shape), expected \(shape)")
+    }
+    precondition(start >= 0 && start + target.count <= info.count, "floats beyond the end of `\(name)`")
+    try Self.read(
+      descriptor, path, at: info.range.lowerBound + 4 * start, into: UnsafeMutableRawBufferPointer(target))
+  }
+
+  /// A whole F32 tensor.
+  public func floats(_ name: String) throws -> [Float] {
+    let info = try info(name, type: .f32)
+    var values = [Float](repeating: 0, count: info.count)
+    try values.withUnsafeMutableBufferPointer { try read(name, shape: info.shape, into: $0) }
+    return values
+  }
+
+  /// A whole I32 tensor.
+  public func integers(_ name: String) throws -> [Int32] {
+    let info = try info(name, type: .i32)
+    var values = [Int32](repeating: 0, count: info.count)
+    try values.withUnsafeMutableBytes { try Self.read(descriptor, path, at: info.range.lowerBound, into: $0) }
+    return values
+  }
+}

@@ -1,0 +1,161 @@
+import Optimization
+
+/// Everything that decides a run. The defaults are the published system; a YAML file or `--set` changes single keys.
+/// The resolved configuration is printed, and saved in the run folder.
+public struct RunConfig: Codable, Sendable, Equatable {
+  /// Decides every random number of the run.
+  public var seed = 1
+  public var data = DataConfig()
+  public var tokenizer = TokenizerConfig()
+  public var dvae = DVAEStageConfig()
+  public var transformer = TransformerStageConfig()
+  public var sampling = SamplingConfig()
+  public var parallel = ParallelConfig()
+
+  public init() {}
+}
+
+/// Where captioned pictures come from.
+public struct DataConfig: Codable, Sendable, Equatable {
+  public enum Source: String, Codable, Sendable, CaseIterable {
+    /// Pictures that the project draws itself, with their captions.
+    case scenes
+    /// A JSONL file with `image` (path relative to the file) and `caption` in each line.
+    case manifest
+  }
+  public var source: Source = .scenes
+  /// For `manifest`: the JSONL file.
+  public var path = ""
+  /// Side of the square pictures in pixels, after cropping.
+  public var imageSize = 256
+  /// For `scenes`: training pictures to draw.
+  public var scenes = 50_000
+  /// Held-out pictures that are never trained on (`scenes`: drawn in addition; `manifest`: at most half of all).
+  public var validation = 500
+  /// Samples per shard file.
+  public var shardSamples = 2048
+  /// Samples per independently compressed frame of a shard.
+  public var frameSamples = 128
+}
+
+public struct TokenizerConfig: Codable, Sendable, Equatable {
+  /// Tokens at most, 256 bytes included.
+  public var vocabulary = 16_384
+}
+
+/// The discrete VAE: its shape and its training (paper sections 2.1 and A).
+public struct DVAEStageConfig: Codable, Sendable, Equatable {
+  public struct Model: Codable, Sendable, Equatable {
+    /// Groups of blocks; the grid is `imageSize / 2^(groups-1)` wide.
+    public var groups = 4
+    public var blocksPerGroup = 2
+    /// Channels of the first group (n_hid); each further group doubles them.
+    public var hidden = 256
+    /// Channels of the codebook vectors (n_init).
+    public var codebookInit = 128
+    /// Number of image tokens.
+    public var vocabulary = 8192
+    /// Keep only block inputs and compute activations again in the backward pass.
+    public var recompute = false
+  }
+  public var model = Model()
+  public var training = TrainingConfig.dvae
+  /// Temperature of the Gumbel-softmax relaxation.
+  public var temperature = CosineRamp(from: 1, to: 0.0625, steps: 150_000)
+  /// Weight of the KL term (beta).
+  public var klWeight = CosineRamp(from: 0, to: 6.6, steps: 5_000)
+}
+
+/// The autoregressive transformer: its shape and its training (paper sections 2.2 and B).
+public struct TransformerStageConfig: Codable, Sendable, Equatable {
+  public struct Model: Codable, Sendable, Equatable {
+    public var layers = 64
+    public var heads = 62
+    public var headSize = 64
+    /// Text positions; longer captions are cut.
+    public var textLength = 256
+    /// Width of the convolutional attention of the last layer; odd.
+    public var convolutionKernel = 11
+    /// Keep only block inputs and compute activations again in the backward pass.
+    public var recompute = false
+  }
+  public var model = Model()
+  public var training = TrainingConfig.transformer
+  /// Share of the loss that text has; the rest is the image's.
+  public var textLossShare = 0.125
+  /// Probability that BPE skips a merge when a caption is encoded for training.
+  public var bpeDropout = 0.1
+  /// Probability that a caption is replaced by padding, which makes guidance possible.
+  public var captionDropout = 0.0
+}
+
+/// How a model is trained: the same settings for every stage.
+public struct TrainingConfig: Codable, Sendable, Equatable {
+  /// Updates in all.
+  public var steps: Int
+  /// Samples per update over all ranks.
+  public var batch: Int
+  /// Samples that one rank computes at a time; more are accumulated.
+  public var microBatch: Int
+  public var rate: RateConfig
+  public var adamw: AdamWConfig
+  /// Iterate averaging: every `averageEvery` updates, with this decay.
+  public var averageEvery: Int
+  public var averageDecay: Double
+  /// Updates between log lines on the console.
+  public var logEvery = 20
+  /// Updates between validations; 0 for none.
+  public var validateEvery = 1000
+  /// Updates between sample pictures; 0 for none.
+  public var sampleEvery = 1000
+  /// Updates between checkpoints.
+  public var checkpointEvery = 1000
+  /// Newest checkpoints that are kept.
+  public var keepLast = 2
+  /// Checkpoints at multiples of this many updates are kept for ever; 0 for none.
+  public var keepEvery = 0
+  /// Updates between checks that all ranks hold the same weights; 0 checks at the start only.
+  public var verifyEvery = 0
+
+  /// Appendix A.2.
+  static var dvae: TrainingConfig {
+    var rate = RateConfig()
+    rate.peak = 1e-4
+    rate.final = 1.25e-6
+    var adamw = AdamWConfig()
+    adamw.beta2 = 0.999
+    adamw.weightDecay = 1e-4
+    adamw.clipNorm = 0
+    adamw.varianceClip = 0
+    return TrainingConfig(
+      steps: 3_000_000, batch: 512, microBatch: 8, rate: rate, adamw: adamw, averageEvery: 1, averageDecay: 0.999)
+  }
+
+  /// Appendix B.2.
+  static var transformer: TrainingConfig {
+    var rate = RateConfig()
+    rate.course = .plateau
+    rate.peak = 4.5e-4
+    rate.warmup = 5000
+    return TrainingConfig(
+      steps: 430_000, batch: 1024, microBatch: 1, rate: rate, adamw: AdamWConfig(), averageEvery: 25, averageDecay: 0.99)
+  }
+}
+
+/// How pictures are drawn during and after training.
+public struct SamplingConfig: Codable, Sendable, Equatable {
+  public var temperature = 1.0
+  /// Keep the k likeliest tokens; 0 keeps all.
+  public var topK = 0
+  /// Keep the likeliest tokens that together have this probability; 1 keeps all.
+  public var topP = 1.0
+  /// Classifier-free guidance; 1 is none.
+  public var guidance = 1.0
+  /// Pictures in each sample sheet.
+  public var pictures = 16
+}
+
+public struct ParallelConfig: Codable, Sendable, Equatable {
+  /// Ranks that share memory; 0 means all ranks of a machine. Smaller values split a machine into pretended nodes.
+  public var nodeSize = 0
+}

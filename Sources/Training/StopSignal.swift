@@ -1,0 +1,30 @@
+import Dispatch
+import Synchronization
+
+#if canImport(Glibc)
+import Glibc
+#endif
+
+/// Remembers that SIGTERM, SIGINT or SIGUSR1 arrived. The trainer asks at each step, and stops with a checkpoint when any
+/// rank was told to.
+public final class StopSignal {
+  private final class Flag: Sendable {
+    let raised = Atomic<Bool>(false)
+  }
+  private let flag = Flag()
+  private let sources: [any DispatchSourceSignal]
+
+  public init() {
+    let queue = DispatchQueue(label: "signals")
+    sources = [SIGTERM, SIGINT, SIGUSR1].map { number in
+      signal(number, SIG_IGN)  // the default would end the process before the source sees it
+      return DispatchSource.makeSignalSource(signal: number, queue: queue)
+    }
+    for source in sources {
+      source.setEventHandler { [flag] in flag.raised.store(true, ordering: .relaxed) }
+      source.resume()
+    }
+  }
+
+  public var isRaised: Bool { flag.raised.load(ordering: .relaxed) }
+}

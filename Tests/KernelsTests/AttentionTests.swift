@@ -1,0 +1,137 @@
+import Foundation
+@testable import Kernels
+import Memory
+import Random
+import TestSupport
+import Testing
+
+/// Figure 11 of the paper: distances i - j that a query far from the border may see, on a grid 4 wide, kernel 3.
+@Test func masksAreThoseOfFigure11() {
+  func distances(_ kind: AttentionKind) -> [Int] {
+    (0..<16).filter { AttentionPattern.allows(kind, query: 15, key: 15 - $0, grid: 4, kernel: 3) }
+  }
+  #expect(distances(.row) == [0, 1, 2, 3, 4])
+  #expect(distances(.column) == [0, 4, 8, 12])
+  #expect(distances(.convolutional) == [0, 1, 3, 4, 5, 7])
+  #expect(distances(.full) == Array(0..<16))
+  #expect(!AttentionPattern.allows(.full, query: 3, key: 4, grid: 4, kernel: 3))
+  // 66 distances at the published size.
+  let published = (0..<1024).filter {
+    AttentionPattern.allows(.convolutional, query: 1023, key: 1023 - $0, grid: 32, kernel: 11)
+  }
+  #expect(published.count == 66)
+}
+
+@Test func layersFollowThePublishedOrder() {
+  let kinds = (0..<64).map { AttentionKind.ofLayer($0, of: 64) }
+  #expect(kinds.prefix(4) == [.row, .column, .row, .row])
+  #expect(kinds.count { $0 == .row } == 47)
+  #expect(kinds.count { $0 == .column } == 16)
+  #expect(kinds[63] == .convolutional)
+}
+
+/// Blocks cover every allowed pair once and no other; at the published size little more is computed than is allowed.
+@Test(arguments: AttentionKind.allCases, [2, 3, 5, 8, 16, 32]) func blocksCoverTheMask(kind: AttentionKind, grid: Int) {
+  let pattern = AttentionPattern(kind, textLength: 4, grid: grid, kernel: 5)
+  var seen = Set<[Int]>()
+  var computed = 0
+  for block in pattern.blocks {
+    computed += block.queries.count * block.keys.count
+    for q in 0..<block.queries.count {
+      for k in 0..<block.keys.count where block.mask[q * block.keys.count + k] == 0 {
+        let pair = [block.queries.start + q * block.queries.stride, block.keys.start + k * block.keys.stride]
+        #expect(seen.insert(pair).inserted)
+      }
+    }
+  }
+  let allowed = (0..<grid * grid).reduce(0) { $0 + pattern.imageKeys(of: $1).count }
+  #expect(seen.count == allowed)
+  #expect(seen.allSatisfy { AttentionPattern.allows(kind, query: $0[0], key: $0[1], grid: grid, kernel: 5) })
+  if grid == 32 && kind != .full { #expect(computed < grid * grid * grid * grid / 5) }
+}
+
+/// Dense attention in Double by the definition, for one sample: outputs of all heads.
+private func dense(_ qkv: [Double], pattern: AttentionPattern, heads: Int, size: Int) -> [Double] {
+  let n = pattern.length
+  let width = heads * size
+  var output = [Double](repeating: 0, count: n * width)
+  for head in 0..<heads {
+    for q in 0..<n {
+      var scores: [(key: Int, value: Double)] = []
+      for k in 0..<n {
+        let image = (query: q - pattern.textLength, key: k - pattern.textLength)
+        let allowed =
+          image.query < 0 ? k <= q
+          : image.key < 0
+            || AttentionPattern.allows(
+              pattern.kind, query: image.query, key: image.key, grid: pattern.grid, kernel: pattern.kernel)
+        guard allowed else { continue }
+        var dot = 0.0
+        for i in 0..<size {
+          dot += qkv[q * 3 * width + head * size + i] * qkv[k * 3 * width + width + head * size + i]
+        }
+        scores.append((k, dot / Double(size).squareRoot()))
+      }
+      let top = scores.map(\.value).max()!
+      let sum = scores.reduce(0) { $0 + exp($1.value - top) }
+      for (key, value) in scores {
+        for i in 0..<size {
+          output[q * width + head * size + i] +=
+            exp(value - top) / sum * qkv[key * 3 * width + 2 * width + head * size + i]
+        }
+      }
+    }
+  }
+  return output
+}
+
+@Test(arguments: AttentionKind.allCases, [(3, 4), (70, 5), (1, 16)])
+func attentionMatchesBruteForce(kind: AttentionKind, shape: (text: Int, grid: Int)) {
+  let heads = 2
+  let size = 8
+  let width = heads * size
+  let samples = 2
+  let pattern = AttentionPattern(kind, textLength: shape.text, grid: shape.grid, kernel: 3)
+  let n = samples * pattern.length
+  var random = RandomStream(seed: 1, stream: 2)
+  func normal(_ count: Int) -> Buffer<Float> {
+    let buffer = Buffer<Float>(count: count)
+    random.fillNormal(UnsafeMutableBufferPointer(start: buffer.base, count: count), standardDeviation: 1)
+    return buffer
+  }
+  let qkv = normal(n * 3 * width)
+  let dOutput = normal(n * width)
+  let output = Buffer<Float>(count: n * width)
+  let dQKV = normal(n * 3 * width)  // overwritten
+  let sums = Buffer<Float>(count: heads * n)
+  let (arena, scratch) = Arena.layOut { AttentionScratch(&$0, patterns: [pattern]) }
+  let input = qkv.vector.matrix(rows: n, columns: 3 * width)
+  pattern.forward(
+    input, heads: heads, into: output.vector.matrix(rows: n, columns: width), logSums: sums.vector, scratch: scratch)
+  pattern.backward(
+    dOutput.vector.matrix(rows: n, columns: width), input, output: output.vector.matrix(rows: n, columns: width),
+    logSums: sums.vector, heads: heads, into: dQKV.vector.matrix(rows: n, columns: 3 * width), scratch: scratch)
+  withExtendedLifetime((arena, qkv, dOutput, output, dQKV, sums)) {}
+
+  let per = pattern.length * 3 * width
+  for sample in 0..<samples {
+    let values = qkv.array[sample * per..<(sample + 1) * per].map(Double.init)
+    let expected = dense(values, pattern: pattern, heads: heads, size: size)
+    let range = sample * pattern.length * width..<(sample + 1) * pattern.length * width
+    expectClose(Array(output.array[range]), expected.map(Float.init), absolute: 3e-6, "output")
+
+    // Directional derivative by central differences in Double, along random directions: error about h² = 1e-10.
+    let upstream = dOutput.array[range].map(Double.init)
+    for trial in 0..<4 {
+      var direction = RandomStream(seed: 3, stream: UInt64(trial))
+      let along = values.map { _ in Double(direction.uniform()) - 0.5 }
+      func loss(_ h: Double) -> Double {
+        let moved = zip(values, along).map { $0 + h * $1 }
+        return zip(dense(moved, pattern: pattern, heads: heads, size: size), upstream).reduce(0) { $0 + $1.0 * $1.1 }
+      }
+      let numeric = (loss(1e-5) - loss(-1e-5)) / 2e-5
+      let analytic = zip(dQKV.array[sample * per..<(sample + 1) * per], along).reduce(0) { $0 + Double($1.0) * $1.1 }
+      #expect(abs(numeric - analytic) < 1e-4 * max(1, abs(numeric)), "direction \(trial): \(analytic), expected \(numeric)")
+    }
+  }
+}

@@ -1,0 +1,99 @@
+import Kernels
+import Layers
+import Memory
+import Models
+import Safetensors
+import TestSupport
+import Testing
+
+/// The shape and inputs of `Tests/Goldens/transformer.py`.
+private struct Twin {
+  let file: SafetensorsReader
+  let config: TransformerConfig
+  let batch: TransformerBatch
+
+  init(recompute: Bool = false) throws {
+    file = try golden("transformer.safetensors")
+    config = TransformerConfig(
+      layers: 6, heads: 2, headSize: 8, textLength: 6, grid: 4, textVocabulary: 37, imageVocabulary: 23,
+      convolutionKernel: 3, recompute: recompute)
+    let text = try file.integers("text")
+    let lengths = try file.integers("lengths")
+    batch = TransformerBatch(
+      text: lengths.indices.map { Array(text[$0 * 6..<$0 * 6 + Int(lengths[$0])]) }, image: try file.integers("image"))
+  }
+
+  func run(_ samples: TransformerBatch, laidOutFor count: Int) throws -> (TransformerLoss, LocalParameters) {
+    let model = try Transformer(config, batch: count)
+    let parameters = LocalParameters(model.table)
+    try parameters.load(file)
+    let loss = try model.forwardBackward(samples, parameters, textScale: 0.03, imageScale: 0.017)
+    return (loss, parameters)
+  }
+}
+
+/// fp32 against fp64: sums of at most a few hundred terms of size 1 through 12 blocks.
+private let tolerance: Float = 2e-5
+
+@Test(arguments: [false, true]) func transformerMatchesItsTwin(recompute: Bool) throws {
+  let twin = try Twin(recompute: recompute)
+  let (loss, parameters) = try twin.run(twin.batch, laidOutFor: 4)
+  let expected = try twin.file.floats("losses")
+  expectClose([Float(loss.textNats), Float(loss.imageNats)], expected, relative: 3e-6, "losses")
+  #expect(loss.textTokens == 9)
+  #expect(loss.imageTokens == 48)
+  try parameters.expectGradients(twin.file, tolerance: tolerance)
+}
+
+@Test func recomputationGivesTheSameBits() throws {
+  let kept = try Twin().run(Twin().batch, laidOutFor: 3)
+  let again = try Twin(recompute: true).run(Twin().batch, laidOutFor: 3)
+  #expect(kept.0.imageNats == again.0.imageNats)
+  for block in kept.1.table.blockIDs {
+    #expect(kept.1.gradients(of: block).values.array == again.1.gradients(of: block).values.array)
+  }
+  let config = try Twin().config
+  var less = config
+  less.recompute = true
+  #expect(Transformer.activationBytes(less, batch: 3) < Transformer.activationBytes(config, batch: 3) / 2)
+}
+
+/// Gradients of micro-batches add up to that of the whole batch.
+@Test func microBatchesAccumulate() throws {
+  let twin = try Twin()
+  let model = try Transformer(twin.config, batch: 2)
+  let parameters = LocalParameters(model.table)
+  try parameters.load(twin.file)
+  var nats = 0.0
+  for rows in [0..<1, 1..<3] {
+    nats += try model.forwardBackward(twin.batch.rows(rows), parameters, textScale: 0.03, imageScale: 0.017).imageNats
+  }
+  expectClose([Float(nats)], [try twin.file.floats("losses")[1]], relative: 3e-6)
+  try parameters.expectGradients(twin.file, tolerance: tolerance)
+}
+
+@Test func evaluationGivesTheLossOfTraining() throws {
+  let twin = try Twin()
+  let model = try Transformer(twin.config, batch: 3)
+  let parameters = LocalParameters(model.table, gradients: false)
+  try parameters.load(twin.file)
+  let loss = try model.evaluate(twin.batch, parameters)
+  expectClose([Float(loss.textNats), Float(loss.imageNats)], try twin.file.floats("losses"), relative: 3e-6, "losses")
+}
+
+/// Names, shapes and count at the published size: 12 d² · 64 in the blocks, plus embeddings and heads.
+@Test func publishedSizeHasTwelveBillionParameters() {
+  let config = TransformerConfig(
+    layers: 64, heads: 62, headSize: 64, textLength: 256, grid: 32, textVocabulary: 16_384, imageVocabulary: 8192)
+  let table = Transformer.table(config)
+  let matrices = table.parameters.filter { $0.role == .matrix }.reduce(0) { $0 + $1.count }
+  #expect(matrices == 12 * 3968 * 3968 * 64)
+  #expect(table.blocks.count == 130)
+  #expect(table.parameters.first { $0.name == "blocks.63.mlp.up.weight" }?.shape == [4 * 3968, 3968])
+}
+
+@Test func impossibleShapesAreRefused() {
+  let config = TransformerConfig(
+    layers: 1, heads: 3, headSize: 5, textLength: 4, grid: 2, textVocabulary: 300, imageVocabulary: 8)
+  #expect { try Transformer(config, batch: 1) } throws: { "\($0)".contains("15") && "\($0)".contains("multiple of 16") }
+}
