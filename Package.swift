@@ -42,7 +42,8 @@ let package = Package(
     .systemLibrary(name: "CVips", pkgConfig: "vips", providers: [.apt(["libvips-dev"])]),
     .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
     .target(name: "CMPI", dependencies: ["COpenMPI"], cSettings: c),
-    .target(name: "CDNN", dependencies: ["COneDNN"], cSettings: c),
+    .target(
+      name: "CDNN", dependencies: ["COneDNN"], cSettings: c, linkerSettings: [.linkedLibrary("dnnl"), .linkedLibrary("gomp")]),
     .target(name: "CImages", dependencies: ["CVips"], cSettings: c),
 
     // Ground.

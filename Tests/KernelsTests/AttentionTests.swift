@@ -95,15 +95,15 @@ func attentionMatchesBruteForce(kind: AttentionKind, shape: (text: Int, grid: In
   let n = samples * pattern.length
   var random = RandomStream(seed: 1, stream: 2)
   func normal(_ count: Int) -> Buffer<Float> {
-    let buffer = Buffer<Float>(count: count)
+    let buffer = kept(count: count)
     random.fillNormal(UnsafeMutableBufferPointer(start: buffer.base, count: count), standardDeviation: 1)
     return buffer
   }
   let qkv = normal(n * 3 * width)
   let dOutput = normal(n * width)
-  let output = Buffer<Float>(count: n * width)
+  let output = kept(count: n * width)
   let dQKV = normal(n * 3 * width)  // overwritten
-  let sums = Buffer<Float>(count: heads * n)
+  let sums = kept(count: heads * n)
   let (arena, scratch) = Arena.layOut { AttentionScratch(&$0, patterns: [pattern]) }
   let input = qkv.vector.matrix(rows: n, columns: 3 * width)
   pattern.forward(
@@ -111,7 +111,7 @@ func attentionMatchesBruteForce(kind: AttentionKind, shape: (text: Int, grid: In
   pattern.backward(
     dOutput.vector.matrix(rows: n, columns: width), input, output: output.vector.matrix(rows: n, columns: width),
     logSums: sums.vector, heads: heads, into: dQKV.vector.matrix(rows: n, columns: 3 * width), scratch: scratch)
-  withExtendedLifetime((arena, qkv, dOutput, output, dQKV, sums)) {}
+  withExtendedLifetime(arena) {}
 
   let per = pattern.length * 3 * width
   for sample in 0..<samples {

@@ -45,11 +45,11 @@ func adamWMatchesItsDefinition(slices: [Range<Int>]) {
   let gradients = (0..<6).map { step in
     (0..<64).map { used.contains($0) ? Float(9 * cos(Double($0 * 3 + step))) : 0 }
   }
-  let weights = Buffer(start)
-  let mean = Buffer<Float>(count: 64)
-  let variance = Buffer<Float>(count: 64)
+  let weights = kept(start)
+  let mean = kept(count: 64)
+  let variance = kept(count: 64)
   for (step, values) in gradients.enumerated() {
-    let gradient = Buffer(values)
+    let gradient = kept(values)
     let norm = sqrt(values.reduce(0) { $0 + Double($1) * Double($1) })
     let optimizer = AdamW(config, update: step + 1, rate: 0.01, gradientNorm: norm)
     for slice in slices {
@@ -57,7 +57,6 @@ func adamWMatchesItsDefinition(slices: [Range<Int>]) {
         table[block], range: slice, weights: weights.vector[slice], gradient: gradient.vector[slice],
         mean: mean.vector[slice], variance: variance.vector[slice])
     }
-    withExtendedLifetime((gradient, weights, mean, variance)) {}
   }
   let expected = reference(weights: start, gradients: gradients, config: config, rate: 0.01) { $0 < matrix.count }
   // Six updates of a few fp32 roundings each.
@@ -66,10 +65,9 @@ func adamWMatchesItsDefinition(slices: [Range<Int>]) {
 }
 
 @Test func averageMovesTowardsTheWeights() {
-  let average = Buffer([Float](repeating: 1, count: 19))
-  let weights = Buffer([Float](repeating: 3, count: 19))
+  let average = kept([Float](repeating: 1, count: 19))
+  let weights = kept([Float](repeating: 3, count: 19))
   updateAverage(average.vector, towards: weights.vector, decay: 0.75)
-  withExtendedLifetime(weights) {}
   #expect(average.array == [Float](repeating: 1.5, count: 19))
 }
 

@@ -23,3 +23,13 @@ public func expectClose(
       sourceLocation: sourceLocation)
   }
 }
+
+/// A buffer that lives for ever: views of it stay valid, where a local buffer would be freed after its last mention.
+public func kept(_ values: [Float]) -> Buffer<Float> {
+  let buffer = Buffer(values)
+  _ = Unmanaged.passRetained(buffer)
+  return buffer
+}
+
+/// The same, zeroed.
+public func kept(count: Int) -> Buffer<Float> { kept([Float](repeating: 0, count: count)) }

@@ -60,7 +60,7 @@ struct DVAEDecoder {
     let weights = try source.weights(of: output.weight.block)
     let planes = outputPlanes(activations.output, samples)
     for plane in 0..<planes.rows { planes.row(plane).fill(weights[output.bias][plane]) }
-    multiply(weights.matrix(output.weight), .plain, positions(rectified), .transposed, into: planes, .accumulate)
+    multiply(weights.matrix(output.weight), positions(rectified).transposed, into: planes, .accumulate)
   }
 
   /// From `activations.dOutput` to the parameters' gradients and `activations.dRelaxed`.
@@ -70,10 +70,10 @@ struct DVAEDecoder {
     let dPlanes = outputPlanes(activations.dOutput, samples)
     let rectified = part(activations.decoderRectified, output.shape.inputCount, samples)
     let stream = part(activations.decoder[groups.count - 1].stream, output.shape.inputCount, samples)
-    multiply(dPlanes, .plain, positions(rectified), .plain, into: gradients.matrix(output.weight), .accumulate)
+    multiply(dPlanes, positions(rectified), into: gradients.matrix(output.weight), .accumulate)
     for plane in 0..<dPlanes.rows { gradients[output.bias][plane] += Float(total(dPlanes.row(plane))) }
     let weights = try source.weights(of: outputBlock)
-    multiply(dPlanes, .transposed, weights.matrix(output.weight), .plain, into: positions(stream))
+    multiply(dPlanes.transposed, weights.matrix(output.weight), into: positions(stream))
     rectifyBackward(stream, rectified: rectified)
     try source.backwardDone(outputBlock)
 

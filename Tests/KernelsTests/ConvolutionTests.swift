@@ -1,0 +1,128 @@
+import Kernels
+import Memory
+import Random
+import TestSupport
+import Testing
+
+private func random(_ count: Int, _ stream: UInt64) -> [Float] {
+  var random = RandomStream(seed: 11, stream: stream)
+  var values = [Float](repeating: 0, count: count)
+  values.withUnsafeMutableBufferPointer { random.fillNormal($0, standardDeviation: 1) }
+  return values
+}
+
+/// weights * x + bias by the definition, in Double; x channels-last, weights [out, in, k, k].
+private func convolve(_ x: [Double], _ w: [Double], _ b: [Double], _ s: ConvolutionShape, samples: Int) -> [Double] {
+  let half = s.kernel / 2
+  var y: [Double] = []
+  for n in 0..<samples {
+    for row in 0..<s.height {
+      for column in 0..<s.width {
+        for o in 0..<s.outputs {
+          var sum = b[o]
+          for u in 0..<s.kernel {
+            for v in 0..<s.kernel {
+              let (r, c) = (row + u - half, column + v - half)
+              guard (0..<s.height).contains(r), (0..<s.width).contains(c) else { continue }
+              for i in 0..<s.inputs {
+                sum += w[((o * s.inputs + i) * s.kernel + u) * s.kernel + v]
+                  * x[((n * s.height + r) * s.width + c) * s.inputs + i]
+              }
+            }
+          }
+          y.append(sum)
+        }
+      }
+    }
+  }
+  return y
+}
+
+/// The gradient of <dy, f> at `point`, by central differences. f is linear in each argument: no truncation error, and in
+/// Double with a step of 1 about 1e-14 of rounding.
+private func slopes(_ point: [Double], _ dy: [Double], _ f: ([Double]) -> [Double]) -> [Float] {
+  point.indices.map { index in
+    var (low, high) = (point, point)
+    low[index] -= 0.5
+    high[index] += 0.5
+    return Float(zip(zip(f(high), f(low)), dy).reduce(0) { $0 + ($1.0.0 - $1.0.1) * $1.1 })
+  }
+}
+
+private let shapes = [
+  ConvolutionShape(height: 5, width: 5, inputs: 3, outputs: 8, kernel: 7),
+  ConvolutionShape(height: 4, width: 6, inputs: 4, outputs: 1, kernel: 3),
+  ConvolutionShape(height: 4, width: 4, inputs: 2, outputs: 2, kernel: 3),
+  ConvolutionShape(height: 3, width: 5, inputs: 16, outputs: 8, kernel: 3),
+  ConvolutionShape(height: 3, width: 3, inputs: 12, outputs: 20, kernel: 1),
+]
+
+/// fp32 sums of at most 150 products of unit size.
+private let tolerance: Float = 2e-5
+
+@Test(arguments: shapes, [1, 3]) func convolutionAgainstItsDefinition(shape: ConvolutionShape, samples: Int) {
+  let x = kept(random(samples * shape.inputCount, 1))
+  let weights = kept(random(shape.weightCount, 2))
+  let bias = kept(random(shape.outputs, 3))
+  let dy = kept(random(samples * shape.outputCount, 4))
+  let (x64, w64, b64) = (x.array.map(Double.init), weights.array.map(Double.init), bias.array.map(Double.init))
+  let dy64 = dy.array.map(Double.init)
+  let scratch = ConvolutionScratch()
+  let scale: Float = 0.25
+  let convolution = Convolution(shape, samples: 3, scale: scale, training: true, scratch: scratch)
+
+  let y = kept(count: dy.count)
+  convolution.forward(x.vector, weights: weights.vector, bias: bias.vector, into: y.vector)
+  let expected = convolve(x64, w64, b64, shape, samples: samples).map { Float($0) * scale }
+  expectClose(y.array, expected, absolute: tolerance, "forward")
+
+  let dx = kept(count: x.count)
+  dx.vector.fill(.nan)  // overwritten, not added to
+  convolution.backwardInput(dy.vector, weights: weights.vector, into: dx.vector)
+  let dxExpected = slopes(x64, dy64) { convolve($0, w64, b64, shape, samples: samples) }.map { $0 * scale }
+  expectClose(dx.array, dxExpected, absolute: tolerance, "backward of the input")
+
+  let (dw, db) = (kept(count: weights.count), kept(count: bias.count))
+  dw.vector.fill(1)  // added to
+  db.vector.fill(2)
+  convolution.backwardWeights(x.vector, dy.vector, intoWeights: dw.vector, bias: db.vector)
+  let dwExpected = slopes(w64, dy64) { convolve(x64, $0, b64, shape, samples: samples) }.map { 1 + $0 * scale }
+  expectClose(dw.array, dwExpected, absolute: tolerance, "backward of the weights")
+  let dbExpected = slopes(b64, dy64) { convolve(x64, w64, $0, shape, samples: samples) }.map { 2 + $0 * scale }
+  expectClose(db.array, dbExpected, absolute: tolerance, "backward of the bias")
+}
+
+@Test(arguments: shapes) func convolutionOutputsRectifiedAndAdded(shape: ConvolutionShape) {
+  let samples = 2
+  let x = kept(random(samples * shape.inputCount, 5))
+  let (weights, bias) = (kept(random(shape.weightCount, 6)), kept(random(shape.outputs, 7)))
+  let expected = convolve(
+    x.array.map(Double.init), weights.array.map(Double.init), bias.array.map(Double.init), shape, samples: samples
+  ).map { Float($0) * 0.5 }
+  let scratch = ConvolutionScratch()
+
+  let rectified = Convolution(shape, samples: samples, scale: 0.5, output: .rectified, training: false, scratch: scratch)
+  let y = kept(count: samples * shape.outputCount)
+  rectified.forward(x.vector, weights: weights.vector, bias: bias.vector, into: y.vector)
+  expectClose(y.array, expected.map { max(0, $0) }, absolute: tolerance, "rectified")
+
+  let before = random(y.count, 8)
+  y.vector.copy(from: before)
+  let added = Convolution(shape, samples: samples, scale: 0.5, output: .added, training: false, scratch: scratch)
+  added.forward(x.vector, weights: weights.vector, bias: bias.vector, into: y.vector)
+  expectClose(y.array, zip(before, expected).map { $0 + $1 }, absolute: tolerance, "added")
+}
+
+/// Weights are read at every call: a change between calls counts.
+@Test func convolutionSeesNewWeights() {
+  let shape = shapes[3]
+  let x = kept(random(shape.inputCount, 1))
+  let (weights, bias) = (kept(random(shape.weightCount, 2)), kept(random(shape.outputs, 3)))
+  let convolution = Convolution(shape, samples: 1, training: true, scratch: ConvolutionScratch())
+  let (first, second) = (kept(count: shape.outputCount), kept(count: shape.outputCount))
+  convolution.forward(x.vector, weights: weights.vector, bias: bias.vector, into: first.vector)
+  for index in 0..<weights.count { weights[index] *= 2 }
+  for index in 0..<bias.count { bias[index] *= 2 }
+  convolution.forward(x.vector, weights: weights.vector, bias: bias.vector, into: second.vector)
+  #expect(second.array == first.array.map { 2 * $0 })  // doubling is exact
+}
