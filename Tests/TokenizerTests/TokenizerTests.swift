@@ -1,1 +1,98 @@
+import Foundation
+import Random
 import Testing
+import Tokenizer
+
+private let captions = [
+  "a small red circle above a large blue square", "a large red star", "Café №5: 100 % naïve, isn't it?", "", "🎨 emoji\n\ttabs",
+  "a picture of a small blue circle left of a large blue square", "aaaa aaa aa a",
+]
+
+private func trained(_ vocabulary: Int = 300) -> Tokenizer {
+  var trainer = BPETrainer()
+  for caption in captions { trainer.add(caption) }
+  return trainer.train(vocabulary: vocabulary)
+}
+
+/// Learning by the definition: count all pairs anew before each merge.
+@Test func trainingMatchesTheDefinition() {
+  var words: [[Int]: Int] = [:]
+  for caption in captions {
+    for word in caption.lowercased().split(whereSeparator: { !("a"..."z").contains(String($0)) }) {
+      words[word.utf8.map(Int.init), default: 0] += 1
+    }
+  }
+  var merges: [[Int]] = []
+  while merges.count < 60 {
+    var pairs: [[Int]: Int] = [:]
+    for (word, count) in words { for pair in zip(word, word.dropFirst()) { pairs[[pair.0, pair.1], default: 0] += count } }
+    guard let best = pairs.max(by: { a, b in
+      a.value != b.value ? a.value < b.value : b.key.lexicographicallyPrecedes(a.key)
+    }) else { break }
+    let token = 256 + merges.count
+    merges.append(best.key)
+    var next: [[Int]: Int] = [:]
+    for (word, count) in words {
+      var result: [Int] = []
+      for letter in word {
+        result.append(letter)
+      }
+      var i = 0
+      var joined: [Int] = []
+      while i < result.count {
+        if i + 1 < result.count && [result[i], result[i + 1]] == best.key { joined.append(token); i += 2 } else { joined.append(result[i]); i += 1 }
+      }
+      next[joined, default: 0] += count
+    }
+    words = next
+  }
+  let learned = trained(256 + 60).merges.map { [Int($0.left), Int($0.right)] }
+  #expect(learned == merges)
+  #expect(learned.count > 30)
+}
+
+@Test func orderOfCaptionsDoesNotMatter() {
+  var other = BPETrainer()
+  for caption in captions.reversed() { other.add(caption) }
+  #expect(other.train(vocabulary: 300).json() == trained().json())
+}
+
+@Test func decodingGivesTheLowerCaseTextBack() {
+  let tokenizer = trained()
+  for caption in captions { #expect(tokenizer.decode(tokenizer.encode(caption)) == caption.lowercased()) }
+  #expect(tokenizer.encode("a large") != tokenizer.encode("alarge"))
+  #expect(tokenizer.encode("12").count == 2)
+}
+
+@Test func vocabularyEndsWhenNoPairIsLeft() {
+  let tokenizer = trained(60_000)
+  #expect(tokenizer.vocabularyCount < 400)
+  for word in ["small", "circle", "square", "picture"] { #expect(tokenizer.encode(word).count == 1) }
+}
+
+@Test func dropoutVariesTokensButNotText() {
+  let tokenizer = trained(60_000)
+  let caption = captions[0]
+  var random = RandomStream(seed: 1, stream: 1)
+  let all = Set((0..<50).map { _ in tokenizer.encode(caption, dropout: 0.3, using: &random) })
+  #expect(all.count > 10)
+  #expect(all.allSatisfy { tokenizer.decode($0) == caption })
+  #expect(tokenizer.encode(caption, dropout: 0, using: &random) == tokenizer.encode(caption))
+  #expect(tokenizer.encode(caption, dropout: 1, using: &random) == caption.utf8.map(UInt16.init))
+}
+
+@Test func filesAreReadBackAndDamageIsRefused() throws {
+  let path = NSTemporaryDirectory() + "tokenizer-\(UUID().uuidString).json"
+  defer { try? FileManager.default.removeItem(atPath: path) }
+  let tokenizer = trained()
+  try tokenizer.write(to: path)
+  let again = try Tokenizer(contentsOf: path)
+  #expect(again.json() == tokenizer.json())
+  let text = try String(contentsOfFile: path, encoding: .utf8)
+  for (what, with) in [("\"BPE\"", "\"WordPiece\""), ("Lowercase", "NFC"), ("[a-z]+|", ""), ("\"a\" : 97", "\"a\" : 98")] {
+    #expect(text.contains(what))
+    try text.replacingOccurrences(of: what, with: with).write(toFile: path, atomically: true, encoding: .utf8)
+    #expect { try Tokenizer(contentsOf: path) } throws: { "\($0)".hasPrefix(path) }
+  }
+  #expect { try Tokenizer(contentsOf: path + ".none") } throws: { "\($0)".contains("no such") }
+}

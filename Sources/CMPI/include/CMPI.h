@@ -1,1 +1,77 @@
 #pragma once
+// Swift cannot import Open MPI's handles and constants, which are casts in macros; these functions give them types.
+#include <mpi.h>
+#include <sched.h>
+#include <stdint.h>
+
+enum { CMPI_SUM = 0, CMPI_MAX = 1, CMPI_MIN = 2 };
+
+static inline MPI_Comm cmpi_world(void) { return MPI_COMM_WORLD; }
+
+static inline MPI_Op cmpi_op(int op) {
+  return op == CMPI_SUM ? MPI_SUM : op == CMPI_MAX ? MPI_MAX : MPI_MIN;
+}
+
+/// Starts MPI unless it runs already. Funneled: only the thread that started it may call it.
+static inline int cmpi_init(void) {
+  int started = 0;
+  int code = MPI_Initialized(&started);
+  if (code != MPI_SUCCESS || started) return code;
+  int provided;
+  code = MPI_Init_thread(0, 0, MPI_THREAD_FUNNELED, &provided);
+  if (code == MPI_SUCCESS) MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
+  return code;
+}
+
+static inline int cmpi_finalize(void) {
+  int ended = 0;
+  int code = MPI_Finalized(&ended);
+  return code != MPI_SUCCESS || ended ? code : MPI_Finalize();
+}
+
+static inline int cmpi_split_shared(MPI_Comm comm, int key, MPI_Comm *result) {
+  return MPI_Comm_split_type(comm, MPI_COMM_TYPE_SHARED, key, MPI_INFO_NULL, result);
+}
+
+static inline int cmpi_allreduce_double(double *values, int count, int op, MPI_Comm comm) {
+  return MPI_Allreduce(MPI_IN_PLACE, values, count, MPI_DOUBLE, cmpi_op(op), comm);
+}
+
+static inline int cmpi_allreduce_int64(int64_t *values, int count, int op, MPI_Comm comm) {
+  return MPI_Allreduce(MPI_IN_PLACE, values, count, MPI_INT64_T, cmpi_op(op), comm);
+}
+
+static inline int cmpi_iallreduce_float(float *values, int count, MPI_Comm comm, MPI_Request *request) {
+  return MPI_Iallreduce(MPI_IN_PLACE, values, count, MPI_FLOAT, MPI_SUM, comm, request);
+}
+
+static inline int cmpi_test(MPI_Request *request, int *done) { return MPI_Test(request, done, MPI_STATUS_IGNORE); }
+static inline int cmpi_wait(MPI_Request *request) { return MPI_Wait(request, MPI_STATUS_IGNORE); }
+
+static inline int cmpi_broadcast_bytes(void *bytes, int count, int root, MPI_Comm comm) {
+  return MPI_Bcast(bytes, count, MPI_BYTE, root, comm);
+}
+
+static inline int cmpi_allgather_bytes(const void *mine, int count, void *all, MPI_Comm comm) {
+  return MPI_Allgather(mine, count, MPI_BYTE, all, count, MPI_BYTE, comm);
+}
+
+static inline int cmpi_allocate_shared(int64_t bytes, MPI_Comm comm, void **base, MPI_Win *window) {
+  int code = MPI_Win_allocate_shared((MPI_Aint)bytes, 1, MPI_INFO_NULL, comm, base, window);
+  // One access epoch for the whole life: ranks load and store directly and order themselves with barriers and flags.
+  return code == MPI_SUCCESS ? MPI_Win_lock_all(MPI_MODE_NOCHECK, *window) : code;
+}
+
+static inline int cmpi_query_shared(MPI_Win window, int rank, void **base) {
+  MPI_Aint size;
+  int unit;
+  return MPI_Win_shared_query(window, rank, &size, &unit, base);
+}
+
+static inline int cmpi_free_shared(MPI_Win *window) {
+  MPI_Win_unlock_all(*window);
+  return MPI_Win_free(window);
+}
+
+static inline void cmpi_store_release(uint64_t *flag, uint64_t value) { __atomic_store_n(flag, value, __ATOMIC_RELEASE); }
+static inline uint64_t cmpi_load_acquire(const uint64_t *flag) { return __atomic_load_n(flag, __ATOMIC_ACQUIRE); }

@@ -1,0 +1,190 @@
+import Foundation
+import Layers
+import Memory
+import Parallel
+import Safetensors
+import Synchronization
+
+/// The checkpoints of one training: written by the coordinator on a thread beside training, read by every node.
+///
+/// Weights and states do not change during forward and backward passes, so the thread reads them where they lie, without
+/// a copy; the trainer calls `waitUntilRead` before it updates them.
+public final class CheckpointStore {
+  public let folder: String
+  private let grid: ProcessGrid
+  private let keepLast: Int
+  private let keepEvery: Int
+  private var job: Job?
+  private var mustWait = false
+
+  /// - Parameters:
+  ///   - keepLast: newest checkpoints that stay.
+  ///   - keepEvery: checkpoints at multiples of this step stay for ever; 0 for none.
+  public init(folder: String, grid: ProcessGrid, keepLast: Int, keepEvery: Int) throws {
+    precondition(keepLast >= 1, "keepLast \(keepLast)")
+    self.folder = folder
+    self.grid = grid
+    self.keepLast = keepLast
+    self.keepEvery = keepEvery
+    guard grid.isCoordinator else { return }
+    try makeFolder(folder)
+    for name in try FileManager.default.contentsOfDirectory(atPath: folder)
+    where name.hasPrefix(CheckpointWriter.partialPrefix) {
+      try FileManager.default.removeItem(atPath: folder + "/" + name)
+    }
+  }
+
+  // MARK: Saving
+
+  /// Starts writing checkpoint `step`. Collective; waits for the one before.
+  public func save(step: Int, parameters: SharedParameters, state: some Encodable) throws {
+    mustWait = true
+    guard grid.isCoordinator else { return }
+    try waitForJob()
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
+    let data = try encoder.encode(state)
+    let retention = Retention(folder: folder, keepLast: keepLast, keepEvery: keepEvery)
+    job = Job(CheckpointWriter(folder: folder, step: step), parameters, state: data, retention)
+  }
+
+  /// Waits until the arrays of a checkpoint under way have been read. Collective; call it before they change.
+  public func waitUntilRead() throws {
+    guard mustWait else { return }
+    mustWait = false
+    try job?.waitUntilRead()
+    try grid.node.barrier()
+  }
+
+  /// Waits until the last checkpoint is on disk. Collective.
+  public func finish() throws {
+    mustWait = false
+    try waitForJob()
+    try grid.world.barrier()
+  }
+
+  private func waitForJob() throws {
+    defer { job = nil }
+    try job?.wait()
+  }
+
+  // MARK: Loading
+
+  /// Loads the newest complete checkpoint into `parameters` on every node; nil if there is none. Collective.
+  /// A damaged newest checkpoint is an error that names the file: it is for the user to decide to go back further.
+  public func loadLatest<State: Decodable>(_: State.Type, into parameters: SharedParameters) throws -> State? {
+    var newest = [-1]
+    if grid.isCoordinator, let step = try Self.steps(in: folder).last {
+      _ = try Manifest.verified(in: folder + "/" + CheckpointWriter.name(step))
+      newest = [step]
+    }
+    try grid.world.allReduce(&newest, .maximum)
+    guard newest[0] >= 0 else { return nil }
+    let path = folder + "/" + CheckpointWriter.name(newest[0])
+    if grid.node.rank == 0 {
+      for (file, arrays) in CheckpointFile.contents(parameters) {
+        let reader = try SafetensorsReader(path + "/" + file)
+        var expected = Set<String>()
+        for (state, prefix) in arrays {
+          for parameter in parameters.table.parameters {
+            expected.insert(prefix + parameter.name)
+            let values = parameters.values(state, parameter.block)[parameter]
+            try reader.read(
+              prefix + parameter.name, shape: parameter.shape,
+              into: UnsafeMutableBufferPointer(start: values.base, count: values.count))
+          }
+        }
+        if let extra = reader.tensors.keys.filter({ !expected.contains($0) }).min() {
+          throw CheckpointError("\(reader.path): has a tensor `\(extra)` that this model does not have")
+        }
+      }
+    }
+    try grid.node.barrier()
+    let bytes = try grid.world.broadcast(
+      grid.isCoordinator ? Array(FileManager.default.contents(atPath: path + "/" + CheckpointFile.state) ?? Data()) : [])
+    do {
+      return try JSONDecoder().decode(State.self, from: Data(bytes))
+    } catch {
+      throw CheckpointError("\(path)/\(CheckpointFile.state): cannot be understood: \(error)")
+    }
+  }
+
+  /// Steps of the complete checkpoints in a folder, ascending.
+  public static func steps(in folder: String) throws -> [Int] {
+    guard FileManager.default.fileExists(atPath: folder) else { return [] }
+    return try FileManager.default.contentsOfDirectory(atPath: folder).compactMap { name in
+      guard name.hasPrefix("step-"), let step = Int(name.dropFirst(5)),
+        FileManager.default.fileExists(atPath: "\(folder)/\(name)/\(Manifest.name)")
+      else { return nil }
+      return step
+    }.sorted()
+  }
+
+  /// The averaged weights of the newest complete checkpoint in a folder.
+  public static func newestAverage(in folder: String) throws -> String? {
+    try steps(in: folder).last.map { "\(folder)/\(CheckpointWriter.name($0))/\(CheckpointFile.average)" }
+  }
+}
+
+/// Which old checkpoints go when a new one is complete.
+struct Retention: Sendable {
+  let folder: String
+  let keepLast: Int
+  let keepEvery: Int
+
+  func apply() throws {
+    for step in try CheckpointStore.steps(in: folder).dropLast(keepLast)
+    where keepEvery == 0 || step % keepEvery != 0 {
+      try removeCheckpoint(folder + "/" + CheckpointWriter.name(step))
+    }
+  }
+}
+
+/// One checkpoint being written on its own thread.
+private final class Job: @unchecked Sendable {
+  // Safe to share: `read`, `done` and `error` are guarded by `condition`; the parameters are only read by the thread until
+  // `read` is set, and nobody writes them before `waitUntilRead` has returned.
+  private let condition = NSCondition()
+  private var read = false
+  private var done = false
+  private var error: (any Error)?
+  private let parameters: SharedParameters
+
+  init(_ writer: CheckpointWriter, _ parameters: SharedParameters, state: Data, _ retention: Retention) {
+    self.parameters = parameters
+    let thread = Thread { [self] in
+      do {
+        try writer.writeArrays(self.parameters)
+        signal { read = true }
+        try writer.complete(state: state)
+        try retention.apply()
+      } catch {
+        writer.discard()
+        signal { self.error = error }
+      }
+      signal {
+        read = true
+        done = true
+      }
+    }
+    thread.name = "checkpoint"
+    thread.start()
+  }
+
+  private func signal(_ change: () -> Void) {
+    condition.lock()
+    change()
+    condition.broadcast()
+    condition.unlock()
+  }
+
+  func waitUntilRead() throws { try wait { read } }
+  func wait() throws { try wait { done } }
+
+  private func wait(until isReady: () -> Bool) throws {
+    condition.lock()
+    defer { condition.unlock() }
+    while !isReady() { condition.wait() }
+    if let error { throw error }
+  }
+}

@@ -1,0 +1,41 @@
+import MPI
+
+/// A job whose ranks cannot be laid out as asked.
+public struct GridError: Error, CustomStringConvertible {
+  public let description: String
+}
+
+/// Who computes: all ranks, those that share this one's memory (a node), and those that own the same slice on other nodes.
+public final class ProcessGrid {
+  public let world: Communicator
+  public let node: Communicator
+  /// One rank of each node: those with this rank's number within their node.
+  public let across: Communicator
+
+  /// - Parameter nodeSize: ranks that share memory; 0 means all of a machine. Smaller values split a machine into pretended
+  ///   nodes, so that the path between nodes can be tested without a cluster.
+  public init(_ world: Communicator, nodeSize: Int = 0) throws {
+    self.world = world
+    let machine = try world.splitByMemory()
+    if nodeSize > 0 {
+      node = try machine.split(color: machine.rank / nodeSize, key: machine.rank)
+    } else {
+      node = machine
+    }
+    let sizes = try world.allGather(node.size)
+    guard Set(sizes).count == 1 else {
+      throw GridError(
+        description: "nodes have between \(sizes.min()!) and \(sizes.max()!) ranks; each node needs equally many "
+          + "(\(world.size) ranks, parallel.nodeSize \(nodeSize))")
+    }
+    across = try world.split(color: node.rank, key: world.rank)
+  }
+
+  public var isCoordinator: Bool { world.rank == 0 }
+  public var nodeCount: Int { across.size }
+
+  /// Rank `rank`'s contiguous part of `count` things dealt to `ranks` ranks; sizes differ by one at most.
+  public static func share(of count: Int, rank: Int, ranks: Int) -> Range<Int> {
+    count * rank / ranks..<count * (rank + 1) / ranks
+  }
+}

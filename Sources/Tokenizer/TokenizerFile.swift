@@ -1,0 +1,80 @@
+import Foundation
+
+/// A tokenizer file that cannot be used: which, and why.
+public struct TokenizerError: Error, CustomStringConvertible, Equatable {
+  public let description: String
+  init(_ path: String, _ problem: String) { description = "\(path): \(problem)" }
+}
+
+extension Tokenizer {
+  /// The tokenizer in the format of Hugging Face's `tokenizers`: `Tokenizer.from_file` gives the same ids.
+  public func json() -> Data {
+    var vocabulary: [String: Int] = [:]
+    for token in 0..<vocabularyCount { vocabulary[ByteAlphabet.text(bytes(of: UInt16(token)))] = token }
+    let name = { (token: UInt16) in ByteAlphabet.text(bytes(of: token)) }
+    let object: [String: Any] = [
+      "version": "1.0", "truncation": NSNull(), "padding": NSNull(), "added_tokens": [Any](),
+      "normalizer": ["type": "Lowercase"],
+      "pre_tokenizer": [
+        "type": "Sequence",
+        "pretokenizers": [
+          [
+            "type": "Split", "pattern": ["Regex": PreTokenizer.pattern], "behavior": "Isolated", "invert": false,
+          ] as [String: Any],
+          ["type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": false],
+        ],
+      ] as [String: Any],
+      "post_processor": NSNull(),
+      "decoder": ["type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": false],
+      "model": [
+        "type": "BPE", "dropout": NSNull(), "unk_token": NSNull(), "continuing_subword_prefix": NSNull(),
+        "end_of_word_suffix": NSNull(), "fuse_unk": false, "byte_fallback": false, "ignore_merges": false,
+        "vocab": vocabulary, "merges": merges.map { "\(name($0.left)) \(name($0.right))" },
+      ] as [String: Any],
+    ]
+    // Made of strings, numbers and lists alone, so it always serialises.
+    return try! JSONSerialization.data(withJSONObject: object, options: [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes])
+  }
+
+  /// Writes the file beside its place, forces it to disk and renames it.
+  public func write(to path: String) throws {
+    let temporary = path + ".partial"
+    let data = json()
+    let descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC, 0o644)
+    guard descriptor >= 0 else { throw TokenizerError(path, "cannot be created: \(String(cString: strerror(errno)))") }
+    defer { close(descriptor) }
+    let count = data.withUnsafeBytes { Foundation.write(descriptor, $0.baseAddress, $0.count) }
+    guard count == data.count, fsync(descriptor) == 0, rename(temporary, path) == 0 else {
+      throw TokenizerError(path, "cannot be written: \(String(cString: strerror(errno)))")
+    }
+  }
+
+  /// Reads a tokenizer that this project wrote. Another kind of tokenizer is refused.
+  public init(contentsOf path: String) throws {
+    guard let data = FileManager.default.contents(atPath: path) else {
+      throw TokenizerError(path, "there is no such tokenizer file, or it cannot be read")
+    }
+    guard let object = try? JSONSerialization.jsonObject(with: data) as? [String: Any],
+      let model = object["model"] as? [String: Any], let vocabulary = model["vocab"] as? [String: Int],
+      let merges = model["merges"] as? [String], model["type"] as? String == "BPE"
+    else { throw TokenizerError(path, "is not a BPE tokenizer in JSON") }
+    let split = ((object["pre_tokenizer"] as? [String: Any])?["pretokenizers"] as? [[String: Any]])?.first
+    guard (split?["pattern"] as? [String: Any])?["Regex"] as? String == PreTokenizer.pattern,
+      (object["normalizer"] as? [String: Any])?["type"] as? String == "Lowercase"
+    else { throw TokenizerError(path, "cuts text in another way than this program; train one with it") }
+    guard vocabulary.count == 256 + merges.count, vocabulary.count <= 65_536 else {
+      throw TokenizerError(path, "has \(vocabulary.count) tokens but \(merges.count) merges; expected 256 more tokens")
+    }
+    for byte in 0..<256 where vocabulary[String(ByteAlphabet.characters[byte])] != byte {
+      throw TokenizerError(path, "byte \(byte) is not token \(byte)")
+    }
+    let pairs = try merges.enumerated().map { index, text in
+      let parts = text.split(separator: " ").map(String.init)
+      guard parts.count == 2, let left = vocabulary[parts[0]], let right = vocabulary[parts[1]],
+        vocabulary[parts[0] + parts[1]] == 256 + index, left >= 0, right >= 0, max(left, right) < 256 + index
+      else { throw TokenizerError(path, "merge \(index), `\(text)`, does not make token \(256 + index)") }
+      return (left: UInt16(left), right: UInt16(right))
+    }
+    self.init(merges: pairs)
+  }
+}
