@@ -1,0 +1,56 @@
+import Foundation
+
+/// Makes batches ahead of time on a thread of its own: batch `start`, `start + 1`, ... in order.
+public final class Prefetcher<Batch: Sendable>: @unchecked Sendable {
+  // Safe to share: everything that changes is guarded by `condition`.
+  private let condition = NSCondition()
+  private var ready: [Result<Batch, any Error>] = []
+  private var isStopped = false
+
+  /// - Parameters:
+  ///   - capacity: batches that wait at most.
+  ///   - make: makes batch number k. An error is handed to whoever asks for that batch, and ends the thread.
+  public init(startingAt start: Int, capacity: Int, make: @escaping @Sendable (Int) throws -> Batch) {
+    let thread = Thread { [weak self] in
+      var number = start
+      while true {
+        let result = Result { try make(number) }
+        guard let self, self.deliver(result, capacity: capacity) else { return }
+        if case .failure = result { return }
+        number += 1
+      }
+    }
+    thread.name = "prefetch"
+    thread.start()
+  }
+
+  private func deliver(_ result: Result<Batch, any Error>, capacity: Int) -> Bool {
+    condition.lock()
+    defer { condition.unlock() }
+    while ready.count >= capacity && !isStopped { condition.wait() }
+    if isStopped { return false }
+    ready.append(result)
+    condition.broadcast()
+    return true
+  }
+
+  /// The next batch; waits for it.
+  public func next() throws -> Batch {
+    condition.lock()
+    defer { condition.unlock() }
+    while ready.isEmpty && !isStopped { condition.wait() }
+    precondition(!ready.isEmpty, "a batch was asked for after stop()")
+    // A failure stays, so that asking again fails again and does not wait for ever.
+    if case .failure(let error) = ready[0] { throw error }
+    defer { condition.broadcast() }
+    return try ready.removeFirst().get()
+  }
+
+  /// Ends the thread.
+  public func stop() {
+    condition.lock()
+    isStopped = true
+    condition.broadcast()
+    condition.unlock()
+  }
+}

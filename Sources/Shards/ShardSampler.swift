@@ -1,0 +1,84 @@
+import Foundation
+import Random
+
+/// The endless, shuffled stream of a shard set's samples. Position `p` of the stream depends on the seed alone, so any
+/// number of ranks reads disjoint parts of the same order, and a run goes on anywhere: the position is one integer.
+///
+/// Each epoch shuffles the frames, and the samples within windows of consecutive shuffled frames.
+public final class ShardSampler: @unchecked Sendable {
+  // Safe to share: everything that changes is guarded by `lock`.
+  private let lock = NSLock()
+  private let set: ShardSet
+  private let seed: UInt64
+  private let windowFrames: Int
+  private let frames: [(shard: Int, frame: Int, samples: Int)]
+  private let count: Int
+  private var epoch: Epoch?
+  private var cache: [Int: [TokenSample]] = [:]
+  private var cached: [Int] = []  // keys of `cache`, oldest first
+
+  /// One epoch's order of frames, and where each window starts.
+  private struct Epoch {
+    let number: Int
+    let order: [Int]
+    let windowStarts: [Int]
+  }
+
+  public init(_ set: ShardSet, seed: UInt64, windowFrames: Int = 64) {
+    self.set = set
+    self.seed = seed
+    self.windowFrames = windowFrames
+    frames = set.shards.enumerated().flatMap { index, shard in
+      (0..<shard.frameCount).map { (index, $0, shard.header.samples(inFrame: $0)) }
+    }
+    count = set.samples
+  }
+
+  /// Samples at positions `range` of the stream.
+  public func samples(_ range: Range<Int>) throws -> [TokenSample] {
+    lock.lock()
+    defer { lock.unlock() }
+    return try range.map(sample)
+  }
+
+  private func sample(_ position: Int) throws -> TokenSample {
+    let (number, offset) = position.quotientAndRemainder(dividingBy: count)
+    let epoch = order(of: number)
+    // Windows are few; the last one that starts at or before the offset.
+    let window = epoch.windowStarts.lastIndex { $0 <= offset }!
+    let start = epoch.windowStarts[window]
+    let members = epoch.order[window * windowFrames..<min((window + 1) * windowFrames, epoch.order.count)]
+    let size = members.reduce(0) { $0 + frames[$1].samples }
+    var place = Shuffle(count: size, seed: seed, stream: UInt64(number) << 32 | UInt64(window) << 1 | 1)[offset - start]
+    for frame in members {
+      if place < frames[frame].samples { return try samples(ofFrame: frame)[place] }
+      place -= frames[frame].samples
+    }
+    preconditionFailure("a window of \(size) samples has no place \(place)")
+  }
+
+  private func order(of number: Int) -> Epoch {
+    if let epoch, epoch.number == number { return epoch }
+    let shuffle = Shuffle(count: frames.count, seed: seed, stream: UInt64(number) << 32)
+    let order = frames.indices.map { shuffle[$0] }
+    var starts: [Int] = []
+    var total = 0
+    for (index, frame) in order.enumerated() {
+      if index % windowFrames == 0 { starts.append(total) }
+      total += frames[frame].samples
+    }
+    let made = Epoch(number: number, order: order, windowStarts: starts)
+    epoch = made
+    return made
+  }
+
+  private func samples(ofFrame index: Int) throws -> [TokenSample] {
+    if let samples = cache[index] { return samples }
+    let samples = try set.shards[frames[index].shard].samples(inFrame: frames[index].frame)
+    // This window and the next, so that a batch across their border does not read twice.
+    if cached.count >= 2 * windowFrames { cache[cached.removeFirst()] = nil }
+    cache[index] = samples
+    cached.append(index)
+    return samples
+  }
+}

@@ -1,0 +1,93 @@
+import CZstd
+import Foundation
+
+/// Writes one shard: a header in a skippable frame, independent zstd frames with content checksums, a seek table. The same
+/// samples give the same bytes. The file gets its name when it is complete.
+public final class ShardWriter {
+  public let path: String
+  private var header: ShardHeader
+  private var frame: [UInt8] = []
+  private var frames: [(compressed: [UInt8], size: Int)] = []
+  private static let level: Int32 = 9
+
+  public init(_ path: String, header: ShardHeader) {
+    precondition(header.frameSamples > 0, "frames of \(header.frameSamples) samples")
+    self.path = path
+    self.header = header
+    self.header.samples = 0
+  }
+
+  public var samples: Int { header.samples }
+
+  public func append(_ sample: TokenSample) throws {
+    precondition(sample.image.count == header.grid * header.grid, "\(sample.image.count) image tokens in a sample")
+    precondition(sample.text.count <= header.textLength, "\(sample.text.count) text tokens in a sample")
+    frame.append(UInt16(sample.text.count))
+    for token in sample.text + sample.image { frame.append(token) }
+    header.samples += 1
+    if header.samples % header.frameSamples == 0 { try closeFrame() }
+  }
+
+  /// Completes the shard.
+  public func finish() throws {
+    if !frame.isEmpty { try closeFrame() }
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    let json = try encoder.encode(header)
+    var file: [UInt8] = []
+    file.append(Seekable.headerMagic)
+    file.append(UInt32(json.count))
+    file += json
+    // The seek table lists every frame, this one too, so that offsets add up.
+    var table: [UInt8] = []
+    table.append(UInt32(file.count))
+    table.append(UInt32(0))
+    for frame in frames {
+      file += frame.compressed
+      table.append(UInt32(frame.compressed.count))
+      table.append(UInt32(frame.size))
+    }
+    table.append(UInt32(frames.count + 1))
+    table.append(0 as UInt8)  // descriptor: no checksums here, the frames have their own
+    table.append(Seekable.footerMagic)
+    file.append(Seekable.tableMagic)
+    file.append(UInt32(table.count))
+    file += table
+    try write(file)
+  }
+
+  private func closeFrame() throws {
+    let context = ZSTD_createCCtx()
+    defer { ZSTD_freeCCtx(context) }
+    ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, Self.level)
+    ZSTD_CCtx_setParameter(context, ZSTD_c_checksumFlag, 1)
+    var compressed = [UInt8](repeating: 0, count: ZSTD_compressBound(frame.count))
+    let size = ZSTD_compress2(context, &compressed, compressed.count, frame, frame.count)
+    guard ZSTD_isError(size) == 0 else {
+      throw ShardError(path, "zstd cannot compress a frame: \(String(cString: ZSTD_getErrorName(size)))")
+    }
+    frames.append((Array(compressed[..<size]), frame.count))
+    frame.removeAll(keepingCapacity: true)
+  }
+
+  private func write(_ bytes: [UInt8]) throws {
+    let temporary = path + ".partial"
+    let descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC, 0o644)
+    guard descriptor >= 0 else { throw ShardError(path, "cannot be created: \(String(cString: strerror(errno)))") }
+    defer { close(descriptor) }
+    var done = 0
+    while done < bytes.count {
+      let count = bytes.withUnsafeBytes { Foundation.write(descriptor, $0.baseAddress! + done, bytes.count - done) }
+      if count < 0 && errno == EINTR { continue }
+      guard count > 0 else {
+        let reason = String(cString: strerror(errno))
+        unlink(temporary)
+        throw ShardError(path, "cannot be written: \(reason)")
+      }
+      done += count
+    }
+    guard fsync(descriptor) == 0, rename(temporary, path) == 0 else {
+      throw ShardError(path, "cannot be put in place: \(String(cString: strerror(errno)))")
+    }
+  }
+}
