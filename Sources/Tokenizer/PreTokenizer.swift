@@ -52,8 +52,5 @@ enum ByteAlphabet {
     }
   }()
 
-  static let bytes: [Character: UInt8] = Dictionary(
-    uniqueKeysWithValues: characters.enumerated().map { ($1, UInt8($0)) })
-
   static func text(_ bytes: [UInt8]) -> String { String(bytes.map { characters[Int($0)] }) }
 }

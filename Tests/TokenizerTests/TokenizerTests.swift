@@ -33,14 +33,12 @@ private func trained(_ vocabulary: Int = 300) -> Tokenizer {
     merges.append(best.key)
     var next: [[Int]: Int] = [:]
     for (word, count) in words {
-      var result: [Int] = []
-      for letter in word {
-        result.append(letter)
-      }
-      var i = 0
       var joined: [Int] = []
-      while i < result.count {
-        if i + 1 < result.count && [result[i], result[i + 1]] == best.key { joined.append(token); i += 2 } else { joined.append(result[i]); i += 1 }
+      var i = 0
+      while i < word.count {
+        let isPair = word[i...].prefix(2).elementsEqual(best.key)
+        joined.append(isPair ? token : word[i])
+        i += isPair ? 2 : 1
       }
       next[joined, default: 0] += count
     }
