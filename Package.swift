@@ -48,6 +48,7 @@ let package = Package(
 
     // Ground.
     room("Memory"),
+    room("Files"),
     room("Random"),
     room("MPI", holds: ["CMPI", "Memory"]),
     room("Monitoring"),
@@ -59,37 +60,37 @@ let package = Package(
     room("Models", holds: ["Layers", "Kernels", "Memory", "Random"]),
 
     // Data.
-    room("Tokenizer", holds: ["Random"]),
-    room("Images", holds: ["CImages", "Random"]),
+    room("Tokenizer", holds: ["Files", "Random"]),
+    room("Images", holds: ["CImages", "Files", "Random"]),
     room("Scenes", holds: ["Images", "Random"]),
-    room("Shards", holds: ["CZstd", "Random"]),
+    room("Shards", holds: ["CZstd", "Files", "Random"]),
 
     // Training.
     room("Optimization", holds: ["Layers", "Memory"]),
     room("Parallel", holds: ["MPI", "Layers", "Memory"]),
-    room("Safetensors"),
+    room("Safetensors", holds: ["Files"]),
     room(
       "Checkpoint",
-      holds: ["Safetensors", "Parallel", "Layers", "Memory", "Hashing"]),
+      holds: ["Safetensors", "Parallel", "Layers", "Memory", "Hashing", "Files"]),
     room(
       "Training",
       holds: [
         "Checkpoint", "Safetensors", "Parallel", "MPI", "Optimization", "Models", "Layers", "Kernels", "Memory", "Random",
         "Tokenizer", "Images", "Scenes", "Shards", "Monitoring", "Generation", "Yams",
-        "Hashing",
+        "Hashing", "Files",
       ]),
 
     // Use.
     room(
       "Generation",
       holds: [
-        "Models", "Layers", "Kernels", "Memory", "Random", "Tokenizer", "Images", "Scenes", "Safetensors", "Monitoring",
+        "Models", "Layers", "Kernels", "Memory", "Random", "Tokenizer", "Images", "Scenes", "Safetensors", "Monitoring", "Files",
       ]),
 
     // Doors.
     room(
       "Doors",
-      holds: ["Training", "MPI", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
+      holds: ["Training", "MPI", "Files", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
     door("dalle-prep", holds: ["Training", "Shards", "Tokenizer", "Images"]),
     door("dalle-train", holds: ["Training", "MPI", "Parallel"]),
     door("dalle-generate", holds: ["Generation"]),
@@ -103,7 +104,7 @@ let package = Package(
     tests("Kernels", holds: ["Kernels", "Memory", "Random"]),
     tests("Models", holds: ["Models", "Layers", "Kernels", "Memory", "Random", "Safetensors"]),
     tests("Tokenizer", holds: ["Tokenizer", "Random"]),
-    tests("Images", holds: ["Images", "Random"]),
+    tests("Images", holds: ["Images", "Files", "Random"]),
     tests("Scenes", holds: ["Scenes", "Images", "Random"]),
     tests("Shards", holds: ["Shards", "Random"]),
     tests("Optimization", holds: ["Optimization", "Layers", "Memory"]),

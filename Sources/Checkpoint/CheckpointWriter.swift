@@ -1,3 +1,4 @@
+import Files
 import Foundation
 import Layers
 import Memory
@@ -64,15 +65,14 @@ struct CheckpointWriter {
 
   /// Writes state and manifest, and makes the checkpoint visible.
   func complete(state: Data) throws {
-    try write(state, to: temporary + "/" + CheckpointFile.state)
+    try replaceFile(temporary + "/" + CheckpointFile.state, with: state)
     let files = [CheckpointFile.model, CheckpointFile.average, CheckpointFile.optimizer, CheckpointFile.state]
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
-    try write(encoder.encode(Manifest(files, in: temporary)), to: temporary + "/" + Manifest.name)
-    try synchronize(temporary)
+    try replaceFile(temporary + "/" + Manifest.name, with: encoder.encode(Manifest(files, in: temporary)))
     if FileManager.default.fileExists(atPath: final) { try removeCheckpoint(final) }
-    guard rename(temporary, final) == 0 else { throw failure(final, "cannot be put in place") }
-    try synchronize(folder)
+    guard rename(temporary, final) == 0 else { throw FileError(final, "cannot be put in place") }
+    try synchronizeFolder(folder)
   }
 
   /// Removes what a failed write left.
@@ -83,33 +83,4 @@ struct CheckpointWriter {
 func removeCheckpoint(_ path: String) throws {
   unlink(path + "/" + Manifest.name)
   try FileManager.default.removeItem(atPath: path)
-}
-
-func failure(_ path: String, _ what: String) -> CheckpointError {
-  CheckpointError("\(path): \(what): \(String(cString: strerror(errno)))")
-}
-
-func makeFolder(_ path: String) throws {
-  do {
-    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-  } catch {
-    throw CheckpointError("\(path): the folder cannot be made: \(error.localizedDescription)")
-  }
-}
-
-private func write(_ data: Data, to path: String) throws {
-  let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0o644)
-  guard descriptor >= 0 else { throw failure(path, "cannot be created") }
-  defer { close(descriptor) }
-  let count = data.withUnsafeBytes { Foundation.write(descriptor, $0.baseAddress, $0.count) }
-  guard count == data.count else { throw failure(path, "cannot be written") }
-  guard fsync(descriptor) == 0 else { throw failure(path, "cannot be forced to disk") }
-}
-
-/// Forces a folder's entries to disk.
-private func synchronize(_ folder: String) throws {
-  let descriptor = open(folder, O_RDONLY)
-  guard descriptor >= 0 else { throw failure(folder, "cannot be opened") }
-  defer { close(descriptor) }
-  guard fsync(descriptor) == 0 else { throw failure(folder, "cannot be forced to disk") }
 }

@@ -1,3 +1,4 @@
+import Files
 import Foundation
 
 /// Writes a safetensors file of F32 arrays, piece by piece in the announced order, so that memory stays bounded.
@@ -27,11 +28,11 @@ public final class SafetensorsWriter {
     header += [UInt8](repeating: UInt8(ascii: " "), count: (8 - header.count % 8) % 8)
     left = offset
     descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0o644)
-    guard descriptor >= 0 else { throw SafetensorsError(path, "cannot be created: \(String(cString: strerror(errno)))") }
+    guard descriptor >= 0 else { throw FileError(path, "cannot be created") }
     var length = UInt64(header.count).littleEndian
     do {
-      try withUnsafeBytes(of: &length) { try put($0) }
-      try header.withUnsafeBytes { try put($0) }
+      try withUnsafeBytes(of: &length) { try writeAll($0, to: descriptor, path) }
+      try header.withUnsafeBytes { try writeAll($0, to: descriptor, path) }
     } catch {
       close(descriptor)
       throw error
@@ -44,24 +45,14 @@ public final class SafetensorsWriter {
   public func write(_ values: UnsafeBufferPointer<Float>) throws {
     left -= 4 * values.count
     precondition(left >= 0, "more values than announced for \(path)")
-    try put(UnsafeRawBufferPointer(values))
+    try writeAll(UnsafeRawBufferPointer(values), to: descriptor, path)
   }
 
   /// Forces everything to disk.
   public func finish() throws {
     precondition(left == 0, "\(left) announced bytes were never written to \(path)")
     guard fsync(descriptor) == 0 else {
-      throw SafetensorsError(path, "cannot be written to disk: \(String(cString: strerror(errno)))")
-    }
-  }
-
-  private func put(_ bytes: UnsafeRawBufferPointer) throws {
-    var done = 0
-    while done < bytes.count {
-      let count = Foundation.write(descriptor, bytes.baseAddress! + done, bytes.count - done)
-      if count < 0 && errno == EINTR { continue }
-      guard count > 0 else { throw SafetensorsError(path, "cannot be written: \(String(cString: strerror(errno)))") }
-      done += count
+      throw FileError(path, "cannot be forced to disk")
     }
   }
 

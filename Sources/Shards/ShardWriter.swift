@@ -1,4 +1,5 @@
 import CZstd
+import Files
 import Foundation
 
 /// Writes one shard: a header in a skippable frame, independent zstd frames with content checksums, a seek table. The same
@@ -53,7 +54,7 @@ public final class ShardWriter {
     file.append(Seekable.tableMagic)
     file.append(UInt32(table.count))
     file += table
-    try write(file)
+    try replaceFile(path, with: file)
   }
 
   private func closeFrame() throws {
@@ -68,26 +69,5 @@ public final class ShardWriter {
     }
     frames.append((Array(compressed[..<size]), frame.count))
     frame.removeAll(keepingCapacity: true)
-  }
-
-  private func write(_ bytes: [UInt8]) throws {
-    let temporary = path + ".partial"
-    let descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC, 0o644)
-    guard descriptor >= 0 else { throw ShardError(path, "cannot be created: \(String(cString: strerror(errno)))") }
-    defer { close(descriptor) }
-    var done = 0
-    while done < bytes.count {
-      let count = bytes.withUnsafeBytes { Foundation.write(descriptor, $0.baseAddress! + done, bytes.count - done) }
-      if count < 0 && errno == EINTR { continue }
-      guard count > 0 else {
-        let reason = String(cString: strerror(errno))
-        unlink(temporary)
-        throw ShardError(path, "cannot be written: \(reason)")
-      }
-      done += count
-    }
-    guard fsync(descriptor) == 0, rename(temporary, path) == 0 else {
-      throw ShardError(path, "cannot be put in place: \(String(cString: strerror(errno)))")
-    }
   }
 }

@@ -1,3 +1,4 @@
+import Files
 import Foundation
 
 /// A tokenizer file that cannot be used: which, and why.
@@ -36,18 +37,7 @@ extension Tokenizer {
     return try! JSONSerialization.data(withJSONObject: object, options: [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes])
   }
 
-  /// Writes the file beside its place, forces it to disk and renames it.
-  public func write(to path: String) throws {
-    let temporary = path + ".partial"
-    let data = json()
-    let descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC, 0o644)
-    guard descriptor >= 0 else { throw TokenizerError(path, "cannot be created: \(String(cString: strerror(errno)))") }
-    defer { close(descriptor) }
-    let count = data.withUnsafeBytes { Foundation.write(descriptor, $0.baseAddress, $0.count) }
-    guard count == data.count, fsync(descriptor) == 0, rename(temporary, path) == 0 else {
-      throw TokenizerError(path, "cannot be written: \(String(cString: strerror(errno)))")
-    }
-  }
+  public func write(to path: String) throws { try replaceFile(path, with: json()) }
 
   /// Reads a tokenizer that this project wrote. Another kind of tokenizer is refused.
   public init(contentsOf path: String) throws {

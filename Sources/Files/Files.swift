@@ -1,0 +1,67 @@
+import Foundation
+
+/// A file or folder that cannot be read or written: which, and the system's reason.
+public struct FileError: Error, CustomStringConvertible, Equatable {
+  public let description: String
+
+  /// - Parameter reason: by default what the last system call said.
+  public init(_ path: String, _ problem: String, reason: String = String(cString: strerror(errno))) {
+    description = "\(path): \(problem): \(reason)"
+  }
+}
+
+/// Puts a file in place whole or not at all: writes beside it, forces it to disk, renames it over whatever is there.
+public func replaceFile(_ path: String, with bytes: some ContiguousBytes) throws {
+  let temporary = path + ".partial"
+  let descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC, 0o644)
+  guard descriptor >= 0 else { throw FileError(path, "cannot be created") }
+  defer { close(descriptor) }
+  do {
+    try bytes.withUnsafeBytes { try writeAll($0, to: descriptor, path) }
+    guard fsync(descriptor) == 0, rename(temporary, path) == 0 else { throw FileError(path, "cannot be put in place") }
+    try synchronizeFolder((path as NSString).deletingLastPathComponent)
+  } catch {
+    unlink(temporary)
+    throw error
+  }
+}
+
+/// Writes every byte to an open file; `path` names it in errors.
+public func writeAll(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32, _ path: String) throws {
+  var done = 0
+  while done < bytes.count {
+    let count = write(descriptor, bytes.baseAddress! + done, bytes.count - done)
+    if count < 0 && errno == EINTR { continue }
+    guard count > 0 else { throw FileError(path, "cannot be written") }
+    done += count
+  }
+}
+
+/// Forces a folder's entries to disk, so that a rename survives a power cut.
+public func synchronizeFolder(_ path: String) throws {
+  let folder = path.isEmpty ? "." : path
+  let descriptor = open(folder, O_RDONLY)
+  guard descriptor >= 0 else { throw FileError(folder, "cannot be opened") }
+  defer { close(descriptor) }
+  guard fsync(descriptor) == 0 else { throw FileError(folder, "cannot be forced to disk") }
+}
+
+/// Makes a folder and those above it; nothing happens if it exists.
+public func makeFolder(_ path: String) throws {
+  do {
+    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+  } catch {
+    throw FileError(path, "the folder cannot be made", reason: error.localizedDescription)
+  }
+}
+
+/// The bytes of a whole file.
+public func readFile(_ path: String) throws -> Data {
+  let descriptor = open(path, O_RDONLY)
+  guard descriptor >= 0 else { throw FileError(path, "cannot be opened") }
+  do {
+    return try FileHandle(fileDescriptor: descriptor, closeOnDealloc: true).readToEnd() ?? Data()
+  } catch {
+    throw FileError(path, "cannot be read", reason: error.localizedDescription)
+  }
+}

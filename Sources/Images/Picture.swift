@@ -1,0 +1,71 @@
+/// A picture in memory: sRGB, `height` rows of `width` pixels of three bytes.
+public struct Picture: Sendable, Equatable {
+  public let width: Int
+  public let height: Int
+  /// `[height, width, 3]`
+  public var pixels: [UInt8]
+
+  public init(width: Int, height: Int, pixels: [UInt8]) {
+    precondition(width > 0 && height > 0 && pixels.count == width * height * 3, "\(pixels.count) bytes for \(width) x \(height)")
+    self.width = width
+    self.height = height
+    self.pixels = pixels
+  }
+
+  /// One colour everywhere.
+  public init(width: Int, height: Int, _ colour: (UInt8, UInt8, UInt8)) {
+    var pixels = [UInt8](repeating: colour.0, count: width * height * 3)
+    for pixel in 0..<width * height { (pixels[3 * pixel + 1], pixels[3 * pixel + 2]) = (colour.1, colour.2) }
+    self.init(width: width, height: height, pixels: pixels)
+  }
+
+  /// The part whose upper left corner is (`x`, `y`).
+  public func cropped(x: Int, y: Int, width: Int, height: Int) -> Picture {
+    precondition(x >= 0 && y >= 0 && x + width <= self.width && y + height <= self.height, "a crop outside the picture")
+    if width == self.width && height == self.height { return self }
+    var part: [UInt8] = []
+    part.reserveCapacity(width * height * 3)
+    for row in y..<y + height {
+      let start = (row * self.width + x) * 3
+      part += pixels[start..<start + width * 3]
+    }
+    return Picture(width: width, height: height, pixels: part)
+  }
+
+  /// Left and right exchanged.
+  public func mirrored() -> Picture {
+    var result = pixels
+    for y in 0..<height {
+      for x in 0..<width {
+        for band in 0..<3 { result[(y * width + x) * 3 + band] = pixels[(y * width + width - 1 - x) * 3 + band] }
+      }
+    }
+    return Picture(width: width, height: height, pixels: result)
+  }
+
+  /// Copies `part` to where its upper left corner is (`x`, `y`).
+  public mutating func place(_ part: Picture, x: Int, y: Int) {
+    precondition(x >= 0 && y >= 0 && x + part.width <= width && y + part.height <= height, "a part outside the picture")
+    for row in 0..<part.height {
+      let to = ((y + row) * width + x) * 3
+      let from = row * part.width * 3
+      pixels.replaceSubrange(to..<to + part.width * 3, with: part.pixels[from..<from + part.width * 3])
+    }
+  }
+
+  /// Every pixel as a square of `factor` × `factor`.
+  public func enlarged(by factor: Int) -> Picture {
+    if factor == 1 { return self }
+    var result: [UInt8] = []
+    result.reserveCapacity(pixels.count * factor * factor)
+    for y in 0..<height {
+      var row: [UInt8] = []
+      for x in 0..<width {
+        let start = (y * width + x) * 3
+        for _ in 0..<factor { row += pixels[start..<start + 3] }
+      }
+      for _ in 0..<factor { result += row }
+    }
+    return Picture(width: width * factor, height: height * factor, pixels: result)
+  }
+}

@@ -1,0 +1,58 @@
+import CImages
+import Files
+import Foundation
+
+/// A picture that cannot be decoded, or text that cannot be drawn: which, and libvips' reason.
+public struct PictureError: Error, CustomStringConvertible, Equatable {
+  public let description: String
+}
+
+/// libvips is started once in a process, by the first use.
+enum Vips {
+  private static let started: Void = {
+    precondition(images_start() == 0, "libvips does not start: \(String(cString: images_error()))")
+  }()
+
+  static func start() { _ = started }
+  static func error(_ name: String) -> PictureError { PictureError(description: "\(name): \(String(cString: images_error()))") }
+}
+
+extension Picture {
+  /// Pixels that a picture file may have: a small file can claim a size that fills all memory.
+  public static let pixelLimit = 100_000_000
+
+  /// Decodes a picture of any format that libvips reads safely: orientation and colour profile applied, transparency on
+  /// white, 16 bits cut to 8, the first frame of several. A file that is cut off is refused.
+  public init(contentsOf path: String) throws {
+    try self.init(data: readFile(path), name: path)
+  }
+
+  /// The same for a file's bytes; `name` stands for it in errors.
+  public init(data: Data, name: String) throws {
+    Vips.start()
+    guard !data.isEmpty else { throw PictureError(description: "\(name): the file is empty") }
+    var bytes: UnsafeMutablePointer<UInt8>?
+    var (width, height): (Int32, Int32) = (0, 0)
+    let code = data.withUnsafeBytes {
+      images_decode($0.baseAddress, $0.count, Int64(Self.pixelLimit), &bytes, &width, &height)
+    }
+    guard code == 0 else { throw Vips.error(name) }
+    defer { images_free(bytes) }
+    let count = Int(width) * Int(height) * 3
+    self.init(
+      width: Int(width), height: Int(height), pixels: Array(UnsafeBufferPointer(start: bytes, count: count)))
+  }
+
+  /// The picture as a PNG file.
+  public func png() throws -> Data {
+    Vips.start()
+    var bytes: UnsafeMutablePointer<UInt8>?
+    var size = 0
+    guard images_png(pixels, Int32(width), Int32(height), &bytes, &size) == 0 else { throw Vips.error("PNG") }
+    defer { images_free(bytes) }
+    return Data(bytes: bytes!, count: size)
+  }
+
+  /// Writes a PNG file, whole or not at all.
+  public func write(to path: String) throws { try replaceFile(path, with: png()) }
+}

@@ -1,0 +1,69 @@
+import CImages
+
+/// Pictures with captions, laid out as one picture to look at.
+public struct PictureGrid {
+  private static let margin = 12
+  private static let ink: (UInt8, UInt8, UInt8) = (40, 40, 40)
+  private static let paper: (UInt8, UInt8, UInt8) = (250, 250, 250)
+  /// Pango font; any sans serif font stands in where this one is missing.
+  private static let font = "DejaVu Sans 11"
+
+  /// Rows of pictures of one size, each row with its caption above it: the candidates for a prompt.
+  ///
+  /// - Parameters:
+  ///   - rows: captions and their pictures.
+  ///   - columns: groups side by side; a good number for captions with one picture each.
+  public static func draw(_ rows: [(caption: String, pictures: [Picture])], columns: Int = 1) throws -> Picture {
+    precondition(!rows.isEmpty && rows.allSatisfy { !$0.pictures.isEmpty }, "a grid without pictures")
+    let size = rows[0].pictures[0]
+    // Small pictures are enlarged by a whole factor, so that every pixel stays what it is.
+    let factor = max(1, 160 / max(size.width, size.height))
+    let cell = (width: size.width * factor, height: size.height * factor)
+    let most = rows.map(\.pictures.count).max()!
+    let groupWidth = most * (cell.width + margin) - margin
+
+    let captions = try rows.map { try $0.caption.isEmpty ? nil : text($0.caption, width: groupWidth) }
+    let lines = stride(from: 0, to: rows.count, by: columns).map { $0..<min($0 + columns, rows.count) }
+    let captionHeights = lines.map { line in line.map { captions[$0]?.height ?? 0 }.max()! }
+    let height = margin + captionHeights.reduce(0) { $0 + $1 + 6 + cell.height + 2 * margin } - margin
+    var sheet = Picture(width: margin + min(columns, rows.count) * (groupWidth + 2 * margin) - margin, height: height, paper)
+
+    var y = margin
+    for (line, captionHeight) in zip(lines, captionHeights) {
+      for (column, index) in line.enumerated() {
+        let x = margin + column * (groupWidth + 2 * margin)
+        if let caption = captions[index] {
+          sheet.place(caption, x: x + (groupWidth - caption.width) / 2, y: y + (captionHeight - caption.height) / 2)
+        }
+        for (place, picture) in rows[index].pictures.enumerated() {
+          precondition(picture.width == size.width && picture.height == size.height, "pictures of several sizes in a grid")
+          sheet.place(picture.enlarged(by: factor), x: x + place * (cell.width + margin), y: y + captionHeight + 6)
+        }
+      }
+      y += captionHeight + 6 + cell.height + 2 * margin
+    }
+    return sheet
+  }
+
+  /// Text in the grid's ink on its paper, wrapped and centred.
+  private static func text(_ text: String, width: Int) throws -> Picture {
+    Vips.start()
+    var mask: UnsafeMutablePointer<UInt8>?
+    var (maskWidth, maskHeight): (Int32, Int32) = (0, 0)
+    guard images_text(text, font, Int32(width), &mask, &maskWidth, &maskHeight) == 0, let mask else {
+      throw Vips.error("caption")
+    }
+    defer { images_free(mask) }
+    var pixels: [UInt8] = []
+    for y in 0..<Int(maskHeight) {
+      // A word that is wider than the column runs out of it; what does not fit is cut.
+      for x in 0..<min(width, Int(maskWidth)) {
+        let share = Float(mask[y * Int(maskWidth) + x]) / 255
+        for (dark, light) in [(ink.0, paper.0), (ink.1, paper.1), (ink.2, paper.2)] {
+          pixels.append(UInt8(Float(light) + share * (Float(dark) - Float(light))))
+        }
+      }
+    }
+    return Picture(width: min(width, Int(maskWidth)), height: Int(maskHeight), pixels: pixels)
+  }
+}

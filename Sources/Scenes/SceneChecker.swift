@@ -1,0 +1,173 @@
+import Images
+
+/// An object that was found in a picture.
+public struct FoundObject: Sendable, Equatable {
+  public var object: SceneObject
+  /// Centre in shares of the picture's side.
+  public var centre: SIMD2<Float>
+  /// How well the best shape fits: shared area over covered area.
+  public var fit: Float
+}
+
+/// What of a description a picture shows.
+public struct SceneVerdict: Sendable, Equatable {
+  /// Exactly the described shapes, each in its colour.
+  public var shapesAndColours: Bool
+  /// And in the right size.
+  public var sizes: Bool
+  /// And the first as described to the second; true for one object.
+  public var relation: Bool
+  public var isRight: Bool { shapesAndColours && sizes && relation }
+}
+
+/// Finds the objects of a picture and compares them with a description. Works on drawn pictures and on a model's softer
+/// ones.
+public enum SceneChecker {
+  /// Distance from the background, in RGB, from which a pixel belongs to an object.
+  private static let contrast: Float = 60
+  /// Largest distance between an object's colour and the palette's.
+  private static let colourTolerance: Float = 70
+  /// Share of the picture below which something is a speck. The smallest object covers 1.7 %.
+  private static let speck: Float = 0.004
+  /// Least fit of a shape.
+  private static let leastFit: Float = 0.7
+
+  public static func check(_ picture: Picture, against description: SceneDescription) -> SceneVerdict {
+    guard var left = objects(in: picture), left.count == description.objects.count else {
+      return SceneVerdict(shapesAndColours: false, sizes: false, relation: false)
+    }
+    // In the order of the description.
+    var matched: [FoundObject] = []
+    for object in description.objects {
+      guard let place = left.firstIndex(where: { $0.object.colour == object.colour && $0.object.shape == object.shape })
+      else { return SceneVerdict(shapesAndColours: false, sizes: false, relation: false) }
+      matched.append(left.remove(at: place))
+    }
+    let sizes = zip(matched, description.objects).allSatisfy { $0.object.size == $1.size }
+    return SceneVerdict(shapesAndColours: true, sizes: sizes, relation: holds(description.relation, matched))
+  }
+
+  /// The objects in a square picture; nil if something in it is none.
+  public static func objects(in picture: Picture) -> [FoundObject]? {
+    precondition(picture.width == picture.height, "a scene of \(picture.width) x \(picture.height)")
+    let size = picture.width
+    let pixels = (0..<size * size).map { index in
+      SIMD3<Float>(SIMD3<UInt8>(picture.pixels[3 * index], picture.pixels[3 * index + 1], picture.pixels[3 * index + 2]))
+    }
+    let paper = background(pixels, size)
+    let components = components(pixels.map { distance($0, paper) > contrast }, size)
+      .filter { Float($0.count) >= speck * Float(size * size) }
+    var owner = [Int](repeating: -1, count: size * size)
+    for (number, component) in components.enumerated() { for pixel in component { owner[pixel] = number } }
+    var found: [FoundObject] = []
+    for (number, component) in components.enumerated() {
+      guard let object = recognise(component, number, owner, pixels, paper, size) else { return nil }
+      found.append(object)
+    }
+    return found
+  }
+
+  private static func holds(_ relation: SceneRelation?, _ found: [FoundObject]) -> Bool {
+    guard let relation else { return true }
+    let away = found[0].centre - found[1].centre
+    // Along the axis, more than across it, and by a good part of the usual distance.
+    switch relation {
+    case .above: return -away.y > max(0.15, abs(away.x))
+    case .below: return away.y > max(0.15, abs(away.x))
+    case .leftOf: return -away.x > max(0.15, abs(away.y))
+    case .rightOf: return away.x > max(0.15, abs(away.y))
+    }
+  }
+
+  /// The median of the border, where no object lies.
+  private static func background(_ pixels: [SIMD3<Float>], _ size: Int) -> SIMD3<Float> {
+    let last = size - 1
+    let border = (0..<size).flatMap { (i: Int) -> [Int] in [i, last * size + i, i * size, i * size + last] }
+    return median(border.map { pixels[$0] })
+  }
+
+  private static func recognise(
+    _ component: [Int], _ number: Int, _ owner: [Int], _ pixels: [SIMD3<Float>], _ paper: SIMD3<Float>, _ size: Int
+  ) -> FoundObject? {
+    // The colour: of pixels whose neighbours belong to the object too, if it has some.
+    let inner = component.filter { pixel in neighbours(pixel, size).allSatisfy { owner[$0] == number } }
+    let ink = median((inner.isEmpty ? component : inner).map { pixels[$0] })
+    let colour = SceneColour.allCases.min { distance($0.rgb, ink) < distance($1.rgb, ink) }!
+    guard distance(colour.rgb, ink) <= colourTolerance else { return nil }
+
+    // How much of each pixel the object covers: where its colour lies between the background's and the object's.
+    var coverage: [Int: Float] = [:]
+    let contrast = ink - paper
+    let strength: Float = (contrast * contrast).sum()
+    for pixel in Set(component + component.flatMap { neighbours($0, size) }) where owner[pixel] == number || owner[pixel] < 0 {
+      let along: Float = ((pixels[pixel] - paper) * contrast).sum()
+      coverage[pixel] = max(0, min(1, along / strength))
+    }
+    let area = coverage.values.reduce(0, +) / Float(size * size)
+    var gravity = SIMD2<Float>(0, 0)
+    for (pixel, share) in coverage {
+      let middle = SIMD2<Float>(Float(pixel % size), Float(pixel / size)) + 0.5
+      gravity += middle * share
+    }
+    gravity /= area * Float(size * size * size)
+
+    // Each shape, drawn with the same area and centre of gravity.
+    let candidates = SceneShape.allCases.map { shape in
+      let (unitArea, unitCentre) = shape.moments
+      let radius = (area / unitArea).squareRoot()
+      let placement = Scene.Placement(centre: gravity - unitCentre * radius, radius: radius)
+      var shared: Float = 0
+      var drawn: Float = 0
+      cover(shape, placement, size: size) { x, y, share in
+        drawn += share
+        shared += min(share, coverage[y * size + x] ?? 0)
+      }
+      return (shape, placement, fit: shared / (drawn + area * Float(size * size) - shared))
+    }
+    let (shape, placement, fit) = candidates.max { $0.fit < $1.fit }!
+    guard fit >= leastFit else { return nil }
+    // The border between small and large is their geometric mean.
+    let border = (SceneSize.small.radius * SceneSize.large.radius).squareRoot()
+    return FoundObject(
+      object: SceneObject(placement.radius < border ? .small : .large, colour, shape), centre: placement.centre, fit: fit)
+  }
+
+  /// Sets of pixels that hang together by their sides.
+  private static func components(_ mask: [Bool], _ size: Int) -> [[Int]] {
+    var left = mask
+    var components: [[Int]] = []
+    for start in mask.indices where left[start] {
+      left[start] = false
+      var component = [start]
+      var next = 0
+      while next < component.count {
+        for pixel in neighbours(component[next], size) where left[pixel] {
+          left[pixel] = false
+          component.append(pixel)
+        }
+        next += 1
+      }
+      components.append(component)
+    }
+    return components
+  }
+
+  private static func neighbours(_ pixel: Int, _ size: Int) -> [Int] {
+    let (y, x) = pixel.quotientAndRemainder(dividingBy: size)
+    var result: [Int] = []
+    if x > 0 { result.append(pixel - 1) }
+    if x < size - 1 { result.append(pixel + 1) }
+    if y > 0 { result.append(pixel - size) }
+    if y < size - 1 { result.append(pixel + size) }
+    return result
+  }
+
+  private static func median(_ colours: [SIMD3<Float>]) -> SIMD3<Float> {
+    func middle(_ band: Int) -> Float { colours.map { $0[band] }.sorted()[colours.count / 2] }
+    return [middle(0), middle(1), middle(2)]
+  }
+
+  private static func distance(_ a: SIMD3<Float>, _ b: SIMD3<Float>) -> Float {
+    ((a - b) * (a - b)).sum().squareRoot()
+  }
+}

@@ -1,0 +1,110 @@
+/// Colours of objects.
+public enum SceneColour: String, CaseIterable, Codable, Sendable {
+  case red, orange, yellow, green, blue, purple, brown, black
+
+  public var rgb: SIMD3<Float> {
+    switch self {
+    case .red: [220, 40, 40]
+    case .orange: [240, 140, 20]
+    case .yellow: [245, 215, 40]
+    case .green: [40, 160, 70]
+    case .blue: [40, 90, 215]
+    case .purple: [135, 60, 175]
+    case .brown: [125, 75, 40]
+    case .black: [25, 25, 25]
+    }
+  }
+}
+
+public enum SceneShape: String, CaseIterable, Codable, Sendable {
+  case circle, square, triangle, diamond, cross, star
+}
+
+public enum SceneSize: String, CaseIterable, Codable, Sendable {
+  case small, large
+
+  /// Radius of an object as a share of the picture's side.
+  var radius: Float { self == .small ? 0.115 : 0.19 }
+}
+
+public enum SceneRelation: String, CaseIterable, Codable, Sendable {
+  case above, below
+  case leftOf = "left of"
+  case rightOf = "right of"
+}
+
+public enum SceneBackground: String, CaseIterable, Codable, Sendable {
+  case white, grey
+  case lightBlue = "light blue"
+
+  public var rgb: SIMD3<Float> {
+    switch self {
+    case .white: [255, 255, 255]
+    case .grey: [200, 200, 200]
+    case .lightBlue: [190, 220, 240]
+    }
+  }
+}
+
+/// What a caption says of one object.
+public struct SceneObject: Codable, Sendable, Hashable {
+  public var size: SceneSize
+  public var colour: SceneColour
+  public var shape: SceneShape
+
+  public init(_ size: SceneSize, _ colour: SceneColour, _ shape: SceneShape) {
+    (self.size, self.colour, self.shape) = (size, colour, shape)
+  }
+
+  /// "a small red circle"
+  var words: String { "a \(size.rawValue) \(colour.rawValue) \(shape.rawValue)" }
+
+  /// Whether the colour and the shape are never shown together in training: a tenth of the 48 pairs. Each of these colours
+  /// and shapes is seen with others.
+  var isNeverSeen: Bool {
+    switch (colour, shape) {
+    case (.red, .star), (.yellow, .square), (.green, .triangle), (.blue, .cross), (.purple, .circle): true
+    default: false
+    }
+  }
+}
+
+/// What a caption says: one object, or two and how the first lies to the second.
+public struct SceneDescription: Codable, Sendable, Hashable {
+  public var objects: [SceneObject]
+  /// Nil for one object.
+  public var relation: SceneRelation?
+
+  public init(_ object: SceneObject) { objects = [object] }
+
+  public init(_ first: SceneObject, _ relation: SceneRelation, _ second: SceneObject) {
+    objects = [first, second]
+    self.relation = relation
+  }
+
+  /// "a small red circle above a large blue square"
+  public var words: String {
+    guard let relation else { return objects[0].words }
+    return "\(objects[0].words) \(relation.rawValue) \(objects[1].words)"
+  }
+
+  /// The description with `above` or `left of`; "A above B" and "B below A" are the same picture.
+  public var canonical: SceneDescription {
+    switch relation {
+    case .below: SceneDescription(objects[1], .above, objects[0])
+    case .rightOf: SceneDescription(objects[1], .leftOf, objects[0])
+    default: self
+    }
+  }
+
+  var isNeverSeen: Bool { objects.contains(where: \.isNeverSeen) }
+
+  /// A sixteenth of all descriptions, told from a hash, is kept out of training.
+  var isHeldOut: Bool { stableHash(canonical.words) % 16 == 0 }
+}
+
+/// FNV-1a: the same on every machine and in every process.
+private func stableHash(_ text: String) -> UInt64 {
+  let hash = text.utf8.reduce(0xCBF2_9CE4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
+  return hash ^ hash >> 32
+}

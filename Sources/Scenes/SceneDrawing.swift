@@ -1,0 +1,112 @@
+import Images
+
+extension SceneShape {
+  /// Corners in units of the object's radius, clockwise; empty for the circle. The proportions make all shapes look about
+  /// equally large.
+  var corners: [SIMD2<Float>] {
+    switch self {
+    case .circle: []
+    case .square: [[-0.84, -0.84], [0.84, -0.84], [0.84, 0.84], [-0.84, 0.84]]
+    case .triangle: [[0, -1], [1, 0.9], [-1, 0.9]]
+    case .diamond: [[0, -1.05], [1.05, 0], [0, 1.05], [-1.05, 0]]
+    case .cross:
+      [
+        [-0.37, -0.98], [0.37, -0.98], [0.37, -0.37], [0.98, -0.37], [0.98, 0.37], [0.37, 0.37], [0.37, 0.98],
+        [-0.37, 0.98], [-0.37, 0.37], [-0.98, 0.37], [-0.98, -0.37], [-0.37, -0.37],
+      ]
+    case .star: Self.starCorners
+    }
+  }
+
+  private static let circleRadius: Float = 0.92
+
+  private static let starCorners: [SIMD2<Float>] = {
+    // Cosine and sine of 36° turn one corner into the next.
+    let (cosine, sine): (Float, Float) = (0.809_017, 0.587_785_25)
+    var direction: SIMD2<Float> = [0, -1]
+    return (0..<10).map { corner in
+      defer {
+        direction = [cosine * direction.x - sine * direction.y, sine * direction.x + cosine * direction.y]
+      }
+      return direction * (corner % 2 == 0 ? 1.08 : 0.4536)
+    }
+  }()
+
+  /// Distance of a point from the outline, negative inside; everything in units of the object's radius.
+  static func distance(_ point: SIMD2<Float>, corners: [SIMD2<Float>]) -> Float {
+    guard var previous = corners.last else { return length(point) - circleRadius }
+    var least = Float.infinity
+    var inside = false
+    for corner in corners {
+      let edge = corner - previous
+      let to = point - previous
+      let share = max(0, min(1, (to * edge).sum() / (edge * edge).sum()))
+      least = min(least, length(to - edge * share))
+      // A ray to the right crosses the outline an odd number of times from inside.
+      if (corner.y > point.y) != (previous.y > point.y),
+        point.x < previous.x + (point.y - previous.y) / edge.y * edge.x
+      {
+        inside.toggle()
+      }
+      previous = corner
+    }
+    return inside ? -least : least
+  }
+
+  /// Area and centre of gravity in units of the object's radius.
+  var moments: (area: Float, centre: SIMD2<Float>) {
+    guard var previous = corners.last else { return (Float.pi * Self.circleRadius * Self.circleRadius, [0, 0]) }
+    var area: Float = 0
+    var sum: SIMD2<Float> = [0, 0]
+    for corner in corners {
+      let cross = previous.x * corner.y - corner.x * previous.y
+      area += cross / 2
+      sum += (previous + corner) * (cross / 6)
+      previous = corner
+    }
+    return (area, sum / area)
+  }
+}
+
+private func length(_ vector: SIMD2<Float>) -> Float { (vector * vector).sum().squareRoot() }
+
+/// An object drawn into a grid of `size` × `size` pixels: calls `paint` with each pixel that it touches and the share of it
+/// that it covers.
+func cover(
+  _ shape: SceneShape, _ placement: Scene.Placement, size: Int, paint: (_ x: Int, _ y: Int, _ share: Float) -> Void
+) {
+  let corners = shape.corners
+  let scale = placement.radius * Float(size)
+  let centre = placement.centre * Float(size)
+  let reach = scale * 1.1 + 1
+  func range(_ middle: Float) -> Range<Int> {
+    let low = max(0, Int((middle - reach).rounded(.down)))
+    return low..<max(low, min(size, Int((middle + reach).rounded(.up))))
+  }
+  for y in range(centre.y) {
+    for x in range(centre.x) {
+      let point = (SIMD2(Float(x) + 0.5, Float(y) + 0.5) - centre) / scale
+      let share = 0.5 - SceneShape.distance(point, corners: corners) * scale
+      if share > 0 { paint(x, y, min(1, share)) }
+    }
+  }
+}
+
+extension Scene {
+  /// The scene as a picture of `size` × `size` pixels, edges smoothed.
+  public func draw(size: Int) -> Picture {
+    let paper = background.rgb
+    var picture = Picture(width: size, height: size, (UInt8(paper.x), UInt8(paper.y), UInt8(paper.z)))
+    for (object, placement) in zip(description.objects, placements) {
+      let ink = object.colour.rgb
+      cover(object.shape, placement, size: size) { x, y, share in
+        let start = (y * size + x) * 3
+        for band in 0..<3 {
+          let below = Float(picture.pixels[start + band])
+          picture.pixels[start + band] = UInt8((below + share * (ink[band] - below)).rounded())
+        }
+      }
+    }
+    return picture
+  }
+}

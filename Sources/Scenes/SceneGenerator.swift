@@ -1,0 +1,102 @@
+import Random
+
+/// A picture's content: what its caption says, and where things lie.
+public struct Scene: Sendable, Equatable {
+  /// Where an object lies, in shares of the picture's side; y grows downwards.
+  public struct Placement: Sendable, Equatable {
+    public var centre: SIMD2<Float>
+    public var radius: Float
+  }
+
+  public var description: SceneDescription
+  public var placements: [Placement]
+  public var background: SceneBackground
+  public var caption: String
+}
+
+/// Which scenes are drawn.
+public enum SceneSplit: UInt64, Sendable {
+  /// For training: neither held-out descriptions nor never-seen pairs.
+  case training
+  /// Held-out descriptions; each of their (colour, shape) pairs occurs in training.
+  case heldOut
+  /// Each has at least one (colour, shape) pair that never occurs in training.
+  case neverSeen
+}
+
+/// Scenes by number. The seed and the number decide everything; any scene can be made at any time.
+public struct SceneGenerator: Sendable {
+  private let seed: UInt64
+
+  public init(seed: UInt64) { self.seed = seed }
+
+  public func scene(_ index: Int, _ split: SceneSplit) -> Scene {
+    var random = RandomStream(seed: seed, 0x5343_454E, split.rawValue, UInt64(index))  // "SCEN"
+    var description: SceneDescription
+    repeat { description = Self.description(using: &random) } while !Self.belongs(description, to: split)
+    let background = SceneBackground.allCases.randomElement(using: &random)!
+    let prefix = ["", "a picture of ", "there is "].randomElement(using: &random)!
+    let suffix = Bool.random(using: &random) ? " on a \(background.rawValue) background" : ""
+    return Scene(
+      description: description, placements: Self.placements(of: description, using: &random), background: background,
+      caption: prefix + description.words + suffix)
+  }
+
+  /// Prompts to test a model with: `count` different descriptions, in plain words.
+  public func evaluationPrompts(_ count: Int, _ split: SceneSplit) -> [SceneDescription] {
+    var chosen: [SceneDescription] = []
+    var known: Set<SceneDescription> = []
+    var index = 0
+    // A million tries: there are thousands of held-out descriptions.
+    while chosen.count < count && index < 1_000_000 {
+      let description = scene(index, split).description
+      if known.insert(description.canonical).inserted { chosen.append(description) }
+      index += 1
+    }
+    return chosen
+  }
+
+  private static func belongs(_ description: SceneDescription, to split: SceneSplit) -> Bool {
+    switch split {
+    case .training: !description.isHeldOut && !description.isNeverSeen
+    case .heldOut: description.isHeldOut && !description.isNeverSeen
+    case .neverSeen: description.isNeverSeen
+    }
+  }
+
+  private static func description(using random: inout RandomStream) -> SceneDescription {
+    let first = object(using: &random)
+    if random.uniform() < 0.3 { return SceneDescription(first) }
+    var second = object(using: &random)
+    // Twice the same colour and shape would not tell which object the relation means.
+    while second.colour == first.colour && second.shape == first.shape { second = object(using: &random) }
+    return SceneDescription(first, SceneRelation.allCases.randomElement(using: &random)!, second)
+  }
+
+  private static func object(using random: inout RandomStream) -> SceneObject {
+    SceneObject(
+      SceneSize.allCases.randomElement(using: &random)!, SceneColour.allCases.randomElement(using: &random)!,
+      SceneShape.allCases.randomElement(using: &random)!)
+  }
+
+  /// One object lies in the middle; two lie on either side of it. The distances leave a gap of 2 % of the side between the
+  /// largest objects, and as much to the border.
+  private static func placements(
+    of description: SceneDescription, using random: inout RandomStream
+  ) -> [Scene.Placement] {
+    func jitter(_ size: Float) -> Float { (2 * random.uniform() - 1) * size }
+    let distance: Float = 0.245
+    let away: [SIMD2<Float>] =
+      switch description.relation {
+      case nil: [[0, 0]]
+      case .above: [[0, -distance], [0, distance]]
+      case .below: [[0, distance], [0, -distance]]
+      case .leftOf: [[-distance, 0], [distance, 0]]
+      case .rightOf: [[distance, 0], [-distance, 0]]
+      }
+    return zip(description.objects, away).map { object, away in
+      Scene.Placement(
+        centre: SIMD2(0.5 + jitter(0.02), 0.5 + jitter(0.02)) + away, radius: object.size.radius * (1 + jitter(0.04)))
+    }
+  }
+}

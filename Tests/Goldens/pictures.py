@@ -1,0 +1,58 @@
+"""Small pictures of the kinds that datasets hold, each with one colour per quarter: red, green / blue, and a fourth that
+tells what the reader must do with it. Needs Pillow. Writes Tests/Goldens/pictures/."""
+import pathlib
+import struct
+import zlib
+
+from PIL import Image
+
+folder = pathlib.Path(__file__).parent / "pictures"
+folder.mkdir(exist_ok=True)
+RED, GREEN, BLUE, YELLOW = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0)
+
+
+def quarters(mode="RGB", colours=(RED, GREEN, BLUE, YELLOW), width=32, height=16):
+    picture = Image.new(mode, (width, height))
+    for index, colour in enumerate(colours):
+        x, y = index % 2 * width // 2, index // 2 * height // 2
+        picture.paste(colour, (x, y, x + width // 2, y + height // 2))
+    return picture
+
+
+quarters().save(folder / "plain.png")
+# Orientation 6: turn a quarter to the right to look at it.
+exif = Image.Exif()
+exif[0x0112] = 6
+quarters().save(folder / "turned.jpg", exif=exif, quality=95, subsampling=0)
+# The fourth quarter is see-through, the third half so.
+quarters("RGBA", [(*RED, 255), (*GREEN, 255), (*BLUE, 128), (*YELLOW, 0)]).save(folder / "alpha.png")
+palette = quarters().convert("P", palette=Image.Palette.ADAPTIVE, colors=4)
+palette.save(folder / "palette.png", transparency=palette.getpixel((31, 15)))
+quarters("L", [0, 85, 170, 255]).save(folder / "grey.jpg", quality=95)
+quarters("CMYK", [(0, 255, 255, 0), (255, 0, 255, 0), (255, 255, 0, 0), (0, 0, 0, 0)]).save(folder / "cmyk.jpg", quality=95)
+quarters().save(folder / "animated.gif", save_all=True, append_images=[Image.new("RGB", (32, 16))], duration=100)
+
+
+def png16(path, pixels, width, height):
+    """A 16-bit RGBA PNG, which Pillow cannot write."""
+    rows = b"".join(b"\0" + b"".join(struct.pack(">4H", *p) for p in pixels[y * width:(y + 1) * width]) for y in range(height))
+    chunk = lambda kind, data: struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    header = struct.pack(">IIBBBBB", width, height, 16, 6, 0, 0, 0)
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
+
+
+full = 65535
+pixels = [
+    ((full, 0, 0, full) if x < 16 else (0, full, 0, full)) if y < 8 else ((0, 0, full, 32896) if x < 16 else (0, 0, 0, 0))
+    for y in range(16) for x in range(32)
+]
+png16(folder / "deep.png", pixels, 32, 16)
+
+data = (folder / "plain.png").read_bytes()
+(folder / "cut.png").write_bytes(data[: len(data) // 2])
+# A header alone that claims 40,000 x 40,000 pixels.
+huge = struct.pack(">IIBBBBB", 40000, 40000, 8, 2, 0, 0, 0)
+chunk = struct.pack(">I", 13) + b"IHDR" + huge + struct.pack(">I", zlib.crc32(b"IHDR" + huge))
+body = zlib.compress(b"\0" * 100)
+idat = struct.pack(">I", len(body)) + b"IDAT" + body + struct.pack(">I", zlib.crc32(b"IDAT" + body))
+(folder / "huge.png").write_bytes(data[:8] + chunk + idat)

@@ -1,0 +1,69 @@
+import Files
+import Foundation
+import Images
+import Testing
+
+private let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+  .appendingPathComponent("Goldens/pictures").path
+
+/// Colours in the middle of the four quarters, in reading order.
+private func quarters(_ name: String) throws -> [[Int]] {
+  let picture = try Picture(contentsOf: "\(folder)/\(name)")
+  return [(1, 1), (3, 1), (1, 3), (3, 3)].map { x, y in
+    let start = (y * picture.height / 4 * picture.width + x * picture.width / 4) * 3
+    return picture.pixels[start..<start + 3].map(Int.init)
+  }
+}
+
+private func expect(_ name: String, _ colours: [[Int]], within tolerance: Int) throws {
+  for (found, expected) in zip(try quarters(name), colours) {
+    #expect(zip(found, expected).allSatisfy { abs($0 - $1) <= tolerance }, "\(name): \(found), expected \(expected)")
+  }
+}
+
+private let (red, green, blue, yellow, white) = ([255, 0, 0], [0, 255, 0], [0, 0, 255], [255, 255, 0], [255, 255, 255])
+
+@Suite struct DecodingTests {
+  @Test func everyKindOfPictureIsReadAsItLooks() throws {
+    try expect("plain.png", [red, green, blue, yellow], within: 0)
+    try expect("alpha.png", [red, green, [127, 127, 255], white], within: 1)
+    try expect("deep.png", [red, green, [127, 127, 255], white], within: 1)
+    try expect("palette.png", [red, green, blue, white], within: 0)
+    try expect("animated.gif", [red, green, blue, yellow], within: 0)
+    // JPEG loses a little.
+    try expect("grey.jpg", [[0, 0, 0], [85, 85, 85], [170, 170, 170], white], within: 2)
+    try expect("turned.jpg", [blue, red, yellow, green], within: 4)
+  }
+
+  @Test func inksBecomeTheColoursThatTheyPrint() throws {
+    // Printed primaries are duller than a screen's; which is the largest band, and white, are certain.
+    let found = try quarters("cmyk.jpg")
+    for (band, colour) in found.prefix(3).enumerated() { #expect(colour.max() == colour[band], "\(found)") }
+    #expect(found[3].allSatisfy { $0 > 250 })
+  }
+
+  @Test func badFilesAreNamed() throws {
+    func message(_ path: String) -> String {
+      do {
+        _ = try Picture(contentsOf: path)
+        return "no error"
+      } catch { return "\(error)" }
+    }
+    #expect(message("\(folder)/none.png").hasSuffix("none.png: cannot be opened: No such file or directory"))
+    #expect(message("\(folder)/cut.png").contains("cut.png: "))
+    #expect(message("\(folder)/huge.png").contains("40000 x 40000 pixels are more than the limit of 100000000"))
+    #expect(message("\(folder)/../pictures.py").contains("pictures.py: "))
+    #expect(throws: PictureError.self) { try Picture(data: Data(), name: "empty") }
+    #expect(message("\(folder)/plain.png") == "no error")
+  }
+
+  @Test func aPNGGivesThePixelsBack() throws {
+    var picture = Picture(width: 7, height: 5, (0, 0, 0))
+    for index in picture.pixels.indices { picture.pixels[index] = UInt8(index * 37 % 256) }
+    let path = NSTemporaryDirectory() + "written-\(getpid()).png"
+    try picture.write(to: path)
+    defer { unlink(path) }
+    #expect(try Picture(contentsOf: path) == picture)
+    #expect(throws: FileError.self) { try picture.write(to: "/nowhere/picture.png") }
+  }
+}

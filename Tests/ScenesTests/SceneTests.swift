@@ -1,0 +1,135 @@
+import Images
+import Random
+import Testing
+
+@testable import Scenes
+
+private let generator = SceneGenerator(seed: 3)
+
+/// What a weak decoder does to a picture: a 3 x 3 blur and noise of a standard deviation of about 12.
+private func worn(_ picture: Picture, seed: UInt64) -> Picture {
+  var result = picture
+  var random = RandomStream(seed: seed, stream: 77)
+  let size = picture.width
+  for y in 0..<size {
+    for x in 0..<size {
+      for band in 0..<3 {
+        var sum: Float = 0
+        for dy in -1...1 {
+          for dx in -1...1 {
+            let (i, j) = (min(max(x + dx, 0), size - 1), min(max(y + dy, 0), size - 1))
+            sum += Float(picture.pixels[(j * size + i) * 3 + band])
+          }
+        }
+        let noise = (random.uniform() + random.uniform() - 1) * 30
+        result.pixels[(y * size + x) * 3 + band] = UInt8(max(0, min(255, sum / 9 + noise)))
+      }
+    }
+  }
+  return result
+}
+
+@Suite struct SceneTests {
+  @Test(arguments: [SceneSplit.training, .heldOut, .neverSeen])
+  func drawnScenesAreRight(_ split: SceneSplit) {
+    for size in [32, 48, 64, 128] {
+      for index in 0..<100 {
+        let scene = generator.scene(index, split)
+        let verdict = SceneChecker.check(scene.draw(size: size), against: scene.description)
+        #expect(verdict.isRight, "\(scene.caption) at \(size): \(verdict)")
+      }
+    }
+  }
+
+  @Test func wornScenesAreRight() {
+    let right = (0..<400).count { index in
+      let scene = generator.scene(index, .training)
+      return SceneChecker.check(worn(scene.draw(size: 64), seed: UInt64(index)), against: scene.description).isRight
+    }
+    #expect(right >= 396, "\(right) of 400")
+  }
+
+  @Test func everyWrongAttributeIsRefused() {
+    for index in 0..<150 {
+      let scene = generator.scene(index, .training)
+      let picture = scene.draw(size: 64)
+      for place in scene.description.objects.indices {
+        var other = scene.description
+        for shape in SceneShape.allCases where shape != scene.description.objects[place].shape {
+          other.objects[place].shape = shape
+          #expect(!SceneChecker.check(picture, against: other).shapesAndColours, "\(scene.caption) as \(other.words)")
+        }
+        other = scene.description
+        for colour in SceneColour.allCases where colour != scene.description.objects[place].colour {
+          other.objects[place].colour = colour
+          #expect(!SceneChecker.check(picture, against: other).shapesAndColours, "\(scene.caption) as \(other.words)")
+        }
+        other = scene.description
+        other.objects[place].size = other.objects[place].size == .small ? .large : .small
+        let verdict = SceneChecker.check(picture, against: other)
+        #expect(verdict.shapesAndColours && !verdict.sizes, "\(scene.caption) as \(other.words)")
+      }
+      if let relation = scene.description.relation {
+        for wrong in SceneRelation.allCases where wrong != relation {
+          var other = scene.description
+          other.relation = wrong
+          let verdict = SceneChecker.check(picture, against: other)
+          #expect(verdict.shapesAndColours && !verdict.relation, "\(scene.caption) as \(other.words)")
+        }
+        for object in scene.description.objects {
+          #expect(!SceneChecker.check(picture, against: SceneDescription(object)).shapesAndColours)
+        }
+      } else {
+        let more = SceneDescription(scene.description.objects[0], .above, SceneObject(.small, .black, .square))
+        #expect(!SceneChecker.check(picture, against: more).shapesAndColours)
+      }
+    }
+    let empty = Picture(width: 64, height: 64, (200, 200, 200))
+    #expect(!SceneChecker.check(empty, against: generator.scene(0, .training).description).shapesAndColours)
+  }
+
+  @Test func splitsAreApart() {
+    let training = (0..<5000).map { generator.scene($0, .training) }
+    let seen = Set(training.map(\.description.canonical))
+    let pairs = Set(training.flatMap(\.description.objects).map { "\($0.colour) \($0.shape)" })
+    #expect(pairs.count == 43)
+    for prompt in generator.evaluationPrompts(500, .heldOut) {
+      #expect(!seen.contains(prompt.canonical))
+      #expect(prompt.objects.allSatisfy { pairs.contains("\($0.colour) \($0.shape)") })
+    }
+    for prompt in generator.evaluationPrompts(500, .neverSeen) {
+      #expect(prompt.objects.contains { !pairs.contains("\($0.colour) \($0.shape)") })
+    }
+    #expect(Set(generator.evaluationPrompts(500, .heldOut).map(\.words)).count == 500)
+  }
+
+  @Test func aNumberAlwaysGivesTheSameScene() {
+    #expect(generator.scene(17, .training) == SceneGenerator(seed: 3).scene(17, .training))
+    #expect(generator.scene(17, .training) != SceneGenerator(seed: 4).scene(17, .training))
+    let single = (0..<2000).count { generator.scene($0, .training).description.relation == nil }
+    #expect((520...680).contains(single))  // 600 expected, standard deviation 20
+  }
+
+  @Test func objectsNeitherTouchNorLeaveThePicture() {
+    for index in 0..<3000 {
+      let scene = generator.scene(index, .training)
+      for placement in scene.placements {
+        #expect((placement.centre - 1.08 * placement.radius).min() > 0.01)
+        #expect((placement.centre + 1.08 * placement.radius).max() < 0.99)
+      }
+      guard scene.placements.count == 2 else { continue }
+      let away = scene.placements[0].centre - scene.placements[1].centre
+      let gap = max(abs(away.x), abs(away.y)) - 1.08 * (scene.placements[0].radius + scene.placements[1].radius)
+      #expect(gap > 0.01, "\(scene.caption)")
+    }
+  }
+
+  @Test func shapesCoverTheirAreas() {
+    for shape in SceneShape.allCases {
+      var sum: Float = 0
+      cover(shape, Scene.Placement(centre: [0.5, 0.5], radius: 0.4), size: 400) { _, _, share in sum += share }
+      let (area, _) = shape.moments
+      #expect(abs(sum / (160 * 160) / area - 1) < 0.01, "\(shape)")
+    }
+  }
+}
