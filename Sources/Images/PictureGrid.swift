@@ -17,7 +17,7 @@ public struct PictureGrid {
     precondition(!rows.isEmpty && rows.allSatisfy { !$0.pictures.isEmpty }, "a grid without pictures")
     let size = rows[0].pictures[0]
     // Small pictures are enlarged by a whole factor, so that every pixel stays what it is.
-    let factor = max(1, 160 / max(size.width, size.height))
+    let factor = max(1, 192 / max(size.width, size.height))
     let cell = (width: size.width * factor, height: size.height * factor)
     let most = rows.map(\.pictures.count).max()!
     let groupWidth = most * (cell.width + margin) - margin
@@ -33,7 +33,7 @@ public struct PictureGrid {
       for (column, index) in line.enumerated() {
         let x = margin + column * (groupWidth + 2 * margin)
         if let caption = captions[index] {
-          sheet.place(caption, x: x + (groupWidth - caption.width) / 2, y: y + (captionHeight - caption.height) / 2)
+          sheet.place(caption, x: x + (groupWidth - caption.width) / 2, y: y + captionHeight - caption.height)
         }
         for (place, picture) in rows[index].pictures.enumerated() {
           precondition(picture.width == size.width && picture.height == size.height, "pictures of several sizes in a grid")

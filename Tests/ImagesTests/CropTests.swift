@@ -94,7 +94,7 @@ private func coordinates(_ width: Int, _ height: Int) -> Picture {
     let picture = coordinates(80, 80)
     let sheet = try PictureGrid.draw(
       [("a caption that is longer than its picture is wide & <odd>", [picture, picture.mirrored()]), ("", [picture])])
-    // Enlarged twice, below the caption and the margin: look for the first row of the picture.
+    // Enlarged twice (80 to 160 pixels), below the caption and the margin: look for the first row of the picture.
     let row = picture.enlarged(by: 2).pixels.prefix(160 * 3)
     let places = stride(from: 0, to: sheet.pixels.count - row.count, by: 3).filter {
       sheet.pixels[$0 + 477] == 79 && Array(sheet.pixels[$0..<$0 + row.count]) == Array(row)

@@ -5,6 +5,23 @@ struct TransformerParameters {
   struct Embeddings {
     let block: BlockID
     let text, textPosition, textPadding, textStart, image, imageStart, imageRow, imageColumn: Parameter
+
+    /// Rows of the tables that are added up at a text position, as offsets into the block: the token before it, or the
+    /// start, and the position; where there is no text, a learned vector for each position takes their place (paper 2.2).
+    func textTerms(_ text: [Int32], at position: Int) -> [Int] {
+      let d = textStart.count
+      if position == 0 { return [textStart.offset, textPosition.offset] }
+      if position > text.count { return [textPadding.offset + position * d] }
+      return [self.text.offset + Int(text[position - 1]) * d, textPosition.offset + position * d]
+    }
+
+    /// The same at an image position: the token before it, or the start, and its row and column.
+    func imageTerms(after previous: Int32?, at position: Int) -> [Int] {
+      let d = imageStart.count
+      let grid = imageRow.shape[0]
+      let token = previous.map { image.offset + Int($0) * d } ?? imageStart.offset
+      return [token, imageRow.offset + position / grid * d, imageColumn.offset + position % grid * d]
+    }
   }
 
   struct Attention {

@@ -116,32 +116,17 @@ struct TransformerStep {
 
   // MARK: Embeddings
 
-  /// What is added up at each position: rows of embedding tables, as offsets into the block.
   private func forEachInput(
     _ p: TransformerParameters.Embeddings, _ samples: TransformerBatch, _ body: (_ row: Int, _ terms: [Int]) -> Void
   ) {
     let c = model.config
-    let d = c.width
     for sample in 0..<samples.count {
-      let text = samples.text[sample]
       let first = sample * c.length
-      body(first, [p.textStart.offset, p.textPosition.offset])
-      for position in 1..<max(1, c.textLength) {
-        if position <= text.count {
-          body(first + position, [
-            p.text.offset + Int(text[position - 1]) * d, p.textPosition.offset + position * d,
-          ])
-        } else {
-          // A learned vector for each position takes the place of token and position (paper 2.2).
-          body(first + position, [p.textPadding.offset + position * d])
-        }
-      }
+      for position in 0..<c.textLength { body(first + position, p.textTerms(samples.text[sample], at: position)) }
+      let image = sample * c.imageLength
       for position in 0..<c.imageLength {
-        let token = position == 0
-          ? p.imageStart.offset : p.image.offset + Int(samples.image[sample * c.imageLength + position - 1]) * d
-        body(first + c.textLength + position, [
-          token, p.imageRow.offset + position / c.grid * d, p.imageColumn.offset + position % c.grid * d,
-        ])
+        let previous = position == 0 ? nil : samples.image[image + position - 1]
+        body(first + c.textLength + position, p.imageTerms(after: previous, at: position))
       }
     }
   }

@@ -62,7 +62,6 @@ extension RunConfig {
     if !(sampling.topP > 0 && sampling.topP <= 1) {
       checks.fail("sampling.topP", "is \(sampling.topP); it must lie above 0 and not above 1")
     }
-    checks.atLeast(1, sampling.pictures, "sampling.pictures")
     checks.atLeast(0, parallel.nodeSize, "parallel.nodeSize")
     return checks.first
   }

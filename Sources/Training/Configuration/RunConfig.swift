@@ -1,3 +1,4 @@
+import Generation
 import Optimization
 
 /// Everything that decides a run. The defaults are the published system; a YAML file or `--set` changes single keys.
@@ -9,6 +10,7 @@ public struct RunConfig: Codable, Sendable, Equatable {
   public var tokenizer = TokenizerConfig()
   public var dvae = DVAEStageConfig()
   public var transformer = TransformerStageConfig()
+  /// How pictures are drawn during training.
   public var sampling = SamplingConfig()
   public var parallel = ParallelConfig()
 
@@ -140,19 +142,6 @@ public struct TrainingConfig: Codable, Sendable, Equatable {
     return TrainingConfig(
       steps: 430_000, batch: 1024, microBatch: 1, rate: rate, adamw: AdamWConfig(), averageEvery: 25, averageDecay: 0.99)
   }
-}
-
-/// How pictures are drawn during and after training.
-public struct SamplingConfig: Codable, Sendable, Equatable {
-  public var temperature = 1.0
-  /// Keep the k likeliest tokens; 0 keeps all.
-  public var topK = 0
-  /// Keep the likeliest tokens that together have this probability; 1 keeps all.
-  public var topP = 1.0
-  /// Classifier-free guidance; 1 is none.
-  public var guidance = 1.0
-  /// Pictures in each sample sheet.
-  public var pictures = 16
 }
 
 public struct ParallelConfig: Codable, Sendable, Equatable {
