@@ -26,7 +26,7 @@ func tests(_ name: String, holds: [Target.Dependency]) -> Target {
 
 let package = Package(
   name: "dalle",
-  products: ["dalle-prep", "dalle-train", "dalle-generate", "dalle-eval"].map {
+  products: ["dalle-train", "dalle-generate", "dalle-eval"].map {
     .executable(name: $0, targets: [$0])
   },
   dependencies: [
@@ -90,11 +90,10 @@ let package = Package(
     // Doors.
     room(
       "Doors",
-      holds: ["Training", "MPI", "Files", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
-    door("dalle-prep", holds: ["Training", "Shards", "Tokenizer", "Images"]),
+      holds: ["Training", "MPI", "Files"]),
     door("dalle-train", holds: ["Training", "MPI", "Parallel"]),
-    door("dalle-generate", holds: ["Generation"]),
-    door("dalle-eval", holds: ["Training", "Generation"]),
+    door("dalle-generate", holds: ["Generation", "Images", "Kernels", "Monitoring", "Files"]),
+    door("dalle-eval", holds: ["Training", "Generation", "Images", "Scenes", "Models", "Shards", "Kernels", "Monitoring", "Files"]),
 
     // Tests.
     .target(name: "TestSupport", dependencies: ["Memory", "Layers", "Safetensors"], path: "Tests/TestSupport", swiftSettings: swift),

@@ -65,3 +65,19 @@ public func readFile(_ path: String) throws -> Data {
     throw FileError(path, "cannot be read", reason: error.localizedDescription)
   }
 }
+
+/// Copies a file to a place where it appears whole or not at all.
+public func copyFile(_ path: String, to target: String) throws {
+  let temporary = target + ".partial"
+  try? FileManager.default.removeItem(atPath: temporary)
+  do {
+    try FileManager.default.copyItem(atPath: path, toPath: temporary)
+  } catch {
+    throw FileError(target, "cannot be written", reason: error.localizedDescription)
+  }
+  let descriptor = open(temporary, O_RDWR)
+  guard descriptor >= 0 else { throw FileError(target, "cannot be opened") }
+  defer { close(descriptor) }
+  guard fsync(descriptor) == 0, rename(temporary, target) == 0 else { throw FileError(target, "cannot be put in place") }
+  try synchronizeFolder((target as NSString).deletingLastPathComponent)
+}

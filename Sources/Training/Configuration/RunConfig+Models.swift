@@ -1,0 +1,27 @@
+import Models
+
+extension RunConfig {
+  /// The dVAE that this run trains.
+  public var dvaeConfig: DVAEConfig {
+    var config = DVAEConfig()
+    config.imageSize = data.imageSize
+    config.groups = dvae.model.groups
+    config.blocksPerGroup = dvae.model.blocksPerGroup
+    config.hidden = dvae.model.hidden
+    config.codebookInit = dvae.model.codebookInit
+    config.vocabulary = dvae.model.vocabulary
+    config.recompute = dvae.model.recompute
+    return config
+  }
+
+  /// The transformer that this run trains.
+  ///
+  /// - Parameter textVocabulary: of the trained tokenizer, which may have found fewer tokens than it was asked for.
+  public func transformerConfig(textVocabulary: Int) -> TransformerConfig {
+    let model = transformer.model
+    return TransformerConfig(
+      layers: model.layers, heads: model.heads, headSize: model.headSize, textLength: model.textLength,
+      grid: dvaeConfig.grid, textVocabulary: textVocabulary, imageVocabulary: dvae.model.vocabulary,
+      convolutionKernel: model.convolutionKernel, recompute: model.recompute)
+  }
+}

@@ -1,0 +1,18 @@
+import Random
+
+/// The global order of pictures: position `p` of the endless stream of samples is sample `at(p)`. Every epoch is a new
+/// permutation; the order depends on the seed alone, never on the number of ranks.
+enum SampleNumber {
+  static func at(_ position: Int, count: Int, seed: UInt64) -> Int {
+    let (epoch, offset) = position.quotientAndRemainder(dividingBy: count)
+    return Shuffle(count: count, seed: seed, stream: UInt64(epoch))[offset]
+  }
+}
+
+/// What a random stream is for: the first part of its address, so that no two uses share numbers.
+enum Purpose {
+  static let dvaeCrop: UInt64 = 1
+  static let encodingCrop: UInt64 = 2
+  static let bpeDropout: UInt64 = 3
+  static let captionDropout: UInt64 = 4
+}

@@ -1,0 +1,74 @@
+import Files
+import Foundation
+import Kernels
+import Monitoring
+import Parallel
+
+/// From captioned pictures to a model: the stages of a run, each skipped when it is finished and gone on with when it is not.
+/// Every rank makes one and calls `run` with the same stages.
+public final class Run {
+  let config: RunConfig
+  let folder: RunFolder
+  let grid: ProcessGrid
+  let log: StepLog
+  let stop: StopSignal
+  let source: any PictureSource
+  let skipped: SkippedPictures
+
+  public init(_ config: RunConfig, folder: RunFolder, grid: ProcessGrid, stop: StopSignal) throws {
+    self.config = config
+    self.folder = folder
+    self.grid = grid
+    self.stop = stop
+    if grid.isCoordinator {
+      try folder.check(config)
+      for path in [folder.logs, folder.samples, folder.shards, folder.model] { try makeFolder(path) }
+      try replaceFile(folder.config, with: Data(config.yaml().utf8))
+    }
+    try grid.world.barrier()
+    log = try StepLog(folder: folder.logs, rank: grid.world.rank, console: grid.isCoordinator)
+    skipped = SkippedPictures(path: "\(folder.logs)/skipped-\(grid.world.rank).txt")
+    let threads = max(1, ProcessInfo.processInfo.activeProcessorCount / grid.node.size)
+    setProductThreads(threads)
+    setConvolutionThreads(threads)
+    log.say(
+      "\(folder.path): \(grid.world.size) \(grid.world.size == 1 ? "rank" : "ranks") on \(grid.nodeCount) "
+        + "\(grid.nodeCount == 1 ? "node" : "nodes"), \(threads) \(threads == 1 ? "thread" : "threads") each, fp32")
+
+    let seed = UInt64(config.seed)
+    switch config.data.source {
+    case .scenes: source = ScenesSource(config.data, seed: seed)
+    case .manifest:
+      let manifest = try ManifestSource(path: config.data.path, validation: config.data.validation)
+      if grid.isCoordinator { manifest.skipped.forEach(skipped.add) }
+      source = manifest
+    }
+    log.say("data: \(source.count(.training)) pictures to train on, \(source.count(.validation)) held out")
+  }
+
+  /// Runs stages in order. Returns false if a signal asked to stop; everything that was made is then on disk.
+  public func run(_ stages: [Stage]) throws -> Bool {
+    for stage in stages {
+      let finished =
+        switch stage {
+        case .tokenizer: try trainTokenizer()
+        case .dvae: try trainDVAE()
+        case .encode: try encodeShards()
+        case .transformer: try trainTransformer()
+        }
+      try grid.world.barrier()
+      if !finished { return false }
+    }
+    return true
+  }
+
+  func say(_ stage: Stage, _ text: String) {
+    log.say("[\(Stage.allCases.firstIndex(of: stage)! + 1)/\(Stage.allCases.count)] \(stage.rawValue): \(text)")
+  }
+
+  /// Throws unless an earlier stage has left `path`.
+  func require(_ path: String, from stage: Stage) throws {
+    if FileManager.default.fileExists(atPath: path) { return }
+    throw ConfigError("\(path) is missing; it comes from the stage `\(stage.rawValue)`: run that first, or leave out --stage")
+  }
+}

@@ -1,0 +1,31 @@
+import Foundation
+
+/// Pictures and captions that cannot be used: each is said once, and listed in a file of the run's logs.
+public final class SkippedPictures: @unchecked Sendable {
+  // Safe to share: everything that changes is guarded by `lock`.
+  private let lock = NSLock()
+  private let path: String
+  private var known: Set<String> = []
+
+  public init(path: String) { self.path = path }
+
+  /// Number of different ones.
+  public var count: Int {
+    lock.lock()
+    defer { lock.unlock() }
+    return known.count
+  }
+
+  public func add(_ reason: String) {
+    lock.lock()
+    defer { lock.unlock() }
+    guard known.insert(reason).inserted else { return }
+    let line = Data((reason + "\n").utf8)
+    if !FileManager.default.fileExists(atPath: path) { FileManager.default.createFile(atPath: path, contents: nil) }
+    if let file = FileHandle(forWritingAtPath: path) {
+      file.seekToEndOfFile()
+      file.write(line)
+    }
+    FileHandle.standardError.write(Data("skipped: ".utf8) + line)
+  }
+}

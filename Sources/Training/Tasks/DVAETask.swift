@@ -1,0 +1,133 @@
+import Images
+import Kernels
+import Layers
+import Models
+import Parallel
+import Random
+
+/// Training the dVAE on cropped pictures (paper sections 2.1 and A).
+public final class DVAETask: TrainingTask {
+  /// This rank's pictures of a step.
+  public struct Batch: Sendable {
+    /// `[count, size, size, 3]`
+    var pixels: [UInt8]
+    /// Numbers of the samples in the whole batch; the relaxation's noise depends on them.
+    var positions: Range<Int>
+  }
+
+  public let name = "dvae"
+  public let load: @Sendable (_ step: Int, _ part: Range<Int>) throws -> Batch
+  private let model: DVAE
+  private let source: any PictureSource
+  private let config: RunConfig
+  private let warn: @Sendable (String) -> Void
+  private var imageBytes: Int { model.config.pixelValues }
+
+  /// - Parameter warn: takes a line about a picture that cannot be used.
+  public init(_ config: RunConfig, source: any PictureSource, warn: @escaping @Sendable (String) -> Void) throws {
+    self.config = config
+    self.source = source
+    self.warn = warn
+    let training = config.dvae.training
+    model = try DVAE(config.dvaeConfig, batch: training.microBatch, mode: .training)
+    let seed = UInt64(config.seed)
+    let size = config.data.imageSize
+    load = { step, part in
+      var pixels: [UInt8] = []
+      pixels.reserveCapacity(part.count * size * size * 3)
+      for position in part {
+        let index = SampleNumber.at(step * training.batch + position, count: source.count(.training), seed: seed)
+        var random = RandomStream(seed: seed, Purpose.dvaeCrop, UInt64(step), UInt64(position))
+        pixels += try source.readable(index, .training, warn: warn).dvaeCrop(size, using: &random).pixels
+      }
+      return Batch(pixels: pixels, positions: part)
+    }
+  }
+
+  public var table: ParameterTable { model.table }
+  public var unit: (name: String, perSample: Double) { ("images", 1) }
+
+  public func count(_ batch: Batch) -> Int { batch.positions.count }
+  public func denominators(_ batch: Batch) -> [Double] { [Double(batch.positions.count)] }
+
+  public func forwardBackward(
+    _ batch: Batch, rows: Range<Int>, step: Int, denominators: [Double], source: any ParameterSource
+  ) throws -> StepSums {
+    let weight = config.dvae.klWeight.value(at: step)
+    let positions = rows.map { batch.positions.lowerBound + $0 }
+    let loss = try batch.pixels.withUnsafeBufferPointer { pixels in
+      try model.forwardBackward(
+        pixels.baseAddress! + rows.lowerBound * imageBytes, count: rows.count, source,
+        temperature: Float(config.dvae.temperature.value(at: step)), klWeight: Float(weight),
+        noise: .drawn(seed: UInt64(config.seed), step: step, samples: positions), scale: Float(1 / denominators[0]))
+    }
+    return StepSums(
+      losses: [Double(loss.samples), loss.reconstruction, loss.kl, weight * loss.kl], forwardSeconds: loss.forwardSeconds,
+      backwardSeconds: loss.backwardSeconds)
+  }
+
+  public let sumCount = 4
+
+  public func report(_ sums: [Double]) -> LossReport {
+    let values = sums[0] * Double(imageBytes)
+    let positions = sums[0] * Double(model.config.grid * model.config.grid)
+    return LossReport(
+      loss: (sums[1] + sums[3]) / values, parts: [("reconstruction", sums[1] / values), ("kl", sums[2] / positions)])
+  }
+
+  /// Sums: samples, reconstruction, KL, squared error, then how often each code occurs.
+  public func validate(rank: Int, of ranks: Int, source weights: any ParameterSource) throws -> [Double] {
+    var loss = DVAELoss()
+    var usage = CodebookUsage(vocabulary: model.config.vocabulary)
+    let mine = Array(ProcessGrid.share(of: source.count(.validation), rank: rank, ranks: ranks))
+    for first in stride(from: 0, to: mine.count, by: model.batch) {
+      let part = mine[first..<min(first + model.batch, mine.count)]
+      let (partLoss, codes, _) = try reconstruct(Array(part), weights)
+      loss += partLoss
+      codes.withUnsafeBufferPointer { usage.add($0) }
+    }
+    return [Double(loss.samples), loss.reconstruction, loss.kl, loss.squaredError] + usage.counts.map(Double.init)
+  }
+
+  public func validationReport(_ sums: [Double]) -> [(name: String, value: Double)] {
+    var loss = DVAELoss()
+    loss.samples = Int(sums[0])
+    loss.squaredError = sums[3]
+    var usage = CodebookUsage(vocabulary: model.config.vocabulary)
+    usage.add(sums[4...].map { Int($0) })
+    let parts = report([sums[0], sums[1], sums[2], 0]).parts
+    return parts + [
+      ("PSNR", loss.psnr(pixelValues: imageBytes)), ("codes used", usage.used), ("perplexity", usage.perplexity),
+    ]
+  }
+
+  /// Held-out pictures, each beside what the model makes of it.
+  public func samplePicture(_ weights: any ParameterSource) throws -> Picture {
+    let indices = Array(0..<min(16, source.count(.validation)))
+    var rows: [(caption: String, pictures: [Picture])] = []
+    for first in stride(from: 0, to: indices.count, by: model.batch) {
+      let part = Array(indices[first..<min(first + model.batch, indices.count)])
+      let (_, codes, originals) = try reconstruct(part, weights)
+      var pixels = [UInt8](repeating: 0, count: part.count * imageBytes)
+      try model.decode(codes, count: part.count, weights, into: &pixels)
+      let size = model.config.imageSize
+      for (index, original) in originals.enumerated() {
+        let copy = Picture(
+          width: size, height: size, pixels: Array(pixels[index * imageBytes..<(index + 1) * imageBytes]))
+        rows.append((source.caption(part[index], .validation), [original, copy]))
+      }
+    }
+    return try PictureGrid.draw(rows, columns: 4)
+  }
+
+  /// Held-out pictures, their codes, and the loss with those codes.
+  private func reconstruct(
+    _ indices: [Int], _ weights: any ParameterSource
+  ) throws -> (loss: DVAELoss, codes: [UInt16], pictures: [Picture]) {
+    let size = model.config.imageSize
+    let pictures = try indices.map { try source.readable($0, .validation, warn: warn).centreCrop(size) }
+    var codes = [UInt16](repeating: 0, count: indices.count * model.config.grid * model.config.grid)
+    let loss = try model.evaluate(Array(pictures.map(\.pixels).joined()), count: indices.count, weights, into: &codes)
+    return (loss, codes, pictures)
+  }
+}

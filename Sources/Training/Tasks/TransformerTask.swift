@@ -1,0 +1,105 @@
+import Generation
+import Images
+import Layers
+import Models
+import Parallel
+import Random
+import Shards
+import Tokenizer
+
+/// Training the transformer on token shards (paper sections 2.2 and B).
+public final class TransformerTask: TrainingTask {
+  public let name = "transformer"
+  public let load: @Sendable (_ step: Int, _ part: Range<Int>) throws -> TransformerBatch
+  private let model: Transformer
+  private let textShare: Double
+  private let validation: TransformerBatch
+  private let draw: (any ParameterSource) throws -> Picture
+
+  /// - Parameters:
+  ///   - training, validation: token shards; the second are never trained on.
+  ///   - draw: makes sample pictures with given weights.
+  public init(
+    _ config: RunConfig, model modelConfig: TransformerConfig, training: ShardSet, validation: ShardSet,
+    tokenizer: Tokenizer, draw: @escaping (any ParameterSource) throws -> Picture
+  ) throws {
+    let stage = config.transformer
+    model = try Transformer(modelConfig, batch: stage.training.microBatch)
+    textShare = stage.textLossShare
+    self.draw = draw
+    self.validation = Self.batch(try validation.all().map { ($0.text, $0.image) })
+
+    let seed = UInt64(config.seed)
+    let sampler = ShardSampler(training, seed: seed)
+    load = { step, part in
+      let start = step * stage.training.batch
+      let samples = try sampler.samples(start + part.lowerBound..<start + part.upperBound)
+      return Self.batch(
+        zip(part, samples).map { position, sample in
+          func random(_ purpose: UInt64) -> RandomStream {
+            RandomStream(seed: seed, purpose, UInt64(step), UInt64(position))
+          }
+          var dropout = random(Purpose.captionDropout)
+          if Double(dropout.uniform()) < stage.captionDropout { return ([], sample.image) }
+          guard stage.bpeDropout > 0 else { return (sample.text, sample.image) }
+          var merges = random(Purpose.bpeDropout)
+          let text = tokenizer.encode(tokenizer.decode(sample.text), dropout: Float(stage.bpeDropout), using: &merges)
+          // Skipped merges make a caption longer; where it does not fit any more, it stays as it was.
+          return (text.count <= modelConfig.textLength ? text : sample.text, sample.image)
+        })
+    }
+  }
+
+  private static func batch(_ samples: [(text: [UInt16], image: [UInt16])]) -> TransformerBatch {
+    TransformerBatch(text: samples.map { $0.text.map(Int32.init) }, image: samples.flatMap { $0.image.map(Int32.init) })
+  }
+
+  public var table: ParameterTable { model.table }
+  public var unit: (name: String, perSample: Double) { ("tokens", Double(model.config.length)) }
+
+  public func count(_ batch: TransformerBatch) -> Int { batch.count }
+
+  /// Text tokens, image tokens.
+  public func denominators(_ batch: TransformerBatch) -> [Double] {
+    [Double(batch.text.reduce(0) { $0 + $1.count }), Double(batch.image.count)]
+  }
+
+  public func forwardBackward(
+    _ batch: TransformerBatch, rows: Range<Int>, step: Int, denominators: [Double], source: any ParameterSource
+  ) throws -> StepSums {
+    // A batch in which every caption was dropped has no text tokens.
+    let loss = try model.forwardBackward(
+      batch.rows(rows), source, textScale: Float(textShare / max(1, denominators[0])),
+      imageScale: Float((1 - textShare) / denominators[1]))
+    return StepSums(losses: sums(loss), forwardSeconds: loss.forwardSeconds, backwardSeconds: loss.backwardSeconds)
+  }
+
+  public let sumCount = 4
+
+  private func sums(_ loss: TransformerLoss) -> [Double] {
+    [loss.textNats, Double(loss.textTokens), loss.imageNats, Double(loss.imageTokens)]
+  }
+
+  /// Nats per token.
+  public func report(_ sums: [Double]) -> LossReport {
+    let (text, image) = (sums[0] / max(1, sums[1]), sums[2] / sums[3])
+    return LossReport(loss: textShare * text + (1 - textShare) * image, parts: [("text", text), ("image", image)])
+  }
+
+  public func validate(rank: Int, of ranks: Int, source: any ParameterSource) throws -> [Double] {
+    var total = [Double](repeating: 0, count: sumCount)
+    let mine = ProcessGrid.share(of: validation.count, rank: rank, ranks: ranks)
+    for first in stride(from: mine.lowerBound, to: mine.upperBound, by: model.batch) {
+      let loss = try model.evaluate(validation.rows(first..<min(first + model.batch, mine.upperBound)), source)
+      total = zip(total, sums(loss)).map(+)
+    }
+    return total
+  }
+
+  public func validationReport(_ sums: [Double]) -> [(name: String, value: Double)] {
+    let report = report(sums)
+    return [("loss", report.loss)] + report.parts
+  }
+
+  public func samplePicture(_ source: any ParameterSource) throws -> Picture { try draw(source) }
+}

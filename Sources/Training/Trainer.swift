@@ -1,0 +1,191 @@
+import Checkpoint
+import Foundation
+import Layers
+import MPI
+import Memory
+import Monitoring
+import Optimization
+import Parallel
+import Shards
+
+/// Trains one model: the loop that every stage shares. A task says what the model is; the grid says who computes.
+public final class Trainer<Task: TrainingTask> {
+  private let task: Task
+  private let config: TrainingConfig
+  private let grid: ProcessGrid
+  private let parameters: SharedParameters
+  private let checkpoints: CheckpointStore
+  private let log: StepLog
+  private let stop: StopSignal
+  private let samplesFolder: String
+  private var state: TrainingState
+
+  /// - Parameters:
+  ///   - folder: where the stage keeps its checkpoints.
+  ///   - state: configuration and input hashes; position and counters come from the newest checkpoint, if there is one.
+  public init(
+    _ task: Task, _ config: TrainingConfig, grid: ProcessGrid, folder: String, samplesFolder: String,
+    state: TrainingState, log: StepLog, stop: StopSignal
+  ) throws {
+    self.task = task
+    self.config = config
+    self.grid = grid
+    self.log = log
+    self.stop = stop
+    self.samplesFolder = samplesFolder
+    self.state = state
+    parameters = try SharedParameters(
+      task.table, grid: grid, states: [StateNames.firstMoment, StateNames.secondMoment, StateNames.average])
+    checkpoints = try CheckpointStore(
+      folder: folder, grid: grid, keepLast: config.keepLast, keepEvery: config.keepEvery)
+    try resumeOrStart()
+  }
+
+  /// A run starts from its newest checkpoint, or from the seed.
+  private func resumeOrStart() throws {
+    let start = state
+    if let restored = try checkpoints.loadLatest(TrainingState.self, into: parameters) {
+      for (name, hash) in start.inputs where restored.inputs[name] != hash {
+        throw ConfigError(
+          "\(checkpoints.folder): these checkpoints were trained with another \(name) (SHA-256 "
+            + "\((restored.inputs[name] ?? "none").prefix(12)), now \(hash.prefix(12))); use another --run, or delete them")
+      }
+      state = restored
+      state.config = start.config
+      state.ranks = start.ranks
+      log.say("\(task.name): goes on at step \(state.step) of \(config.steps)")
+    } else {
+      try parameters.initialize(seed: UInt64(state.config.seed), averages: [StateNames.average])
+    }
+    try parameters.verifyEqualWeights()
+  }
+
+  /// Whether every update has been done.
+  public var isFinished: Bool { state.step >= config.steps }
+
+  /// Trains to the last step. Returns false if a signal asked to stop earlier; a checkpoint is then on disk.
+  public func run() throws -> Bool {
+    if isFinished { return true }
+    let load = task.load
+    let part = ProcessGrid.share(of: config.batch, rank: grid.world.rank, ranks: grid.world.size)
+    let batches = Prefetcher(startingAt: state.step, capacity: 3) { step in try load(step, part) }
+    defer { batches.stop() }
+
+    log.begin(task.name, step: state.step, of: config.steps)
+    while state.step < config.steps {
+      var timer = PhaseTimer()
+      let step = state.step
+      let batch = try timer.measure(.data) { try batches.next() }
+      let outcome = try train(on: batch, step: step, timer: &timer)
+      state.step += 1
+
+      // Below: not training.
+      if outcome.stopRequested {
+        try save(&timer)
+        try checkpoints.finish()
+        log.say("\(task.name): stopped by a signal after step \(state.step); the same command goes on from there")
+        return false
+      }
+      if isDue(config.checkpointEvery) || isFinished { try save(&timer) }
+      try record(outcome, step: step, timer: timer)
+      if isDue(config.validateEvery) || isFinished { try validate() }
+      if isDue(config.sampleEvery) || isFinished { try drawSamples() }
+      if isDue(config.verifyEvery) { try parameters.verifyEqualWeights() }
+    }
+    try checkpoints.finish()
+    try grid.world.barrier()
+    return true
+  }
+
+  struct Outcome {
+    var report: LossReport
+    var norm: Double
+    var rate: Double
+    var applied: Bool
+    var stopRequested: Bool
+  }
+
+  /// One update: all micro-batches forward and backward, gradients reduced meanwhile, one optimiser sweep.
+  private func train(on batch: Task.Batch, step: Int, timer: inout PhaseTimer) throws -> Outcome {
+    // Denominators of the whole batch (tokens, samples), so that any number of ranks scales gradients alike.
+    var shared = task.denominators(batch) + [stop.isRaised ? 1 : 0]
+    try timer.measure(.communicate) { try grid.world.allReduce(&shared, .sum) }
+    let stopRequested = shared.removeLast() > 0
+
+    var sums: [Double] = []
+    let count = task.count(batch)
+    let microBatches = stride(from: 0, to: count, by: config.microBatch).map { $0..<min($0 + config.microBatch, count) }
+    parameters.beginStep()
+    for (index, rows) in microBatches.enumerated() {
+      parameters.publishes = index == microBatches.count - 1
+      let part = try task.forwardBackward(batch, rows: rows, step: step, denominators: shared, source: parameters)
+      timer.add(.forward, seconds: part.forwardSeconds)
+      timer.add(.backward, seconds: part.backwardSeconds)
+      sums = sums.isEmpty ? part.losses : zip(sums, part.losses).map(+)
+    }
+    if microBatches.isEmpty { try parameters.publishNothing() }
+    try timer.measure(.communicate) { try parameters.finishReduction() }
+
+    let (norm, totals) = try timer.measure(.communicate) { () -> (Double, [Double]) in
+      // A rank without samples has no sums of its own; every rank must bring equally many.
+      var totals = sums.isEmpty ? [Double](repeating: 0, count: task.sumCount) : sums
+      try grid.world.allReduce(&totals, .sum)
+      return (try parameters.globalSumOfSquares().squareRoot(), totals)
+    }
+    let report = task.report(totals)
+    let rate = config.rate.value(at: step, of: config.steps, plateau: state.plateau)
+
+    // Norm and loss are the same on all ranks, so all skip or none does.
+    let applied = norm.isFinite && report.loss.isFinite
+    try timer.measure(.checkpoint) { try checkpoints.waitUntilRead() }
+    try timer.measure(.update) {
+      if applied { update(rate: rate, norm: norm) }
+      try parameters.finishUpdate()
+    }
+    if applied { state.plateau.observe(report.loss, config.rate) }
+    return Outcome(report: report, norm: norm, rate: rate, applied: applied, stopRequested: stopRequested)
+  }
+
+  private func update(rate: Double, norm: Double) {
+    state.updates += 1
+    let optimizer = AdamW(config.adamw, update: state.updates, rate: rate, gradientNorm: norm)
+    let averages = state.updates % config.averageEvery == 0
+    parameters.forEachOwnedSlice { slice in
+      optimizer.update(
+        task.table[slice.block], range: slice.range, weights: slice.weights, gradient: slice.gradient,
+        mean: slice.states[0], variance: slice.states[1])
+      if averages { updateAverage(slice.states[2], towards: slice.weights, decay: Float(config.averageDecay)) }
+    }
+  }
+
+  // MARK: Not training
+
+  private func isDue(_ every: Int) -> Bool { every > 0 && state.step % every == 0 && state.step < config.steps }
+
+  private func save(_ timer: inout PhaseTimer) throws {
+    try timer.measure(.checkpoint) { try checkpoints.save(step: state.step, parameters: parameters, state: state) }
+  }
+
+  private func record(_ outcome: Outcome, step: Int, timer: PhaseTimer) throws {
+    let seconds = timer.total
+    try log.record(
+      step: step + 1, loss: outcome.report.loss, parts: outcome.report.parts, gradientNorm: outcome.norm,
+      learningRate: outcome.rate, rate: (Double(config.batch) * task.unit.perSample / seconds, task.unit.name),
+      phases: timer, skipped: !outcome.applied, toConsole: (step + 1) % config.logEvery == 0 || isFinished)
+  }
+
+  private func validate() throws {
+    var sums = try task.validate(rank: grid.world.rank, of: grid.world.size, source: parameters.view(of: StateNames.average))
+    try grid.world.allReduce(&sums, .sum)
+    try log.event("validation", step: state.step, task.validationReport(sums))
+  }
+
+  /// Pictures are drawn with the averaged weights, as the finished model will.
+  private func drawSamples() throws {
+    guard grid.isCoordinator else { return }
+    let digits = String(state.step)
+    let path = "\(samplesFolder)/\(task.name)-\(String(repeating: "0", count: max(0, 8 - digits.count)) + digits).png"
+    try task.samplePicture(parameters.view(of: StateNames.average)).write(to: path)
+    log.say("\(task.name) \(state.step)  sample pictures: \(path)")
+  }
+}

@@ -1,0 +1,21 @@
+import Optimization
+
+/// What a checkpoint holds beside the arrays. Data position and random numbers follow from the configuration and `step`.
+public struct TrainingState: Codable, Sendable {
+  /// Batches consumed.
+  public var step = 0
+  /// Updates applied; fewer than `step` where a gradient was not finite.
+  public var updates = 0
+  public var plateau = PlateauState()
+  /// Ranks that trained, for information.
+  public var ranks: Int
+  public var config: RunConfig
+  /// SHA-256 of the files that this model depends on (tokenizer, dVAE); empty where there are none.
+  public var inputs: [String: String]
+
+  public init(_ config: RunConfig, ranks: Int, inputs: [String: String]) {
+    self.config = config
+    self.ranks = ranks
+    self.inputs = inputs
+  }
+}

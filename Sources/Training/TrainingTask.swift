@@ -1,0 +1,65 @@
+import Images
+import Layers
+
+/// What one model brings to the trainer: batches, a forward and backward pass, and what its loss sums mean.
+///
+/// Losses travel as sums (of nats, of tokens, of samples), which add up over micro-batches and ranks whatever the split;
+/// `report` turns the sums of a whole batch into numbers for people.
+public protocol TrainingTask: AnyObject {
+  associatedtype Batch: Sendable
+
+  /// The stage's name in logs: "dvae", "transformer".
+  var name: String { get }
+  var table: ParameterTable { get }
+  /// What a sample consists of, for rates: tokens or images per sample.
+  var unit: (name: String, perSample: Double) { get }
+
+  /// Loads samples `part` of the global batch of update `step`. Runs on the prefetch thread, so it takes nothing from self
+  /// that changes.
+  var load: @Sendable (_ step: Int, _ part: Range<Int>) throws -> Batch { get }
+  /// Number of samples in a loaded batch.
+  func count(_ batch: Batch) -> Int
+  /// The denominators of the loss for this part of the batch; summed over all ranks before the backward pass.
+  func denominators(_ batch: Batch) -> [Double]
+
+  /// Adds the gradient of samples `rows` of `batch` to `source`, scaled for a global batch with these denominators, and
+  /// returns the loss sums.
+  func forwardBackward(
+    _ batch: Batch, rows: Range<Int>, step: Int, denominators: [Double], source: any ParameterSource
+  ) throws -> StepSums
+
+  /// Loss sums over this rank's share of the held-out data.
+  func validate(rank: Int, of ranks: Int, source: any ParameterSource) throws -> [Double]
+
+  /// Numbers in `StepSums.losses`.
+  var sumCount: Int { get }
+  /// What summed losses mean.
+  func report(_ sums: [Double]) -> LossReport
+  func validationReport(_ sums: [Double]) -> [(name: String, value: Double)]
+
+  /// Pictures to look at, made with these weights. Called on the coordinator.
+  func samplePicture(_ source: any ParameterSource) throws -> Picture
+}
+
+/// Loss sums of some samples, and how long the two passes took.
+public struct StepSums {
+  public var losses: [Double]
+  public var forwardSeconds: Double
+  public var backwardSeconds: Double
+
+  public init(losses: [Double], forwardSeconds: Double, backwardSeconds: Double) {
+    (self.losses, self.forwardSeconds, self.backwardSeconds) = (losses, forwardSeconds, backwardSeconds)
+  }
+}
+
+/// A loss and its named parts.
+public struct LossReport: Sendable {
+  /// The value that training minimises.
+  public var loss: Double
+  /// Parts in the order in which they are printed: ("text", 1.23), ("image", 2.34).
+  public var parts: [(name: String, value: Double)]
+
+  public init(loss: Double, parts: [(name: String, value: Double)]) {
+    (self.loss, self.parts) = (loss, parts)
+  }
+}

@@ -1,0 +1,6 @@
+import ArgumentParser
+
+@main
+struct DalleEval: ParsableCommand {
+  static let configuration = CommandConfiguration(commandName: "dalle-eval", abstract: "Measures a model.")
+}

@@ -1,0 +1,71 @@
+import ArgumentParser
+import Doors
+import Foundation
+import MPI
+import Parallel
+import Training
+
+extension Stage: ExpressibleByArgument {}
+
+@main
+struct DalleTrain: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "dalle-train",
+    abstract: "Trains the models of a run: tokenizer, dVAE, token shards, transformer.",
+    discussion: """
+      Start it with mpirun for several ranks: mpirun -n 8 dalle-train. Every stage that is not finished is done; the same \
+      command goes on where an earlier one stopped. SIGTERM, SIGINT and SIGUSR1 save a checkpoint and stop.
+      """)
+
+  @Option(help: "YAML file; what it leaves out keeps the published system's value. See Configs/.")
+  var config = "Configs/demo.yaml"
+
+  @Option(name: .customLong("run"), help: "Folder for everything the run makes. Default: runs/ and the name of the configuration.")
+  var folder: String?
+
+  @Option(help: "Do this stage alone.")
+  var stage: Stage?
+
+  @Option(name: .customLong("set"), help: ArgumentHelp("Change one value of the configuration; may be repeated.", valueName: "key.path=value"))
+  var overrides: [String] = []
+
+  @Flag(help: "Print parameters, arithmetic, memory and the batch layout, and train nothing.")
+  var plan = false
+
+  /// Every rank reads the same command line; the first one alone answers a wrong one.
+  static func main() {
+    do {
+      try parse().run()
+    } catch {
+      if ProcessInfo.processInfo.environment["OMPI_COMM_WORLD_RANK"].map({ $0 != "0" }) ?? false {
+        sleep(1)
+        Foundation.exit(exitCode(for: error).rawValue)
+      }
+      exit(withError: error)
+    }
+  }
+
+  func run() throws {
+    let world: Communicator
+    do {
+      world = try Communicator.world()
+    } catch { Failure.end(error) }
+    do {
+      try train(in: world)
+      // Everything that talks to other ranks is gone by now.
+      try Communicator.finalize()
+    } catch { Failure.end(error, in: world) }
+  }
+
+  private func train(in world: Communicator) throws {
+    let config = try ConfigFile.load(config, overrides: overrides)
+    let grid = try ProcessGrid(world, nodeSize: config.parallel.nodeSize)
+    if plan {
+      if grid.isCoordinator { print(try Plan(config, ranks: world.size, ranksPerNode: grid.node.size).text()) }
+      return
+    }
+    let name = ((self.config as NSString).lastPathComponent as NSString).deletingPathExtension
+    let run = try Run(config, folder: RunFolder(folder ?? "runs/\(name)"), grid: grid, stop: StopSignal())
+    _ = try run.run(stage.map { [$0] } ?? Stage.allCases)
+  }
+}
