@@ -60,7 +60,8 @@ public struct PictureGenerator {
         progress(round * config.imageLength + position + 1, total)
       }
       for (index, caption) in part.captions.enumerated() {
-        pictures[caption] += try decode(Array(codes[index * part.pictures.count..<(index + 1) * part.pictures.count]))
+        let mine = codes[index * part.pictures.count..<(index + 1) * part.pictures.count]
+        pictures[caption] += try dvae.decode(Array(mine.joined()), dvaeWeights)
       }
     }
     return pictures
@@ -108,19 +109,6 @@ public struct PictureGenerator {
       progress(position)
     }
     return codes
-  }
-
-  private func decode(_ codes: [[UInt16]]) throws -> [Picture] {
-    let size = dvae.config.imageSize
-    return try stride(from: 0, to: codes.count, by: dvae.batch).flatMap { first in
-      let part = codes[first..<min(first + dvae.batch, codes.count)]
-      var pixels = [UInt8](repeating: 0, count: part.count * size * size * 3)
-      try dvae.decode(Array(part.joined()), count: part.count, dvaeWeights, into: &pixels)
-      return (0..<part.count).map { index in
-        let bytes = size * size * 3
-        return Picture(width: size, height: size, pixels: Array(pixels[index * bytes..<(index + 1) * bytes]))
-      }
-    }
   }
 
   /// FNV-1a over the tokens: prompts get unrelated random numbers.

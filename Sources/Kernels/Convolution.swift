@@ -121,6 +121,3 @@ public final class Convolution {
     return plan
   }
 }
-
-/// The threads that one process's convolutions use; normally cores / ranks on this node.
-public func setConvolutionThreads(_ count: Int) { cdnn_set_threads(Int32(count)) }

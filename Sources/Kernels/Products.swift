@@ -41,6 +41,3 @@ public func multiply(
     blasint(m), blasint(n), blasint(k), scale, a.matrix.base, blasint(a.matrix.stride), b.matrix.base,
     blasint(b.matrix.stride), destination == .overwrite ? 0 : 1, result.base, blasint(result.stride))
 }
-
-/// The threads that one process's matrix products use; normally cores / ranks on this node.
-public func setProductThreads(_ count: Int) { openblas_set_num_threads(Int32(count)) }

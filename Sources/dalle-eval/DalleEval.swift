@@ -1,6 +1,82 @@
 import ArgumentParser
+import Doors
+import Files
+import Foundation
+import Generation
+import Kernels
+import Monitoring
 
 @main
 struct DalleEval: ParsableCommand {
-  static let configuration = CommandConfiguration(commandName: "dalle-eval", abstract: "Measures a model.")
+  static let configuration = CommandConfiguration(
+    commandName: "dalle-eval", abstract: "Measures a trained model.", subcommands: [ScenesCommand.self])
+}
+
+struct ScenesCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "scenes",
+    abstract: "Draws scenes that the model never saw, and checks what they show.",
+    discussion: """
+      Counts the pictures with the right shapes in the right colours, in the right sizes, in the right relation, for prompts \
+      of seen and of never-seen pairs of colour and shape. Also measures the loss of held-out captions and pictures, and the \
+      dVAE. Writes grid.png and scores.json.
+      """)
+
+  @Option(help: "A run's folder, or a copy of its folder `model`.")
+  var model = "runs/demo"
+
+  @Option(help: "Prompts of each kind.")
+  var prompts = 128
+
+  @Option(help: "Held-out scenes for loss and reconstruction.")
+  var pictures = 256
+
+  @Option(help: "Decides prompts and pictures.")
+  var seed: UInt64 = 1
+
+  @Option(help: "Of the sampling, as in dalle-generate.")
+  var temperature = 1.0
+
+  @Option(help: "Folder for the sheet and the scores. Default: evaluation in the model's folder.")
+  var out: String?
+
+  func validate() throws {
+    for (name, value) in [("--prompts", prompts), ("--pictures", pictures)] where !(1...4096).contains(value) {
+      throw ValidationError("\(name) is \(value); it must lie between 1 and 4096")
+    }
+    if !(temperature >= 0 && temperature.isFinite) {
+      throw ValidationError("--temperature is \(temperature); it must be at least 0")
+    }
+  }
+
+  func run() {
+    do { try measure() } catch { Failure.end(error) }
+  }
+
+  private func measure() throws {
+    setThreads(UsableCores().count)
+    let out = out ?? "\(model)/evaluation"
+    let bundle = try ModelBundle(model)
+    try makeFolder(out)
+    var sampling = SamplingConfig()
+    sampling.temperature = temperature
+    var meter = ProgressLine()
+    let (result, sheet) = try SceneEvaluation.run(
+      bundle, prompts: prompts, pictures: pictures, seed: seed, sampling
+    ) { meter.show("drawing", $0, of: $1) }
+    meter.finish()
+    try sheet.write(to: "\(out)/grid.png")
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
+    try replaceFile("\(out)/scores.json", with: encoder.encode(result))
+    print(
+      """
+      seen combinations        \(result.seen.summary)
+      never-seen combinations  \(result.neverSeen.summary)
+      held-out loss            text \(short(result.textNats)), image \(short(result.imageNats)) nats per token
+      dVAE                     PSNR \(short(result.psnr)) dB, \(short(100 * result.codesUsed)) % of \(bundle.dvae.vocabulary) \
+      codes used, perplexity \(short(result.codePerplexity))
+      pictures                 \(out)/grid.png
+      """)
+  }
 }

@@ -60,9 +60,7 @@ struct DalleGenerate: ParsableCommand {
   }
 
   private func draw() throws {
-    let threads = ProcessInfo.processInfo.activeProcessorCount
-    setProductThreads(threads)
-    setConvolutionThreads(threads)
+    setThreads(UsableCores().count)
     let generator = try ModelBundle(model).generator()
     try makeFolder(out)
     var sampling = SamplingConfig()

@@ -70,22 +70,20 @@ extension Run {
   ) throws {
     let size = config.data.imageSize
     var usable: [Int] = []
-    var pixels: [UInt8] = []
+    var pictures: [Picture] = []
     for index in part {
       do {
         var random = RandomStream(seed: UInt64(config.seed), Purpose.encodingCrop, UInt64(index))
         let picture = try source.picture(index, split)
-        pixels += (split == .training ? picture.transformerCrop(size, using: &random) : picture.centreCrop(size)).pixels
+        pictures.append(split == .training ? picture.transformerCrop(size, using: &random) : picture.centreCrop(size))
         usable.append(index)
       } catch {
         skipped.add("\(error)")
         counts.skipped += 1
       }
     }
-    if usable.isEmpty { return }
     let positions = config.dvaeConfig.grid * config.dvaeConfig.grid
-    var codes = [UInt16](repeating: 0, count: usable.count * positions)
-    try dvae.encode(pixels, count: usable.count, weights, into: &codes)
+    let codes = try dvae.encode(pictures, weights)
     for (row, index) in usable.enumerated() {
       let text = tokenizer.encode(source.caption(index, split))
       if text.count > config.transformer.model.textLength { counts.cut += 1 }

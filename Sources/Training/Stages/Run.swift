@@ -28,9 +28,11 @@ public final class Run {
     try grid.world.barrier()
     log = try StepLog(folder: folder.logs, rank: grid.world.rank, console: grid.isCoordinator)
     skipped = SkippedPictures(path: "\(folder.logs)/skipped-\(grid.world.rank).txt")
-    let threads = max(1, ProcessInfo.processInfo.activeProcessorCount / grid.node.size)
-    setProductThreads(threads)
-    setConvolutionThreads(threads)
+    // Ranks that may run on the same cores divide them.
+    let cores = UsableCores()
+    let sharers = try grid.node.allGather(cores.fingerprint).count { $0 == cores.fingerprint }
+    let threads = max(1, cores.count / sharers)
+    setThreads(threads)
     log.say(
       "\(folder.path): \(grid.world.size) \(grid.world.size == 1 ? "rank" : "ranks") on \(grid.nodeCount) "
         + "\(grid.nodeCount == 1 ? "node" : "nodes"), \(threads) \(threads == 1 ? "thread" : "threads") each, fp32")

@@ -1,3 +1,4 @@
+import Generation
 import Images
 import Kernels
 import Layers
@@ -77,12 +78,13 @@ public final class DVAETask: TrainingTask {
 
   /// Sums: samples, reconstruction, KL, squared error, then how often each code occurs.
   public func validate(rank: Int, of ranks: Int, source weights: any ParameterSource) throws -> [Double] {
+    let mine = Array(ProcessGrid.share(of: source.count(.validation), rank: rank, ranks: ranks))
     var loss = DVAELoss()
     var usage = CodebookUsage(vocabulary: model.config.vocabulary)
-    let mine = Array(ProcessGrid.share(of: source.count(.validation), rank: rank, ranks: ranks))
+    // A batch at a time, so that not all pictures are in memory.
     for first in stride(from: 0, to: mine.count, by: model.batch) {
       let part = mine[first..<min(first + model.batch, mine.count)]
-      let (partLoss, codes, _) = try reconstruct(Array(part), weights)
+      let (partLoss, codes) = try model.evaluate(heldOut(Array(part)), weights)
       loss += partLoss
       codes.withUnsafeBufferPointer { usage.add($0) }
     }
@@ -104,30 +106,13 @@ public final class DVAETask: TrainingTask {
   /// Held-out pictures, each beside what the model makes of it.
   public func samplePicture(_ weights: any ParameterSource) throws -> Picture {
     let indices = Array(0..<min(16, source.count(.validation)))
-    var rows: [(caption: String, pictures: [Picture])] = []
-    for first in stride(from: 0, to: indices.count, by: model.batch) {
-      let part = Array(indices[first..<min(first + model.batch, indices.count)])
-      let (_, codes, originals) = try reconstruct(part, weights)
-      var pixels = [UInt8](repeating: 0, count: part.count * imageBytes)
-      try model.decode(codes, count: part.count, weights, into: &pixels)
-      let size = model.config.imageSize
-      for (index, original) in originals.enumerated() {
-        let copy = Picture(
-          width: size, height: size, pixels: Array(pixels[index * imageBytes..<(index + 1) * imageBytes]))
-        rows.append((source.caption(part[index], .validation), [original, copy]))
-      }
-    }
+    let originals = try heldOut(indices)
+    let copies = try model.decode(model.encode(originals, weights), weights)
+    let rows = indices.map { (caption: source.caption($0, .validation), pictures: [originals[$0], copies[$0]]) }
     return try PictureGrid.draw(rows, columns: 4)
   }
 
-  /// Held-out pictures, their codes, and the loss with those codes.
-  private func reconstruct(
-    _ indices: [Int], _ weights: any ParameterSource
-  ) throws -> (loss: DVAELoss, codes: [UInt16], pictures: [Picture]) {
-    let size = model.config.imageSize
-    let pictures = try indices.map { try source.readable($0, .validation, warn: warn).centreCrop(size) }
-    var codes = [UInt16](repeating: 0, count: indices.count * model.config.grid * model.config.grid)
-    let loss = try model.evaluate(Array(pictures.map(\.pixels).joined()), count: indices.count, weights, into: &codes)
-    return (loss, codes, pictures)
+  private func heldOut(_ indices: [Int]) throws -> [Picture] {
+    try indices.map { try source.readable($0, .validation, warn: warn).centreCrop(model.config.imageSize) }
   }
 }

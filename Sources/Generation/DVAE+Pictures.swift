@@ -1,0 +1,50 @@
+import Images
+import Layers
+import Models
+
+/// The dVAE on any number of pictures, `batch` at a time.
+extension DVAE {
+  /// The loss with the likeliest codes, the error of the reconstructed bytes, and the codes: `[pictures · grid²]`.
+  public func evaluate(
+    _ pictures: [Picture], _ weights: any ParameterSource
+  ) throws -> (loss: DVAELoss, codes: [UInt16]) {
+    var loss = DVAELoss()
+    let codes = try inBatches(pictures.count) { part, codes in
+      loss += try evaluate(Array(pictures[part].map(\.pixels).joined()), count: part.count, weights, into: &codes)
+    }
+    return (loss, codes)
+  }
+
+  /// The likeliest codes: `[pictures · grid²]`.
+  public func encode(_ pictures: [Picture], _ weights: any ParameterSource) throws -> [UInt16] {
+    try inBatches(pictures.count) { part, codes in
+      try encode(Array(pictures[part].map(\.pixels).joined()), count: part.count, weights, into: &codes)
+    }
+  }
+
+  /// The pictures that codes stand for.
+  public func decode(_ codes: [UInt16], _ weights: any ParameterSource) throws -> [Picture] {
+    let positions = config.grid * config.grid
+    let size = config.imageSize
+    return try stride(from: 0, to: codes.count / positions, by: batch).flatMap { first in
+      let count = min(batch, codes.count / positions - first)
+      var pixels = [UInt8](repeating: 0, count: count * config.pixelValues)
+      try decode(
+        Array(codes[first * positions..<(first + count) * positions]), count: count, weights, into: &pixels)
+      return (0..<count).map { index in
+        Picture(
+          width: size, height: size,
+          pixels: Array(pixels[index * config.pixelValues..<(index + 1) * config.pixelValues]))
+      }
+    }
+  }
+
+  private func inBatches(_ count: Int, _ body: (Range<Int>, inout [UInt16]) throws -> Void) rethrows -> [UInt16] {
+    try stride(from: 0, to: count, by: batch).flatMap { first in
+      let part = first..<min(first + batch, count)
+      var codes = [UInt16](repeating: 0, count: part.count * config.grid * config.grid)
+      try body(part, &codes)
+      return codes
+    }
+  }
+}

@@ -1,0 +1,74 @@
+import Images
+import Models
+import Scenes
+
+/// How well a model does on scenes that it never saw.
+public struct SceneEvaluation: Codable, Sendable {
+  /// Prompts whose descriptions are held out, but whose pairs of colour and shape are all trained on.
+  public var seen = SceneScore()
+  /// Prompts with a pair of colour and shape that is never trained on.
+  public var neverSeen = SceneScore()
+  /// Mean loss of held-out captions and of their pictures' tokens, in nats per token.
+  public var textNats = 0.0
+  public var imageNats = 0.0
+  /// The dVAE on held-out pictures: peak signal-to-noise ratio in decibels, share of the codes that occur, perplexity of
+  /// their frequencies.
+  public var psnr = 0.0
+  public var codesUsed = 0.0
+  public var codePerplexity = 0.0
+
+  /// Measures a model.
+  ///
+  /// - Parameters:
+  ///   - prompts: of each kind, one picture each.
+  ///   - pictures: held-out scenes for loss and reconstruction.
+  /// - Returns: the numbers, and a sheet of the first pictures of each kind, marked right or wrong.
+  public static func run(
+    _ bundle: ModelBundle, prompts: Int, pictures: Int, seed: UInt64, _ sampling: SamplingConfig,
+    progress: (_ done: Int, _ total: Int) -> Void
+  ) throws -> (evaluation: SceneEvaluation, sheet: Picture) {
+    var result = SceneEvaluation()
+    let scenes = SceneGenerator(seed: seed)
+    let generator = try bundle.generator()
+    var sheet: [(caption: String, pictures: [Picture])] = []
+    for (round, split) in [SceneSplit.heldOut, .neverSeen].enumerated() {
+      let descriptions = scenes.evaluationPrompts(prompts, split)
+      let drawn = try generator.draw(descriptions.map(\.words), count: 1, seed: seed, sampling) { done, total in
+        progress(round * total + done, 2 * total)
+      }
+      for (index, (description, picture)) in zip(descriptions, drawn.joined()).enumerated() {
+        let verdict = SceneChecker.check(picture, against: description)
+        if split == .heldOut { result.seen.add(verdict) } else { result.neverSeen.add(verdict) }
+        if index < 24 { sheet.append(("\(verdict.isRight ? "✓" : "✗") \(description.words)", [picture])) }
+      }
+    }
+    try result.measureLosses(bundle, (0..<pictures).map { scenes.scene($0, .heldOut) })
+    return (result, try PictureGrid.draw(sheet, columns: 8))
+  }
+
+  private mutating func measureLosses(_ bundle: ModelBundle, _ scenes: [Scene]) throws {
+    let dvae = try DVAE(bundle.dvae, batch: 16, mode: .inference)
+    let (loss, codes) = try dvae.evaluate(scenes.map { $0.draw(size: bundle.dvae.imageSize) }, bundle.dvaeWeights)
+    psnr = loss.psnr(pixelValues: bundle.dvae.pixelValues)
+    var usage = CodebookUsage(vocabulary: bundle.dvae.vocabulary)
+    codes.withUnsafeBufferPointer { usage.add($0) }
+    (codesUsed, codePerplexity) = (usage.used, usage.perplexity)
+
+    let transformer = try Transformer(bundle.transformer, batch: 16)
+    let batch = TransformerBatch(
+      text: scenes.map {
+        bundle.tokenizer.encode($0.caption).prefix(bundle.transformer.textLength).map(Int32.init)
+      }, image: codes.map(Int32.init))
+    var total = TransformerLoss()
+    for first in stride(from: 0, to: scenes.count, by: transformer.batch) {
+      let part = try transformer.evaluate(
+        batch.rows(first..<min(first + transformer.batch, scenes.count)), bundle.transformerWeights)
+      total.textNats += part.textNats
+      total.textTokens += part.textTokens
+      total.imageNats += part.imageNats
+      total.imageTokens += part.imageTokens
+    }
+    textNats = total.textNats / Double(max(1, total.textTokens))
+    imageNats = total.imageNats / Double(max(1, total.imageTokens))
+  }
+}
