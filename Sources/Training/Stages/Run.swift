@@ -1,6 +1,7 @@
 import Files
 import Foundation
 import Kernels
+import MPI
 import Monitoring
 import Parallel
 
@@ -30,7 +31,7 @@ public final class Run {
     skipped = SkippedPictures(path: "\(folder.logs)/skipped-\(grid.world.rank).txt")
     // Ranks that may run on the same cores divide them.
     let cores = UsableCores()
-    let sharers = try grid.node.allGather(cores.fingerprint).count { $0 == cores.fingerprint }
+    let sharers = try grid.node.allGather(stableHash(cores.mask)).count { $0 == stableHash(cores.mask) }
     let threads = max(1, cores.count / sharers)
     setThreads(threads)
     log.say(
