@@ -61,12 +61,8 @@ public struct SceneEvaluation: Codable, Sendable {
       }, image: codes.map(Int32.init))
     var total = TransformerLoss()
     for first in stride(from: 0, to: scenes.count, by: transformer.batch) {
-      let part = try transformer.evaluate(
+      total += try transformer.evaluate(
         batch.rows(first..<min(first + transformer.batch, scenes.count)), bundle.transformerWeights)
-      total.textNats += part.textNats
-      total.textTokens += part.textTokens
-      total.imageNats += part.imageNats
-      total.imageTokens += part.imageTokens
     }
     textNats = total.textNats / Double(max(1, total.textTokens))
     imageNats = total.imageNats / Double(max(1, total.imageTokens))

@@ -29,4 +29,15 @@ public struct TransformerLoss: Sendable {
   /// How long the passes took, in seconds.
   public var forwardSeconds = 0.0
   public var backwardSeconds = 0.0
+
+  public init() {}
+
+  public static func += (a: inout TransformerLoss, b: TransformerLoss) {
+    a.textNats += b.textNats
+    a.textTokens += b.textTokens
+    a.imageNats += b.imageNats
+    a.imageTokens += b.imageTokens
+    a.forwardSeconds += b.forwardSeconds
+    a.backwardSeconds += b.backwardSeconds
+  }
 }
