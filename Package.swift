@@ -108,8 +108,9 @@ let package = Package(
     tests("Shards", holds: ["Shards", "Random"]),
     tests("Optimization", holds: ["Optimization", "Layers", "Memory"]),
     tests("Safetensors", holds: ["Safetensors"]),
-    tests("Training", holds: ["Training", "Models", "Layers", "Monitoring", "Memory"]),
+    tests("Training", holds: ["Training", "Images", "Models", "Layers", "Monitoring", "Memory"]),
     tests("Generation", holds: ["Generation", "Models", "Layers", "Memory", "Random"]),
+    .executableTarget(name: "interop-tokens", dependencies: ["Tokenizer"], path: "Tests/Interop", exclude: ["compare.py", "run"], swiftSettings: swift),
     // Run by `Launch/test` under mpirun with 1 to 4 ranks.
     .executableTarget(
       name: "rank-tests",

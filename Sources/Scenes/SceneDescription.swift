@@ -39,7 +39,7 @@ public enum SceneBackground: String, CaseIterable, Codable, Sendable {
 
   public var rgb: SIMD3<Float> {
     switch self {
-    case .white: [255, 255, 255]
+    case .white: [245, 245, 245]
     case .grey: [200, 200, 200]
     case .lightBlue: [190, 220, 240]
     }

@@ -12,6 +12,8 @@ public struct Scene: Sendable, Equatable {
   public var placements: [Placement]
   public var background: SceneBackground
   public var caption: String
+  /// Names the random numbers of the grain.
+  var number: UInt64
 }
 
 /// Which scenes are drawn.
@@ -39,7 +41,8 @@ public struct SceneGenerator: Sendable {
     let suffix = Bool.random(using: &random) ? " on a \(background.rawValue) background" : ""
     return Scene(
       description: description, placements: Self.placements(of: description, using: &random), background: background,
-      caption: prefix + description.words + suffix)
+      caption: prefix + description.words + suffix,
+      number: random.next())
   }
 
   /// Prompts to test a model with: `count` different descriptions, in plain words.
