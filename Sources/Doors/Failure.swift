@@ -40,6 +40,6 @@ public enum Failure {
 
   private static func report(_ text: String) {
     let command = (CommandLine.arguments[0] as NSString).lastPathComponent
-    FileHandle.standardError.write(Data("\(command): \(text)\n".utf8))
+    try? FileHandle.standardError.write(contentsOf: Data("\(command): \(text)\n".utf8))
   }
 }

@@ -23,7 +23,9 @@ public final class SharedWindow {
     try node.barrier()
   }
 
-  deinit { _ = cmpi_free_shared(&window) }
+  /// Gives the memory back; nobody may use it afterwards. Collective. A window that is not freed lives until the process
+  /// ends: giving it back by itself would make a rank that unwinds from an error wait for the others.
+  public func free() throws { try check(cmpi_free_shared(&window), "MPI_Win_free") }
 }
 
 /// A number in shared memory that one rank raises and others watch.

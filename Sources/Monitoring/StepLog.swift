@@ -103,7 +103,11 @@ public final class StepLog {
 
   /// A line on the coordinator's console.
   public func say(_ line: String) {
-    if console { FileHandle.standardOutput.write(Data((line + "\n").utf8)) }
+    guard console else { return }
+    // A console that is gone, or that nobody reads for a second, does not hold a training up: the log file has it all.
+    var output = pollfd(fd: STDOUT_FILENO, events: Int16(POLLOUT), revents: 0)
+    guard poll(&output, 1, 1000) == 1, output.revents & Int16(POLLOUT) != 0 else { return }
+    try? FileHandle.standardOutput.write(contentsOf: Data((line + "\n").utf8))
   }
 
   private func append(_ record: some Encodable) throws {

@@ -46,6 +46,12 @@ public final class SharedParameters: ParameterSource {
     gradientWindow = try SharedWindow(grid.node, byteCount: flagStart + 8 * table.blocks.count)
   }
 
+  /// Gives all memory back. Collective; the last call.
+  public func free() throws {
+    try gradientWindow.free()
+    try values.free()
+  }
+
   // MARK: What the model asks for
 
   public func weights(of block: BlockID) -> BlockValues { BlockValues(array(0, block)) }

@@ -15,6 +15,8 @@ public final class StopSignal {
   private let sources: [any DispatchSourceSignal]
 
   public init() {
+    // mpirun closes the ranks' console before it ends them: a line that nobody reads must not cost the last checkpoint.
+    signal(SIGPIPE, SIG_IGN)
     let queue = DispatchQueue(label: "signals")
     sources = [SIGTERM, SIGINT, SIGUSR1].map { number in
       signal(number, SIG_IGN)  // the default would end the process before the source sees it

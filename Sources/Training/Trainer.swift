@@ -97,7 +97,10 @@ public final class Trainer<Task: TrainingTask> {
     return true
   }
 
-  struct Outcome {
+  /// Gives the shared memory back. Collective; the last call.
+  public func free() throws { try parameters.free() }
+
+  private struct Outcome {
     var report: LossReport
     var norm: Double
     var rate: Double

@@ -26,6 +26,6 @@ public final class SkippedPictures: @unchecked Sendable {
       file.seekToEndOfFile()
       file.write(line)
     }
-    FileHandle.standardError.write(Data("skipped: ".utf8) + line)
+    try? FileHandle.standardError.write(contentsOf: Data("skipped: ".utf8) + line)
   }
 }

@@ -74,7 +74,9 @@ extension Run {
     let trainer = try Trainer(
       task, training, grid: grid, folder: checkpoints, samplesFolder: folder.samples,
       state: TrainingState(config, ranks: grid.world.size, inputs: inputs), log: log, stop: stop)
-    guard try trainer.run() else { return false }
+    let finished = try trainer.run()
+    try trainer.free()
+    if !finished { return false }
     if grid.isCoordinator, let average = try CheckpointStore.newestAverage(in: checkpoints) {
       let encoder = JSONEncoder()
       encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
