@@ -19,8 +19,8 @@ public func relax(_ logits: Vector, noise: Vector, temperature: Float, klWeight:
   forEachRun(count) { i, n in
     let logit = Lanes.load(l + i, first: n, fill: -.infinity)
     let noisy = (logit + Lanes.load(g + i, first: n, fill: 0)) * inverse
-    highest = pointwiseMax(highest, logit)
-    highestNoisy = pointwiseMax(highestNoisy, noisy)
+    highest = highest.larger(logit)
+    highestNoisy = highestNoisy.larger(noisy)
     noisy.store(y + i, first: n)
   }
   let (top, topNoisy) = (highest.max(), highestNoisy.max())
@@ -73,7 +73,7 @@ public func relaxBackward(_ dy: Vector, _ y: Vector, temperature: Float, addingT
 public func klFromUniform(_ logits: Vector) -> Double {
   let (l, count) = (logits.base, logits.count)
   var highest = Lanes(repeating: -.infinity)
-  forEachRun(count) { i, n in highest = pointwiseMax(highest, Lanes.load(l + i, first: n, fill: -.infinity)) }
+  forEachRun(count) { i, n in highest = highest.larger(Lanes.load(l + i, first: n, fill: -.infinity)) }
   let top = highest.max()
   var sum = Lanes.zero
   var moment = Lanes.zero

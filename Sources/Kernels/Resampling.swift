@@ -26,9 +26,9 @@ public func maxPool(_ x: Pictures, into y: Pictures) {
   forEachSquare(y, x) { y, a, b, c, d, channels in
     var i = 0
     while i &+ 16 <= channels {
-      let top = pointwiseMax(Lanes.load(a + i), Lanes.load(b + i))
-      let bottom = pointwiseMax(Lanes.load(c + i), Lanes.load(d + i))
-      pointwiseMax(top, bottom).store(y + i)
+      let top = Lanes.load(a + i).larger(Lanes.load(b + i))
+      let bottom = Lanes.load(c + i).larger(Lanes.load(d + i))
+      top.larger(bottom).store(y + i)
       i &+= 16
     }
     while i < channels {
@@ -46,8 +46,8 @@ public func maxPoolBackward(_ dy: Pictures, _ x: Pictures) {
     while i &+ 16 <= channels {
       let gradient = Lanes.load(dy + i)
       let (va, vb, vc, vd) = (Lanes.load(a + i), Lanes.load(b + i), Lanes.load(c + i), Lanes.load(d + i))
-      let top = pointwiseMax(va, vb)
-      let bottom = pointwiseMax(vc, vd)
+      let top = va.larger(vb)
+      let bottom = vc.larger(vd)
       let inTop = top .>= bottom
       let isA = inTop .& (va .>= vb)
       let isC = .!inTop .& (vc .>= vd)

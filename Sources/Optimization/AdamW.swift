@@ -72,7 +72,7 @@ public struct AdamW {
         .addingProduct(gradient, Lanes(repeating: oneMinusBeta1))
       var variance = Lanes(repeating: 0).addingProduct(load(v + i), Lanes(repeating: beta2))
         .addingProduct(gradient * gradient, Lanes(repeating: oneMinusBeta2))
-      variance = pointwiseMin(variance, Lanes(repeating: varianceLimit))
+      variance.replace(with: varianceLimit, where: variance .> varianceLimit)
       let denominator = (variance * varianceCorrection).squareRoot() + epsilon
       let step = mean * (meanCorrection * rate) / denominator
       store(mean, m + i)
