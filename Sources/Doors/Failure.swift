@@ -30,10 +30,11 @@ public enum Failure {
     exit(code(error))
   }
 
-  /// Ends all ranks of a job. Where several fail alike, the coordinator alone is heard: the others give it time to end
-  /// them.
+  /// Ends all ranks of a job. Where several fail alike, the coordinator alone is heard: the others wait two seconds for
+  /// mpirun to end them, which it starts with SIGCONT.
   public static func end(_ error: any Error, in world: Communicator) -> Never {
-    if world.rank != 0 { sleep(2) }
+    signal(SIGCONT) { _ in }  // so that it interrupts the sleep
+    if world.rank != 0 && sleep(2) > 0 { exit(code(error)) }
     report(world.rank == 0 ? "\(error)" : "rank \(world.rank): \(error)")
     world.abort(code(error))
   }

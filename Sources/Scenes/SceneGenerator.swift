@@ -82,8 +82,8 @@ public struct SceneGenerator: Sendable {
       SceneShape.allCases.randomElement(using: &random)!)
   }
 
-  /// One object lies in the middle; two lie on either side of it. The distances leave a gap of 2 % of the side between the
-  /// largest objects, and as much to the border.
+  /// One object lies in the middle; two lie on either side of it. The distances leave a gap between the largest objects and to
+  /// the border.
   private static func placements(
     of description: SceneDescription, using random: inout RandomStream
   ) -> [Scene.Placement] {
@@ -99,7 +99,7 @@ public struct SceneGenerator: Sendable {
       }
     return zip(description.objects, away).map { object, away in
       Scene.Placement(
-        centre: SIMD2(0.5 + jitter(0.02), 0.5 + jitter(0.02)) + away, radius: object.size.radius * (1 + jitter(0.04)))
+        centre: SIMD2(0.5 + jitter(0.006), 0.5 + jitter(0.006)) + away, radius: object.size.radius * (1 + jitter(0.015)))
     }
   }
 }
