@@ -8,6 +8,8 @@ public struct SceneEvaluation: Codable, Sendable {
   public var seen = SceneScore()
   /// Prompts with a pair of colour and shape that is never trained on.
   public var neverSeen = SceneScore()
+  /// Held-out scenes that the dVAE alone encoded and decoded: what the two others can reach.
+  public var reconstructed = SceneScore()
   /// Mean loss of held-out captions and of their pictures' tokens, in nats per token.
   public var textNats = 0.0
   public var imageNats = 0.0
@@ -49,6 +51,9 @@ public struct SceneEvaluation: Codable, Sendable {
   private mutating func measureLosses(_ bundle: ModelBundle, _ scenes: [Scene]) throws {
     let dvae = try DVAE(bundle.dvae, batch: 16, mode: .inference)
     let (loss, codes) = try dvae.evaluate(scenes.map { $0.draw(size: bundle.dvae.imageSize) }, bundle.dvaeWeights)
+    for (scene, copy) in zip(scenes, try dvae.decode(codes, bundle.dvaeWeights)) {
+      reconstructed.add(SceneChecker.check(copy, against: scene.description))
+    }
     psnr = loss.psnr(pixelValues: bundle.dvae.pixelValues)
     var usage = CodebookUsage(vocabulary: bundle.dvae.vocabulary)
     codes.withUnsafeBufferPointer { usage.add($0) }

@@ -27,7 +27,7 @@ public enum SceneChecker {
   private static let contrast: Float = 60
   /// Largest distance between an object's colour and the palette's.
   private static let colourTolerance: Float = 70
-  /// Share of the picture below which something is a speck. The smallest object covers 1.7 %.
+  /// Share of the picture below which something is a speck. The smallest object covers 3 %.
   private static let speck: Float = 0.004
   /// Least fit of a shape.
   private static let leastFit: Float = 0.7

@@ -37,7 +37,8 @@ public struct SceneGenerator: Sendable {
     var description: SceneDescription
     repeat { description = Self.description(using: &random) } while !Self.belongs(description, to: split)
     let background = SceneBackground.allCases.randomElement(using: &random)!
-    let prefix = ["", "a picture of ", "there is "].randomElement(using: &random)!
+    let wording = random.uniform()
+    let prefix = wording < 0.1 ? "a picture of " : wording < 0.2 ? "there is " : ""
     let suffix = Bool.random(using: &random) ? " on a \(background.rawValue) background" : ""
     return Scene(
       description: description, placements: Self.placements(of: description, using: &random), background: background,
@@ -88,7 +89,7 @@ public struct SceneGenerator: Sendable {
     of description: SceneDescription, using random: inout RandomStream
   ) -> [Scene.Placement] {
     func jitter(_ size: Float) -> Float { (2 * random.uniform() - 1) * size }
-    let distance: Float = 0.245
+    let distance: Float = 0.25
     let away: [SIMD2<Float>] =
       switch description.relation {
       case nil: [[0, 0]]

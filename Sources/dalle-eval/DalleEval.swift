@@ -73,6 +73,7 @@ struct ScenesCommand: ParsableCommand {
       """
       seen combinations        \(result.seen.summary)
       never-seen combinations  \(result.neverSeen.summary)
+      dVAE alone               \(result.reconstructed.summary)
       held-out loss            text \(short(result.textNats)), image \(short(result.imageNats)) nats per token
       dVAE                     PSNR \(short(result.psnr)) dB, \(short(100 * result.codesUsed)) % of \(bundle.dvae.vocabulary) \
       codes used, perplexity \(short(result.codePerplexity))
