@@ -100,7 +100,7 @@ public struct SceneGenerator: Sendable {
       }
     return zip(description.objects, away).map { object, away in
       Scene.Placement(
-        centre: SIMD2(0.5 + jitter(0.006), 0.5 + jitter(0.006)) + away, radius: object.size.radius * (1 + jitter(0.015)))
+        centre: SIMD2(0.5 + jitter(0.004), 0.5 + jitter(0.004)) + away, radius: object.size.radius * (1 + jitter(0.01)))
     }
   }
 }

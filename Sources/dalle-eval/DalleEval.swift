@@ -34,8 +34,8 @@ struct ScenesCommand: ParsableCommand {
   @Option(help: "Decides prompts and pictures.")
   var seed: UInt64 = 1
 
-  @Option(help: "Of the sampling, as in dalle-generate.")
-  var temperature = 1.0
+  @Option(help: "Of the sampling, as in dalle-generate: below 1 shows what the model holds for likeliest.")
+  var temperature = 0.5
 
   @Option(help: "Folder for the sheet and the scores. Default: evaluation in the model's folder.")
   var out: String?
@@ -71,6 +71,7 @@ struct ScenesCommand: ParsableCommand {
     try replaceFile("\(out)/scores.json", with: encoder.encode(result))
     print(
       """
+      one picture a prompt, temperature \(temperature)
       seen combinations        \(result.seen.summary)
       never-seen combinations  \(result.neverSeen.summary)
       dVAE alone               \(result.reconstructed.summary)
