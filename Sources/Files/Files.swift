@@ -48,11 +48,14 @@ public func synchronizeFolder(_ path: String) throws {
 
 /// Makes a folder and those above it; nothing happens if it exists.
 public func makeFolder(_ path: String) throws {
-  do {
-    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-  } catch {
-    throw FileError(path, "the folder cannot be made", reason: error.localizedDescription)
+  if mkdir(path, 0o755) == 0 { return }
+  if errno == ENOENT, case let parent = (path as NSString).deletingLastPathComponent, !parent.isEmpty, parent != path {
+    try makeFolder(parent)
+    if mkdir(path, 0o755) == 0 { return }
   }
+  var isFolder: ObjCBool = false
+  if FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue { return }
+  throw FileError(path, "the folder cannot be made")
 }
 
 /// The bytes of a whole file.
