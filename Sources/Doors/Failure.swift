@@ -30,17 +30,25 @@ public enum Failure {
     exit(code(error))
   }
 
-  /// Ends all ranks of a job. Where several fail alike, the coordinator alone is heard: the others wait two seconds for
-  /// mpirun to end them, which it starts with SIGCONT.
+  /// Ends all ranks of a job. Where several fail alike, the coordinator alone is heard: the others wait two seconds, and
+  /// stay silent if mpirun ends the job meanwhile.
   public static func end(_ error: any Error, in world: Communicator) -> Never {
-    signal(SIGCONT) { _ in }  // so that it interrupts the sleep
-    if world.rank != 0 && sleep(2) > 0 { exit(code(error)) }
+    if world.rank != 0 {
+      if time(nil) - lastContinued > 5 { sleep(2) }
+      if time(nil) - lastContinued <= 5 { exit(code(error)) }
+    }
     report(world.rank == 0 ? "\(error)" : "rank \(world.rank): \(error)")
     world.abort(code(error))
   }
+
+  /// Notices when mpirun ends the job, which it starts with SIGCONT. Every rank calls it first.
+  public static func watchForEnd() { signal(SIGCONT) { _ in lastContinued = time(nil) } }
 
   private static func report(_ text: String) {
     let command = (CommandLine.arguments[0] as NSString).lastPathComponent
     try? FileHandle.standardError.write(contentsOf: Data("\(command): \(text)\n".utf8))
   }
 }
+
+/// When SIGCONT came last, in seconds since 1970. Written by its handler alone, so no two threads write it.
+nonisolated(unsafe) private var lastContinued = 0

@@ -46,6 +46,7 @@ struct DalleTrain: ParsableCommand {
   }
 
   func run() throws {
+    Failure.watchForEnd()
     let world: Communicator
     do {
       world = try Communicator.world()
