@@ -115,7 +115,7 @@ let package = Package(
     .executableTarget(
       name: "rank-tests",
       dependencies: ["MPI", "Parallel", "Checkpoint", "Layers", "Memory", "Random", "Optimization"],
-      path: "Tests/RankTests", swiftSettings: swift),
+      path: "Tests/RankTests", exclude: ["run"], swiftSettings: swift),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -46,7 +46,7 @@ public final class StepLog {
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
     let digits = String(rank)
     let path = folder + "/rank-" + String(repeating: "0", count: max(0, 5 - digits.count)) + digits + ".jsonl"
-    if !FileManager.default.fileExists(atPath: path) { FileManager.default.createFile(atPath: path, contents: nil) }
+    if !FileManager.default.fileExists(atPath: path) { _ = FileManager.default.createFile(atPath: path, contents: nil) }
     guard let handle = FileHandle(forUpdatingAtPath: path) else {
       throw CocoaError(.fileWriteNoPermission, userInfo: [NSFilePathErrorKey: path])
     }

@@ -21,7 +21,7 @@ public final class SkippedPictures: @unchecked Sendable {
     defer { lock.unlock() }
     guard known.insert(reason).inserted else { return }
     let line = Data((reason + "\n").utf8)
-    if !FileManager.default.fileExists(atPath: path) { FileManager.default.createFile(atPath: path, contents: nil) }
+    if !FileManager.default.fileExists(atPath: path) { _ = FileManager.default.createFile(atPath: path, contents: nil) }
     if let file = FileHandle(forWritingAtPath: path) {
       file.seekToEndOfFile()
       file.write(line)
