@@ -98,7 +98,7 @@ extension Scene {
   ///
   /// Without grain, a model can be ever more certain of a plain background, and what it loses on the few pixels of the
   /// objects stops to matter: the dVAE's loss has no lower bound.
-  private static let grain: Float = 6
+  private static let grain: Float = 4
 
   /// The scene as a picture of `size` × `size` pixels, edges smoothed, with a little grain as a photograph has.
   public func draw(size: Int) -> Picture {
