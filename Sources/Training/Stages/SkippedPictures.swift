@@ -9,13 +9,6 @@ public final class SkippedPictures: @unchecked Sendable {
 
   public init(path: String) { self.path = path }
 
-  /// Number of different ones.
-  public var count: Int {
-    lock.lock()
-    defer { lock.unlock() }
-    return known.count
-  }
-
   public func add(_ reason: String) {
     lock.lock()
     defer { lock.unlock() }
