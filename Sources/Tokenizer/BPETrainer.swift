@@ -5,11 +5,13 @@
 public struct BPETrainer {
   private var counts: [[UInt8]: Int] = [:]
 
-  public init() {}
+  private let split: PreTokenizer
+
+  public init(split: PreTokenizer) { self.split = split }
 
   /// Counts the words of a caption.
   public mutating func add(_ caption: String) {
-    PreTokenizer.forEachPiece(PreTokenizer.normalize(caption)) { piece in
+    split.forEachPiece(of: caption) { piece in
       if piece.count > 1 { counts[Array(piece), default: 0] += 1 }
     }
   }
@@ -62,7 +64,7 @@ public struct BPETrainer {
       places[top.pair] = nil
       for key in touched { heap.push(PairHeap.Entry(count: pairs[key]!, pair: key)) }
     }
-    return Tokenizer(merges: merges)
+    return Tokenizer(merges: merges, split: split)
   }
 
   private static func replace(_ merge: (left: UInt16, right: UInt16), with token: UInt16, in tokens: [UInt16]) -> [UInt16] {

@@ -3,12 +3,14 @@
 public struct Tokenizer: Sendable {
   /// Pairs of tokens in the order in which they were learned; merge `i` makes token `256 + i`.
   public let merges: [(left: UInt16, right: UInt16)]
+  /// How text is cut before merging.
+  public let split: PreTokenizer
   private let ranks: [UInt32: UInt16]
   private let pieces: [[UInt8]]
 
-  public init(merges: [(left: UInt16, right: UInt16)]) {
+  public init(merges: [(left: UInt16, right: UInt16)], split: PreTokenizer) {
     precondition(256 + merges.count <= 65_536, "\(merges.count) merges do not fit 16-bit tokens")
-    self.merges = merges
+    (self.merges, self.split) = (merges, split)
     var pieces = (0..<256).map { [UInt8($0)] }
     var ranks: [UInt32: UInt16] = [:]
     for (index, merge) in merges.enumerated() {
@@ -28,7 +30,7 @@ public struct Tokenizer: Sendable {
 
   public func encode(_ text: String) -> [UInt16] {
     var tokens: [UInt16] = []
-    PreTokenizer.forEachPiece(PreTokenizer.normalize(text)) { piece in
+    split.forEachPiece(of: text) { piece in
       tokens += merged(piece.map(UInt16.init)) { _ in true }
     }
     return tokens
@@ -40,7 +42,7 @@ public struct Tokenizer: Sendable {
     _ text: String, dropout: Float, using random: inout some RandomNumberGenerator
   ) -> [UInt16] {
     var tokens: [UInt16] = []
-    PreTokenizer.forEachPiece(PreTokenizer.normalize(text)) { piece in
+    split.forEachPiece(of: text) { piece in
       tokens += merged(piece.map(UInt16.init)) { _ in Float.random(in: 0..<1, using: &random) >= dropout }
     }
     return tokens

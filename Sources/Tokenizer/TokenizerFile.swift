@@ -16,15 +16,7 @@ extension Tokenizer {
     let object: [String: Any] = [
       "version": "1.0", "truncation": NSNull(), "padding": NSNull(), "added_tokens": [Any](),
       "normalizer": ["type": "Lowercase"],
-      "pre_tokenizer": [
-        "type": "Sequence",
-        "pretokenizers": [
-          [
-            "type": "Split", "pattern": ["Regex": PreTokenizer.pattern], "behavior": "Isolated", "invert": false,
-          ] as [String: Any],
-          ["type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": false],
-        ],
-      ] as [String: Any],
+      "pre_tokenizer": split.description,
       "post_processor": NSNull(),
       "decoder": ["type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": false],
       "model": [
@@ -48,8 +40,8 @@ extension Tokenizer {
       let model = object["model"] as? [String: Any], let vocabulary = model["vocab"] as? [String: Int],
       let merges = model["merges"] as? [String], model["type"] as? String == "BPE"
     else { throw TokenizerError(path, "is not a BPE tokenizer in JSON") }
-    let split = ((object["pre_tokenizer"] as? [String: Any])?["pretokenizers"] as? [[String: Any]])?.first
-    guard (split?["pattern"] as? [String: Any])?["Regex"] as? String == PreTokenizer.pattern,
+    let rule = object["pre_tokenizer"] as? NSDictionary
+    guard let split = PreTokenizer.allCases.first(where: { rule == $0.description as NSDictionary }),
       (object["normalizer"] as? [String: Any])?["type"] as? String == "Lowercase"
     else { throw TokenizerError(path, "cuts text in another way than this program; train one with it") }
     guard vocabulary.count == 256 + merges.count, vocabulary.count <= 65_536 else {
@@ -65,6 +57,6 @@ extension Tokenizer {
       else { throw TokenizerError(path, "merge \(index), `\(text)`, does not make token \(256 + index)") }
       return (left: UInt16(left), right: UInt16(right))
     }
-    self.init(merges: pairs)
+    self.init(merges: pairs, split: split)
   }
 }

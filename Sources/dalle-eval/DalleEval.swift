@@ -37,6 +37,9 @@ struct ScenesCommand: ParsableCommand {
   @Option(help: "Of the sampling, as in dalle-generate: below 1 shows what the model holds for likeliest.")
   var temperature = 0.5
 
+  @Option(help: "As in dalle-generate: above 1 follows the prompt more closely, if the model was trained with captionDropout.")
+  var guidance = 1.0
+
   @Option(help: "Folder for the sheet and the scores. Default: evaluation in the model's folder.")
   var out: String?
 
@@ -44,8 +47,8 @@ struct ScenesCommand: ParsableCommand {
     for (name, value) in [("--prompts", prompts), ("--pictures", pictures)] where !(1...4096).contains(value) {
       throw ValidationError("\(name) is \(value); it must lie between 1 and 4096")
     }
-    if !(temperature >= 0 && temperature.isFinite) {
-      throw ValidationError("--temperature is \(temperature); it must be at least 0")
+    for (name, value) in [("--temperature", temperature), ("--guidance", guidance)] where !(value >= 0 && value.isFinite) {
+      throw ValidationError("\(name) is \(value); it must be at least 0")
     }
   }
 
@@ -59,7 +62,7 @@ struct ScenesCommand: ParsableCommand {
     let bundle = try ModelBundle(model)
     try makeFolder(out)
     var sampling = SamplingConfig()
-    sampling.temperature = temperature
+    (sampling.temperature, sampling.guidance) = (temperature, guidance)
     var meter = ProgressLine()
     let (result, sheet) = try SceneEvaluation.run(
       bundle, prompts: prompts, pictures: pictures, seed: seed, sampling
@@ -71,7 +74,7 @@ struct ScenesCommand: ParsableCommand {
     try replaceFile("\(out)/scores.json", with: encoder.encode(result))
     print(
       """
-      one picture a prompt, temperature \(temperature)
+      one picture a prompt, temperature \(temperature), guidance \(guidance)
       seen combinations        \(result.seen.summary)
       never-seen combinations  \(result.neverSeen.summary)
       dVAE alone               \(result.reconstructed.summary)

@@ -1,7 +1,7 @@
 """Reads with the ecosystem's own tools what this project wrote: tokenizer files with `tokenizers`, shards with `zstandard`
 and the `zstd` command, weights with `safetensors`.
 
-usage: compare.py RUN_FOLDER TOKENS_COMMAND [TOKENIZER CAPTIONS.jsonl]
+usage: compare.py RUN_FOLDER TOKENS_COMMAND [CAPTIONS.jsonl TOKENIZER...]
 """
 import glob
 import json
@@ -42,8 +42,10 @@ def compare_tokens(path, texts, what):
 
 compare_tokens(f"{run}/model/tokenizer.json", odd_texts(), "odd texts, scenes tokenizer")
 if len(sys.argv) > 3:
-    captions = [json.loads(line)["caption"] for line in open(sys.argv[4], encoding="utf-8")]
-    compare_tokens(sys.argv[3], captions + odd_texts(), "emoji captions, emoji tokenizer")
+    captions = [json.loads(line)["caption"] for line in open(sys.argv[3], encoding="utf-8")]
+    for path in sys.argv[4:]:
+        split = path.split("/")[-3]
+        compare_tokens(path, captions + odd_texts(), f"emoji captions, tokenizer of the {split} kind")
 
 tokenizer = Tokenizer.from_file(f"{run}/model/tokenizer.json")
 for path in sorted(glob.glob(f"{run}/shards/*.tok.zst")):

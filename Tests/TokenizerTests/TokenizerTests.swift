@@ -1,15 +1,15 @@
 import Foundation
 import Random
 import Testing
-import Tokenizer
+@testable import Tokenizer
 
 private let captions = [
   "a small red circle above a large blue square", "a large red star", "Café №5: 100 % naïve, isn't it?", "", "🎨 emoji\n\ttabs",
   "a picture of a small blue circle left of a large blue square", "aaaa aaa aa a",
 ]
 
-private func trained(_ vocabulary: Int = 300) -> Tokenizer {
-  var trainer = BPETrainer()
+private func trained(_ vocabulary: Int = 300, split: PreTokenizer = .published) -> Tokenizer {
+  var trainer = BPETrainer(split: split)
   for caption in captions { trainer.add(caption) }
   return trainer.train(vocabulary: vocabulary)
 }
@@ -50,9 +50,26 @@ private func trained(_ vocabulary: Int = 300) -> Tokenizer {
 }
 
 @Test func orderOfCaptionsDoesNotMatter() {
-  var other = BPETrainer()
+  var other = BPETrainer(split: .published)
   for caption in captions.reversed() { other.add(caption) }
   #expect(other.train(vocabulary: 300).json() == trained().json())
+}
+
+@Test func gpt2PiecesTakeTheSpaceBeforeThem() {
+  let pieces: [String: [String]] = [
+    "": [], "a small, red circle": ["a", " small", ",", " red", " circle"], "Don't WE'LL say 'so'": [
+      "don", "'t", " we", "'ll", " say", " '", "so", "'",
+    ], "two  spaces\n\n a\n": ["two", " ", " spaces", "\n\n", " a", "\n"], "12 км²": ["12", " км", "²"],
+    "café №5 日本": ["café", " №", "5", " 日本"], " \t": [" \t"], "a\tb": ["a", "\t", "b"],
+  ]
+  for (text, expected) in pieces {
+    var found: [String] = []
+    PreTokenizer.gpt2.forEachPiece(of: text) { found.append(String(decoding: $0, as: UTF8.self)) }
+    #expect(found == expected)
+  }
+  let tokenizer = trained(60_000, split: .gpt2)
+  #expect(tokenizer.encode("a small red circle").count == 4)
+  for caption in captions { #expect(tokenizer.decode(tokenizer.encode(caption)) == caption.lowercased()) }
 }
 
 @Test func decodingGivesTheLowerCaseTextBack() {
@@ -82,10 +99,13 @@ private func trained(_ vocabulary: Int = 300) -> Tokenizer {
 @Test func filesAreReadBackAndDamageIsRefused() throws {
   let path = NSTemporaryDirectory() + "tokenizer-\(UUID().uuidString).json"
   defer { try? FileManager.default.removeItem(atPath: path) }
-  let tokenizer = trained()
-  try tokenizer.write(to: path)
-  let again = try Tokenizer(contentsOf: path)
-  #expect(again.json() == tokenizer.json())
+  for split in PreTokenizer.allCases.reversed() {
+    let tokenizer = trained(split: split)
+    try tokenizer.write(to: path)
+    let again = try Tokenizer(contentsOf: path)
+    #expect(again.json() == tokenizer.json())
+    #expect(again.split == split)
+  }
   let text = try String(contentsOfFile: path, encoding: .utf8)
   for (what, with) in [("\"BPE\"", "\"WordPiece\""), ("Lowercase", "NFC"), ("[a-z]+|", ""), ("\"a\" : 97", "\"a\" : 98")] {
     #expect(text.contains(what))

@@ -1,5 +1,6 @@
 import Generation
 import Optimization
+import Tokenizer
 
 /// Everything that decides a run. The defaults are the published system; a YAML file or `--set` changes single keys.
 /// The resolved configuration is printed, and saved in the run folder.
@@ -43,6 +44,8 @@ public struct DataConfig: Codable, Sendable, Equatable {
 public struct TokenizerConfig: Codable, Sendable, Equatable {
   /// Tokens at most, 256 bytes included.
   public var vocabulary = 16_384
+  /// How captions are cut before merging: `published` or `gpt2`.
+  public var split = PreTokenizer.published
 }
 
 /// The discrete VAE: its shape and its training (paper sections 2.1 and A).

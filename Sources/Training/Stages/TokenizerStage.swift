@@ -12,7 +12,7 @@ extension Run {
     // Every rank must have found the file missing before one makes it.
     try grid.world.barrier()
     if grid.isCoordinator {
-      var trainer = BPETrainer()
+      var trainer = BPETrainer(split: config.tokenizer.split)
       for index in 0..<source.count(.training) { trainer.add(source.caption(index, .training)) }
       let tokenizer = trainer.train(vocabulary: config.tokenizer.vocabulary)
       try tokenizer.write(to: folder.tokenizer)
