@@ -24,7 +24,7 @@ public enum SceneSize: String, CaseIterable, Codable, Sendable {
   case small, large
 
   /// Radius of an object as a share of the picture's side.
-  var radius: Float { self == .small ? 0.15 : 0.21 }
+  var radius: Float { self == .small ? 0.17 : 0.22 }
 }
 
 public enum SceneRelation: String, CaseIterable, Codable, Sendable {

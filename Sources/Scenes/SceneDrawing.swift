@@ -12,8 +12,8 @@ extension SceneShape {
     case .diamond: [[0, -1.05], [1.05, 0], [0, 1.05], [-1.05, 0]]
     case .cross:
       [
-        [-0.37, -0.98], [0.37, -0.98], [0.37, -0.37], [0.98, -0.37], [0.98, 0.37], [0.37, 0.37], [0.37, 0.98],
-        [-0.37, 0.98], [-0.37, 0.37], [-0.98, 0.37], [-0.98, -0.37], [-0.37, -0.37],
+        [-0.27, -1.02], [0.27, -1.02], [0.27, -0.27], [1.02, -0.27], [1.02, 0.27], [0.27, 0.27], [0.27, 1.02],
+        [-0.27, 1.02], [-0.27, 0.27], [-1.02, 0.27], [-1.02, -0.27], [-0.27, -0.27],
       ]
     case .star: Self.starCorners
     }
@@ -98,7 +98,7 @@ extension Scene {
   ///
   /// Without grain, a model can be ever more certain of a plain background, and what it loses on the few pixels of the
   /// objects stops to matter: the dVAE's loss has no lower bound.
-  private static let grain: Float = 4
+  private static let grain: Float = 6
 
   /// The scene as a picture of `size` × `size` pixels, edges smoothed, with a little grain as a photograph has.
   public func draw(size: Int) -> Picture {
