@@ -35,10 +35,10 @@ struct ScenesCommand: ParsableCommand {
   var seed: UInt64 = 1
 
   @Option(help: "Of the sampling, as in dalle-generate: below 1 shows what the model holds for likeliest.")
-  var temperature = 0.5
+  var temperature = 0.2
 
-  @Option(help: "As in dalle-generate: above 1 follows the prompt more closely, if the model was trained with captionDropout.")
-  var guidance = 1.0
+  @Option(help: "As in dalle-generate: above 1 follows the prompt more closely. Give 1 for a model trained without captionDropout.")
+  var guidance = 1.5
 
   @Option(help: "Folder for the sheet and the scores. Default: evaluation in the model's folder.")
   var out: String?
