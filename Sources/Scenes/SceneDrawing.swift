@@ -2,12 +2,12 @@ import Images
 import Random
 
 extension SceneShape {
-  /// Corners in units of the object's radius, clockwise; empty for the circle. The proportions make all shapes look about
-  /// equally large.
+  /// Corners in units of the object's radius, clockwise; empty for the circle. The proportions make the shapes of one
+  /// size easy to tell apart in few pixels, and yet alike in size.
   var corners: [SIMD2<Float>] {
     switch self {
     case .circle: []
-    case .square: [[-0.84, -0.84], [0.84, -0.84], [0.84, 0.84], [-0.84, 0.84]]
+    case .square: [[-0.92, -0.92], [0.92, -0.92], [0.92, 0.92], [-0.92, 0.92]]
     case .triangle: [[0, -1], [1, 0.9], [-1, 0.9]]
     case .diamond: [[0, -1.05], [1.05, 0], [0, 1.05], [-1.05, 0]]
     case .cross:
@@ -19,7 +19,7 @@ extension SceneShape {
     }
   }
 
-  private static let circleRadius: Float = 0.92
+  private static let circleRadius: Float = 0.88
 
   private static let starCorners: [SIMD2<Float>] = {
     // Cosine and sine of 36° turn one corner into the next.
