@@ -38,13 +38,16 @@ public struct SceneGenerator: Sendable {
     repeat { description = Self.description(using: &random) } while !Self.belongs(description, to: split)
     let background = SceneBackground.allCases.randomElement(using: &random)!
     let paper = background.rawValue
-    let wording = random.uniform()
     let suffix =
-      wording < 0.5 ? "" : wording < 0.7 ? " on \(paper) paper" : wording < 0.9 ? " on a \(paper) background" : ", \(paper) behind"
+      switch random.uniform() {
+      case ..<0.5: ""
+      case ..<0.7: " on \(paper) paper"
+      case ..<0.9: " on a \(paper) background"
+      default: ", \(paper) behind"
+      }
     return Scene(
       description: description, placements: Self.placements(of: description), background: background,
-      caption: description.words + suffix,
-      number: random.next())
+      caption: description.words + suffix, number: random.next())
   }
 
   /// Prompts to test a model with: `count` different descriptions, in plain words.

@@ -4,7 +4,6 @@
 /// the order of captions does not matter.
 public struct BPETrainer {
   private var counts: [[UInt8]: Int] = [:]
-
   private let split: PreTokenizer
 
   public init(split: PreTokenizer) { self.split = split }

@@ -8,7 +8,7 @@ public enum PreTokenizer: String, Codable, CaseIterable, Sendable {
   case gpt2
 
   /// The rule in the format of Hugging Face's `tokenizers`.
-  var description: [String: Any] {
+  var json: [String: Any] {
     let bytes: [String: Any] = ["type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true]
     switch self {
     case .published:

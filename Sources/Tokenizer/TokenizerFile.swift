@@ -16,7 +16,7 @@ extension Tokenizer {
     let object: [String: Any] = [
       "version": "1.0", "truncation": NSNull(), "padding": NSNull(), "added_tokens": [Any](),
       "normalizer": ["type": "Lowercase"],
-      "pre_tokenizer": split.description,
+      "pre_tokenizer": split.json,
       "post_processor": NSNull(),
       "decoder": ["type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": false],
       "model": [
@@ -41,7 +41,7 @@ extension Tokenizer {
       let merges = model["merges"] as? [String], model["type"] as? String == "BPE"
     else { throw TokenizerError(path, "is not a BPE tokenizer in JSON") }
     let rule = object["pre_tokenizer"] as? NSDictionary
-    guard let split = PreTokenizer.allCases.first(where: { rule == $0.description as NSDictionary }),
+    guard let split = PreTokenizer.allCases.first(where: { rule == $0.json as NSDictionary }),
       (object["normalizer"] as? [String: Any])?["type"] as? String == "Lowercase"
     else { throw TokenizerError(path, "cuts text in another way than this program; train one with it") }
     guard vocabulary.count == 256 + merges.count, vocabulary.count <= 65_536 else {
