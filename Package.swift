@@ -62,6 +62,7 @@ let package = Package(
     // Data.
     room("Tokenizer", holds: ["Files", "Random"]),
     room("Images", holds: ["CImages", "Files", "Random"]),
+    room("Datasets", holds: ["Images", "Hashing", "Files"]),
     room("Scenes", holds: ["Images", "Random"]),
     room("Shards", holds: ["CZstd", "Files", "Random"]),
 
@@ -72,9 +73,11 @@ let package = Package(
     room(
       "Checkpoint",
       holds: ["Safetensors", "Parallel", "Layers", "Memory", "Hashing", "Files"]),
+    room("Preparation", holds: ["Datasets", "MPI", "Monitoring", "Files"]),
     room(
       "Training",
       holds: [
+        "Preparation", "Datasets",
         "Checkpoint", "Safetensors", "Parallel", "MPI", "Optimization", "Models", "Layers", "Kernels", "Memory", "Random",
         "Tokenizer", "Images", "Scenes", "Shards", "Monitoring", "Generation", "Yams",
         "Hashing", "Files",
@@ -108,7 +111,8 @@ let package = Package(
     tests("Shards", holds: ["Shards", "Random"]),
     tests("Optimization", holds: ["Optimization", "Layers", "Memory"]),
     tests("Safetensors", holds: ["Safetensors"]),
-    tests("Training", holds: ["Training", "Images", "Models", "Layers", "Monitoring", "Memory"]),
+    tests("Datasets", holds: ["Datasets", "Images", "Files"]),
+    tests("Training", holds: ["Training", "Datasets", "Images", "Models", "Layers", "Monitoring", "Memory"]),
     tests("Generation", holds: ["Generation", "Models", "Layers", "Memory", "Random"]),
     .executableTarget(name: "interop-tokens", dependencies: ["Tokenizer"], path: "Tests/Interop", exclude: ["compare.py", "run"], swiftSettings: swift),
     // Run by `Launch/test` under mpirun with 1 to 4 ranks.

@@ -44,7 +44,9 @@ int images_decode(const void *bytes, size_t size, int64_t max_pixels, uint8_t **
   if ((int64_t)image->Xsize * image->Ysize > max_pixels) {
     vips_error("decode", "%d x %d pixels are more than the limit of %lld", image->Xsize, image->Ysize,
                (long long)max_pixels);
-    goto error;
+    g_object_unref(owner);
+    failed();
+    return IMAGES_TOO_LARGE;
   }
   if (vips_autorot(image, &stage[1], NULL)) goto error;
   image = stage[1];

@@ -58,6 +58,14 @@ public func makeFolder(_ path: String) throws {
   throw FileError(path, "the folder cannot be made")
 }
 
+/// Bytes in a plain file; anything else is an error.
+public func fileSize(_ path: String) throws -> Int {
+  var status = stat()
+  guard stat(path, &status) == 0 else { throw FileError(path, "cannot be opened") }
+  guard status.st_mode & S_IFMT == S_IFREG else { throw FileError(path, "cannot be read", reason: "it is not a plain file") }
+  return Int(status.st_size)
+}
+
 /// The bytes of a whole file.
 public func readFile(_ path: String) throws -> Data {
   let descriptor = open(path, O_RDONLY)

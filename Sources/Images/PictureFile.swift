@@ -4,7 +4,11 @@ import Foundation
 
 /// A picture that cannot be decoded, or text that cannot be drawn: which, and libvips' reason.
 public struct PictureError: Error, CustomStringConvertible, Equatable {
-  public let description: String
+  public let name: String
+  public let reason: String
+  /// It has more pixels than the limit.
+  public var isTooLarge = false
+  public var description: String { "\(name): \(reason)" }
 }
 
 /// libvips is started once in a process, by the first use.
@@ -14,7 +18,7 @@ enum Vips {
   }()
 
   static func start() { _ = started }
-  static func error(_ name: String) -> PictureError { PictureError(description: "\(name): \(String(cString: images_error()))") }
+  static func error(_ name: String) -> PictureError { PictureError(name: name, reason: String(cString: images_error())) }
 }
 
 extension Picture {
@@ -28,15 +32,17 @@ extension Picture {
   }
 
   /// The same for a file's bytes; `name` stands for it in errors.
-  public init(data: Data, name: String) throws {
+  public init(data: Data, name: String, pixelLimit: Int = pixelLimit) throws {
     Vips.start()
-    guard !data.isEmpty else { throw PictureError(description: "\(name): the file is empty") }
+    guard !data.isEmpty else { throw PictureError(name: name, reason: "the file is empty") }
     var bytes: UnsafeMutablePointer<UInt8>?
     var (width, height): (Int32, Int32) = (0, 0)
     let code = data.withUnsafeBytes {
-      images_decode($0.baseAddress, $0.count, Int64(Self.pixelLimit), &bytes, &width, &height)
+      images_decode($0.baseAddress, $0.count, Int64(pixelLimit), &bytes, &width, &height)
     }
-    guard code == 0 else { throw Vips.error(name) }
+    guard code == 0 else {
+      throw PictureError(name: name, reason: String(cString: images_error()), isTooLarge: code == IMAGES_TOO_LARGE)
+    }
     defer { images_free(bytes) }
     let count = Int(width) * Int(height) * 3
     self.init(

@@ -30,3 +30,6 @@ public final class StopSignal {
 
   public var isRaised: Bool { flag.raised.load(ordering: .relaxed) }
 }
+
+/// A signal asked to stop before there was anything to save.
+public struct StoppedBySignal: Error {}

@@ -66,7 +66,11 @@ struct DalleTrain: ParsableCommand {
       return
     }
     let name = ((self.config as NSString).lastPathComponent as NSString).deletingPathExtension
-    let run = try Run(config, folder: RunFolder(folder ?? "runs/\(name)"), grid: grid, stop: StopSignal())
-    _ = try run.run(stage.map { [$0] } ?? Stage.allCases)
+    do {
+      let run = try Run(config, folder: RunFolder(folder ?? "runs/\(name)"), grid: grid, stop: StopSignal())
+      _ = try run.run(stage.map { [$0] } ?? Stage.allCases)
+    } catch is StoppedBySignal {
+      if grid.isCoordinator { print("stopped by a signal; the same command goes on") }
+    }
   }
 }

@@ -38,11 +38,11 @@ private func message(_ yaml: String, _ overrides: [String] = []) -> String {
     ("dvae:\n  modle: {hidden: 8}", "run.yaml:2: unknown key `dvae.modle`; did you mean `dvae.model`?"),
     ("sed: 1", "run.yaml:1: unknown key `sed`; did you mean `seed`?"),
     ("seed: many", "run.yaml:1: `seed` is `many`, which is not a whole number"),
-    ("data:\n  source: scens", "run.yaml:2: `data.source` is `scens`; it takes one of scenes, manifest; did you mean `scenes`?"),
+    ("data:\n  source: scens", "run.yaml:2: `data.source` is `scens`; it takes one of scenes, dataset; did you mean `scenes`?"),
     ("dvae: 3", "run.yaml:1: `dvae` is a section with the keys klWeight, model, temperature, training, not a value"),
     ("transformer:\n  model:\n    layers: 0", "run.yaml:3: `transformer.model.layers` is 0; it must lie between 1 and 1024"),
     ("data: {imageSize: 100}", "run.yaml:1: `data.imageSize` is 100; with 4 dVAE groups it must be a multiple of 8"),
-    ("data: {source: manifest}", "`data.path` is empty; with `data.source: manifest` it names a JSONL file"),
+    ("data: {source: dataset}", "`data.path` is empty; with `data.source: dataset` it names a dataset, a folder, a manifest or archives"),
     ("seed: [1, 2]", "run.yaml:1: `seed` takes one value, not a list or a section"),
   ])
   func mistakesAreNamed(yaml: String, expected: String) {

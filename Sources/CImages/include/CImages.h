@@ -9,9 +9,12 @@ int images_start(void);
 /// The reason of the last failure on this thread.
 const char *images_error(void);
 
+/// The picture has more pixels than the limit.
+enum { IMAGES_TOO_LARGE = -2 };
+
 /// Decodes `size` bytes of a file into `width * height * 3` bytes of sRGB: EXIF orientation applied, colour
 /// profile applied, transparency on white, the first frame of several. Refuses more than `max_pixels` before decoding.
-/// The caller frees `*pixels` with images_free. Returns 0 or -1.
+/// The caller frees `*pixels` with images_free. Returns 0, -1, or IMAGES_TOO_LARGE.
 int images_decode(const void *bytes, size_t size, int64_t max_pixels, uint8_t **pixels, int *width,
                   int *height);
 

@@ -19,8 +19,8 @@ extension RunConfig {
     checks.atLeast(1, data.validation, "data.validation")
     checks.atLeast(1, data.shardSamples, "data.shardSamples")
     checks.range(1...data.shardSamples, data.frameSamples, "data.frameSamples")
-    if data.source == .manifest, data.path.isEmpty {
-      checks.fail("data.path", "is empty; with `data.source: manifest` it names a JSONL file")
+    if data.source == .dataset, data.path.isEmpty {
+      checks.fail("data.path", "is empty; with `data.source: dataset` it names a dataset, a folder, a manifest or archives")
     }
     checks.range(256...65_536, tokenizer.vocabulary, "tokenizer.vocabulary")
 

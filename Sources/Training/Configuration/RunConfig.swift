@@ -23,17 +23,19 @@ public struct DataConfig: Codable, Sendable, Equatable {
   public enum Source: String, Codable, Sendable, CaseIterable {
     /// Pictures that the project draws itself, with their captions.
     case scenes
-    /// A JSONL file with `image` (path relative to the file) and `caption` in each line.
-    case manifest
+    /// Pictures of one's own.
+    case dataset
   }
   public var source: Source = .scenes
-  /// For `manifest`: the JSONL file.
+  /// For `dataset`: a folder that `dalle-prep collect` made, or a source that is collected when the run begins: a folder of
+  /// pictures, a manifest, tar archives.
   public var path = ""
   /// Side of the square pictures in pixels, after cropping.
   public var imageSize = 256
   /// For `scenes`: training pictures to draw.
   public var scenes = 50_000
-  /// Held-out pictures that are never trained on (`scenes`: drawn in addition; `manifest`: at most half of all).
+  /// Held-out pictures that are never trained on (`scenes`: drawn in addition; `dataset`: at most half of all, and
+  /// without effect where the dataset is there already).
   public var validation = 500
   /// Samples per shard file.
   public var shardSamples = 2048

@@ -1,3 +1,4 @@
+import Datasets
 import Foundation
 import Generation
 import Images
@@ -85,7 +86,7 @@ extension Run {
     let positions = config.dvaeConfig.grid * config.dvaeConfig.grid
     let codes = try dvae.encode(pictures, weights)
     for (row, index) in usable.enumerated() {
-      let text = tokenizer.encode(source.caption(index, split))
+      let text = tokenizer.encode(try source.captions(index, split)[0])
       if text.count > config.transformer.model.textLength { counts.cut += 1 }
       try writer.append(
         TokenSample(

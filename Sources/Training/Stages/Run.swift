@@ -1,9 +1,12 @@
+import Datasets
 import Files
 import Foundation
+import Hashing
 import Kernels
 import MPI
 import Monitoring
 import Parallel
+import Preparation
 
 /// From captioned pictures to a model: the stages of a run, each skipped when it is finished and gone on with when it is not.
 /// Every rank makes one and calls `run` with the same stages.
@@ -16,6 +19,7 @@ public final class Run {
   let source: any PictureSource
   let skipped: SkippedPictures
 
+  /// - Throws: `StoppedBySignal` if that happens while the dataset is collected.
   public init(_ config: RunConfig, folder: RunFolder, grid: ProcessGrid, stop: StopSignal) throws {
     self.config = config
     self.folder = folder
@@ -31,7 +35,8 @@ public final class Run {
     skipped = SkippedPictures(path: "\(folder.logs)/skipped-\(grid.world.rank).txt")
     // Ranks that may run on the same cores divide them.
     let cores = UsableCores()
-    let sharers = try grid.node.allGather(stableHash(cores.mask)).count { $0 == stableHash(cores.mask) }
+    let mask = UInt64(SHA256.hex(of: cores.mask.utf8).prefix(16), radix: 16)!
+    let sharers = try grid.node.allGather(mask).count { $0 == mask }
     let threads = max(1, cores.count / sharers)
     setThreads(threads)
     log.say(
@@ -41,12 +46,28 @@ public final class Run {
     let seed = UInt64(config.seed)
     switch config.data.source {
     case .scenes: source = ScenesSource(config.data, seed: seed)
-    case .manifest:
-      let manifest = try ManifestSource(path: config.data.path, validation: config.data.validation)
-      if grid.isCoordinator { manifest.skipped.forEach(skipped.add) }
-      source = manifest
+    case .dataset: source = try Self.dataset(config.data, folder, grid, stop, log)
     }
     log.say("data: \(source.count(.training)) pictures to train on, \(source.count(.validation)) held out")
+  }
+
+  /// Opens the dataset that the configuration names, or collects it into the run's folder.
+  private static func dataset(
+    _ data: DataConfig, _ folder: RunFolder, _ grid: ProcessGrid, _ stop: StopSignal, _ log: StepLog
+  ) throws -> Dataset {
+    let prepared = DatasetFolder(data.path)
+    if FileManager.default.fileExists(atPath: prepared.summary) { return try Dataset(prepared) }
+    let collector = try Collector(
+      DatasetFolder(folder.dataset), options: DatasetOptions(sources: [Source(data.path)], validation: data.validation))
+    guard try collector.collect(in: grid.world, isStopped: { stop.isRaised }, say: { log.say("data: \($0)") }) else {
+      throw StoppedBySignal()
+    }
+    let dataset = try Dataset(collector.folder)
+    for (reason, count) in dataset.summary.skipped.sorted(by: { $0.key < $1.key }) {
+      log.say("data: left out \(count.formatted()) for: \(reason)")
+    }
+    if !dataset.summary.skipped.isEmpty { log.say("data: each is listed in \(collector.folder.skipped)") }
+    return dataset
   }
 
   /// Runs stages in order. Returns false if a signal asked to stop; everything that was made is then on disk.

@@ -11,6 +11,8 @@ public struct RunFolder: Sendable {
 
   public var config: String { path + "/config.yaml" }
   public var shards: String { path + "/shards" }
+  /// The run's own dataset, where its configuration names a source and no dataset.
+  public var dataset: String { path + "/dataset" }
   public var logs: String { path + "/logs" }
   public var samples: String { path + "/samples" }
   /// Everything that drawing needs; complete when the last stage is.

@@ -1,3 +1,4 @@
+import Datasets
 import Checkpoint
 import Files
 import Foundation
@@ -34,7 +35,7 @@ extension Run {
       let expected = try shardHeader(tokenizer)
       let dvae = try DVAE(config.dvaeConfig, batch: 16, mode: .inference)
       let dvaeWeights = try ModelBundle.weights(dvae.table, folder.dvaeWeights)
-      let prompts = source.prompts(16)
+      let prompts = try source.prompts(16)
       let config = config
       let task = try TransformerTask(
         config, model: shape, training: ShardSet(folder.shards, Split.training.rawValue, expected: expected),

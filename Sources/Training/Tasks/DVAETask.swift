@@ -1,3 +1,4 @@
+import Datasets
 import Generation
 import Images
 import Kernels
@@ -108,7 +109,7 @@ public final class DVAETask: TrainingTask {
     let indices = Array(0..<min(16, source.count(.validation)))
     let originals = try heldOut(indices)
     let copies = try model.decode(model.encode(originals, weights), weights)
-    let rows = indices.map { (caption: source.caption($0, .validation), pictures: [originals[$0], copies[$0]]) }
+    let rows = try indices.map { (caption: try source.captions($0, .validation)[0], pictures: [originals[$0], copies[$0]]) }
     return try PictureGrid.draw(rows, columns: 4)
   }
 

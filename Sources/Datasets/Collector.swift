@@ -1,0 +1,122 @@
+import Files
+import Foundation
+
+/// Turns sources into a dataset, in three steps that each go on where they stopped: the sources are listed in units, every
+/// unit is examined (by any process, in any order), and what was found is put together. The result depends on the sources
+/// and the options alone. Nothing grows in memory with the sources but the names of one folder.
+public struct Collector: Sendable {
+  /// Pictures in a unit; an archive is a unit of its own.
+  private static let unitSize = 256
+
+  public let folder: DatasetFolder
+  public let options: DatasetOptions
+
+  /// - Throws: options that cannot work, and those that differ from what the folder was begun with.
+  public init(_ folder: DatasetFolder, options: DatasetOptions) throws {
+    try options.check()
+    (self.folder, self.options) = (folder, options)
+    for path in [folder.summary, folder.begun] where FileManager.default.fileExists(atPath: path) {
+      guard let before = try? JSONDecoder().decode(DatasetSummary.self, from: readFile(path)) else {
+        throw DatasetError("\(path): cannot be understood; remove it, or name another folder")
+      }
+      guard before.options == options else {
+        throw DatasetError("\(folder.path): was collected from other sources or with other options (see \(path)); name another folder, or remove this one")
+      }
+    }
+  }
+
+  /// Whether the dataset is complete.
+  public var isFinished: Bool { FileManager.default.fileExists(atPath: folder.summary) }
+
+  /// Lists the sources, unless that is done. One process calls it, before any examines.
+  public func list() throws {
+    if FileManager.default.fileExists(atPath: folder.begun) { return }
+    try makeFolder(folder.work)
+    var (unit, count) = (0, 0)
+    var writer: JSONLinesWriter?
+    func closeUnit() throws {
+      guard let full = writer else { return }
+      try full.finish()
+      (writer, unit, count) = (nil, unit + 1, 0)
+    }
+    for (number, source) in options.sources.enumerated() {
+      let listing = SourceListing(columns: options.columns) { item in
+        if case .archive = item { try closeUnit() }
+        let file = try writer ?? JSONLinesWriter(folder.listing(unit))
+        writer = file
+        try file.write(item)
+        count += 1
+        if case .archive = item { try closeUnit() }
+        if count == Self.unitSize { try closeUnit() }
+      }
+      try listing.list(source, number: number)
+    }
+    try closeUnit()
+    // Left over from a listing that was stopped.
+    while FileManager.default.fileExists(atPath: folder.listing(unit)) {
+      unlink(folder.listing(unit))
+      unit += 1
+    }
+    try replaceFile(folder.begun, with: JSONEncoder().encode(DatasetSummary(options: options)))
+  }
+
+  /// Units that are listed.
+  public func unitCount() -> Int {
+    var count = 0
+    while FileManager.default.fileExists(atPath: folder.listing(count)) { count += 1 }
+    return count
+  }
+
+  public func isExamined(_ unit: Int) -> Bool { FileManager.default.fileExists(atPath: folder.examined(unit)) }
+
+  /// Examines a unit. Different units may be examined at the same time.
+  public func examine(_ unit: Int) throws {
+    let examiner = try Examiner(columns: options.columns, filters: options.filters)
+    let found = try JSONLinesWriter(folder.examined(unit))
+    try forEachLine(folder.listing(unit)) { (item: ListedItem) in
+      try examiner.examine(item) { try found.write($0.examined) }
+    }
+    try found.finish()
+  }
+
+  /// Puts together what was examined. One process calls it, after every unit has been examined.
+  public func finish() throws -> DatasetSummary {
+    let summary = try DatasetMerge(folder, options: options, units: unitCount()).write()
+    try? FileManager.default.removeItem(atPath: folder.work)
+    return summary
+  }
+}
+
+/// A line of an examined unit.
+enum Examined: Codable {
+  case sample(Sample)
+  case skipped(Skip)
+}
+
+extension Result<Sample, Skip> {
+  fileprivate var examined: Examined {
+    switch self {
+    case .success(let sample): .sample(sample)
+    case .failure(let skip): .skipped(skip)
+    }
+  }
+}
+
+/// Where a dataset keeps what it is made of.
+public struct DatasetFolder: Sendable {
+  public let path: String
+
+  public init(_ path: String) { self.path = path }
+
+  /// Options and counts; the dataset is complete when this exists.
+  public var summary: String { path + "/dataset.json" }
+  public var skipped: String { path + "/skipped.jsonl" }
+  public func samples(_ split: Split) -> String { "\(path)/\(split.rawValue).jsonl" }
+  public func index(_ split: Split) -> String { "\(path)/\(split.rawValue).index" }
+
+  var work: String { path + "/work" }
+  /// The options; the listing is complete when this exists.
+  var begun: String { work + "/options.json" }
+  func listing(_ unit: Int) -> String { "\(work)/listed-\(unit).jsonl" }
+  func examined(_ unit: Int) -> String { "\(work)/examined-\(unit).jsonl" }
+}

@@ -1,0 +1,61 @@
+import Files
+import Foundation
+import Images
+
+/// A collected dataset: samples by number, each looked up on disk in constant time.
+public final class Dataset: PictureSource {
+  public let summary: DatasetSummary
+  private let samples: [Split: RandomAccessFile]
+  private let index: [Split: FileArray<LineLocation>]
+
+  /// Opens what a `Collector` has finished.
+  public init(_ folder: DatasetFolder) throws {
+    guard FileManager.default.fileExists(atPath: folder.summary) else {
+      throw DatasetError("\(folder.path): holds no finished dataset (\(folder.summary) is missing); collect it with dalle-prep collect")
+    }
+    guard let summary = try? JSONDecoder().decode(DatasetSummary.self, from: readFile(folder.summary)), summary.version == 1 else {
+      throw DatasetError("\(folder.summary): cannot be understood, or is of another version of this program")
+    }
+    self.summary = summary
+    samples = try Dictionary(uniqueKeysWithValues: Split.allCases.map { ($0, try RandomAccessFile(folder.samples($0))) })
+    index = try Dictionary(uniqueKeysWithValues: Split.allCases.map { ($0, try FileArray(folder.index($0))) })
+    for (split, count) in [(Split.training, summary.training), (.validation, summary.validation)] {
+      guard index[split]!.count == count else {
+        throw DatasetError("\(folder.index(split)): has \(index[split]!.count) entries, but \(folder.summary) counts \(count)")
+      }
+    }
+  }
+
+  public func count(_ split: Split) -> Int { index[split]!.count }
+
+  /// A sample by its number; one that a weight repeats has several.
+  public func sample(_ number: Int, _ split: Split) throws -> Sample {
+    let line = index[split]![number]
+    let file = samples[split]!
+    guard line.offset >= 0, line.count >= 0, line.count <= file.size - line.offset,
+      let sample = try? JSONDecoder().decode(Sample.self, from: Data(file.read(line.offset..<line.offset + line.count))),
+      !sample.captions.isEmpty
+    else { throw DatasetError("\(file.path): sample \(number) cannot be understood; the file or its index is damaged") }
+    return sample
+  }
+
+  public func captions(_ number: Int, _ split: Split) throws -> [String] { try sample(number, split).captions }
+  public func name(_ number: Int, _ split: Split) throws -> String { try sample(number, split).place }
+
+  public func picture(_ number: Int, _ split: Split) throws -> Picture {
+    let sample = try sample(number, split)
+    let place = sample.picture
+    let file = try RandomAccessFile(place.path)
+    guard let size = place.size, size <= file.size - place.offset, place.offset > 0 || size == file.size else {
+      throw DatasetError("\(sample.place): \(place.path) is not what it was when the dataset was collected")
+    }
+    return try Picture(
+      data: Data(file.read(place.offset..<place.offset + size)), name: sample.place,
+      pixelLimit: summary.options.filters.maximumPixels)
+  }
+
+  /// Captions that are not trained on.
+  public func prompts(_ count: Int) throws -> [String] {
+    try (0..<min(count, self.count(.validation))).map { try sample($0, .validation).captions[0] }
+  }
+}

@@ -1,0 +1,34 @@
+/// Sources that cannot be collected, or a dataset that cannot be used: which, and what to do.
+public struct DatasetError: Error, CustomStringConvertible, Equatable {
+  public let description: String
+  public init(_ description: String) { self.description = description }
+}
+
+/// Why a sample or a caption is left out. Every reason is counted, and every case listed in `skipped.jsonl`.
+public enum SkipReason: String, Codable, CaseIterable, Sendable {
+  case missingPicture = "picture missing"
+  case unreadablePicture = "picture unreadable"
+  case largePicture = "picture too large"
+  case smallPicture = "picture too small"
+  case aspectRatio = "aspect ratio"
+  case noCaption = "no caption"
+  case unreadableCaption = "caption unreadable"
+  case captionLength = "caption length"
+  case letterShare = "few letters"
+  case script = "other script"
+  case boilerplate = "boilerplate"
+  case duplicate = "duplicate"
+  case nearDuplicate = "near duplicate"
+  case damagedSource = "source damaged"
+}
+
+/// Something that was left out: where it came from, and why.
+public struct Skip: Codable, Error, Equatable, Sendable {
+  public var place: String
+  public var reason: SkipReason
+  public var detail: String
+
+  public init(_ place: String, _ reason: SkipReason, _ detail: String) {
+    (self.place, self.reason, self.detail) = (place, reason, detail)
+  }
+}

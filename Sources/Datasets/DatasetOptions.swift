@@ -1,0 +1,57 @@
+import Foundation
+
+/// How a dataset is collected.
+public struct DatasetOptions: Codable, Equatable, Sendable {
+  public var sources: [Source]
+  public var columns: Columns
+  public var filters: Filters
+  /// Samples that are held out: those whose pictures have the smallest hashes, at most half of all. More samples in the
+  /// sources move few others.
+  public var validation: Int
+
+  public init(sources: [Source], columns: Columns = Columns(), filters: Filters = Filters(), validation: Int = 256) {
+    (self.sources, self.columns, self.filters, self.validation) = (sources, columns, filters, validation)
+  }
+
+  /// Throws what cannot work.
+  func check() throws {
+    if sources.isEmpty { throw DatasetError("no source is named") }
+    for source in sources where !(source.weight > 0 && source.weight <= 1000) {
+      throw DatasetError("\(source.path): its weight is \(source.weight); it must lie above 0 and not above 1000")
+    }
+    if columns.captions.isEmpty { throw DatasetError("no caption column is named") }
+    if validation < 1 { throw DatasetError("\(validation) samples to hold out; at least 1") }
+    let limits: [(String, Double, ClosedRange<Double>)] = [
+      ("the smallest number of characters", Double(filters.minimumCharacters), 1...1e6),
+      ("the largest number of characters", Double(filters.maximumCharacters), Double(filters.minimumCharacters)...1e6),
+      ("the share of letters", filters.letterShare, 0...1),
+      ("the shortest side", Double(filters.minimumSide), 1...1e6),
+      ("the largest number of pixels", Double(filters.maximumPixels), 1...1e10),
+      ("the largest number of bytes", Double(filters.maximumBytes), 1...4e9),
+    ]
+    for (name, value, range) in limits where !range.contains(value) {
+      throw DatasetError("\(name) is \(value.formatted()); it must lie between \(range.lowerBound.formatted()) and \(range.upperBound.formatted())")
+    }
+    if filters.aspectRatio != 0, !(filters.aspectRatio >= 1) {
+      throw DatasetError("the aspect ratio is \(filters.aspectRatio); it must be at least 1, or 0 for any")
+    }
+    _ = try CaptionFilter(filters)
+  }
+}
+
+/// What became of the sources: `dataset.json`, which is written last.
+public struct DatasetSummary: Codable, Equatable, Sendable {
+  public var version = 1
+  public var options: DatasetOptions
+  /// Samples to train on, and those of them that weights repeat.
+  public var training = 0
+  public var repeated = 0
+  public var trainingCaptions = 0
+  public var validation = 0
+  /// Samples whose captions went to another one with the same picture.
+  public var merged = 0
+  /// Samples and captions left out, by reason.
+  public var skipped: [String: Int] = [:]
+
+  public init(options: DatasetOptions) { self.options = options }
+}

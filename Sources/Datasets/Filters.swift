@@ -1,0 +1,138 @@
+import Foundation
+import Images
+
+/// What a dataset takes in. The values here refuse only what cannot be used; `published` is as strict as the paper.
+public struct Filters: Codable, Equatable, Sendable {
+  public enum Duplicates: String, Codable, CaseIterable, Sendable {
+    /// Every sample stays.
+    case keep
+    /// Of pictures with the same bytes one stays; the captions of the others go to it.
+    case merge
+    /// Of pictures that look the same, too, the first stays.
+    case near
+  }
+
+  /// Characters of a caption, at least and at most.
+  public var minimumCharacters = 1
+  public var maximumCharacters = 10_000
+  /// Share of letters among a caption's characters that are not spaces, at least.
+  public var letterShare = 0.0
+  /// The script of at least four fifths of a caption's letters.
+  public var script: Script?
+  /// Leaves out captions that are mostly phrases such as "photographed on 3 May 2009".
+  public var boilerplate = false
+  /// Leaves out captions in which one of these regular expressions (ICU) matches.
+  public var patterns: [String] = []
+  /// Longer side by shorter side, at most; 0 for any.
+  public var aspectRatio = 0.0
+  /// Pixels of the shorter side, at least.
+  public var minimumSide = 1
+  /// Pixels, and bytes of the file, at most: against files that would fill the memory.
+  public var maximumPixels = Picture.pixelLimit
+  public var maximumBytes = 64 << 20
+  public var duplicates = Duplicates.merge
+
+  public init() {}
+
+  /// Section 2.3 and its source, Sharma et al. 2018: too short captions, captions in another language (here: another
+  /// script), boilerplate, aspect ratios outside [1/2, 2].
+  public static var published: Filters {
+    var filters = Filters()
+    filters.minimumCharacters = 5
+    filters.letterShare = 0.5
+    filters.script = .latin
+    filters.boilerplate = true
+    filters.aspectRatio = 2
+    return filters
+  }
+}
+
+/// A script of Unicode, by its main blocks.
+public enum Script: String, Codable, CaseIterable, Sendable {
+  case latin, greek, cyrillic, hebrew, arabic, devanagari, thai, hangul, kana, han
+
+  private var blocks: [ClosedRange<UInt32>] {
+    switch self {
+    case .latin: [0x41...0x24F, 0x250...0x2AF, 0x1E00...0x1EFF, 0x2C60...0x2C7F, 0xA720...0xA7FF, 0xFF21...0xFF5A]
+    case .greek: [0x370...0x3FF, 0x1F00...0x1FFF]
+    case .cyrillic: [0x400...0x52F, 0x1C80...0x1C8F, 0x2DE0...0x2DFF, 0xA640...0xA69F]
+    case .hebrew: [0x590...0x5FF, 0xFB1D...0xFB4F]
+    case .arabic: [0x600...0x6FF, 0x750...0x77F, 0x8A0...0x8FF, 0xFB50...0xFDFF, 0xFE70...0xFEFF]
+    case .devanagari: [0x900...0x97F, 0xA8E0...0xA8FF]
+    case .thai: [0xE00...0xE7F]
+    case .hangul: [0x1100...0x11FF, 0x3130...0x318F, 0xAC00...0xD7AF]
+    case .kana: [0x3040...0x30FF, 0x31F0...0x31FF, 0xFF66...0xFF9F]
+    case .han: [0x3400...0x4DBF, 0x4E00...0x9FFF, 0xF900...0xFAFF, 0x20000...0x2FA1F]
+    }
+  }
+
+  func contains(_ letter: Unicode.Scalar) -> Bool { blocks.contains { $0.contains(letter.value) } }
+}
+
+/// Judges captions; the regular expressions are compiled once.
+struct CaptionFilter: @unchecked Sendable {
+  // Safe to share: NSRegularExpression is immutable, and its documentation allows use by several threads.
+  private let filters: Filters
+  private let patterns: [NSRegularExpression]
+  private let boilerplate: [NSRegularExpression]
+
+  /// Phrases about a file, a page or a camera, and not about what is to be seen.
+  private static let phrases = [
+    #"\b(photo|photograph|picture|image|shot|captured|taken)(ed|graphed)?\s+(on|in|at)\s+[\w\s,./:-]*\d{2,4}\b"#,
+    #"\b(img|dsc|dscn|dscf|pict|mvi|screenshot|scan)[ _-]?\d{2,}\b"#,
+    #"\S+\.(jpe?g|png|gif|webp|bmp|tiff?)\b"#,
+    #"\bthumbnail for version as of\b.*"#,
+    #"\b(this|the)?\s*(image|picture|photo) may contain\b"#,
+    #"\b(stock (photo|photography|image|vector|illustration)s?|royalty[- ]free|getty images|shutterstock|istock|alamy)\b"#,
+    #"\bclick (here|to|on)\b.*"#, #"\b(all rights reserved|copyright|©)\b.*"#, #"\b(untitled|no (title|caption|description))\b"#,
+    #"https?://\S+"#, #"\bfile photo\b"#, #"\bfor sale\b"#,
+  ]
+
+  init(_ filters: Filters) throws {
+    self.filters = filters
+    patterns = try filters.patterns.map { pattern in
+      do {
+        return try NSRegularExpression(pattern: pattern, options: [.caseInsensitive])
+      } catch { throw DatasetError("`\(pattern)` is not a regular expression") }
+    }
+    boilerplate = try Self.phrases.map { try NSRegularExpression(pattern: $0, options: [.caseInsensitive]) }
+  }
+
+  /// Why a caption is left out, or nil if it stays.
+  func problem(_ caption: String) -> (reason: SkipReason, detail: String)? {
+    let characters = caption.count
+    if characters < filters.minimumCharacters {
+      return (.captionLength, "the caption has \(characters) characters; at least \(filters.minimumCharacters)")
+    }
+    if characters > filters.maximumCharacters {
+      return (.captionLength, "the caption has \(characters) characters; at most \(filters.maximumCharacters)")
+    }
+    if filters.letterShare > 0 || filters.script != nil, let problem = lettersProblem(caption) { return problem }
+    let whole = NSRange(caption.startIndex..., in: caption)
+    for pattern in patterns where pattern.firstMatch(in: caption, range: whole) != nil {
+      return (.boilerplate, "`\(pattern.pattern)` matches the caption: \(caption)")
+    }
+    if filters.boilerplate {
+      var isCovered = [Bool](repeating: false, count: whole.length)
+      for phrase in boilerplate {
+        for match in phrase.matches(in: caption, range: whole) {
+          for index in match.range.lowerBound..<match.range.upperBound { isCovered[index] = true }
+        }
+      }
+      if 2 * isCovered.count(where: { $0 }) >= whole.length { return (.boilerplate, "the caption is mostly boilerplate: \(caption)") }
+    }
+    return nil
+  }
+
+  private func lettersProblem(_ caption: String) -> (SkipReason, String)? {
+    let signs = caption.unicodeScalars.filter { !$0.properties.isWhitespace }
+    let letters = signs.filter(\.properties.isAlphabetic)
+    if Double(letters.count) < filters.letterShare * Double(signs.count) {
+      return (.letterShare, "\(letters.count) of \(signs.count) characters are letters: \(caption)")
+    }
+    if let script = filters.script, 5 * letters.count(where: script.contains) < 4 * letters.count {
+      return (.script, "not in \(script.rawValue) script: \(caption)")
+    }
+    return nil
+  }
+}

@@ -1,0 +1,21 @@
+import Images
+
+/// What a picture is used for.
+public enum Split: String, Sendable, CaseIterable {
+  case training = "train"
+  /// Never trained on.
+  case validation
+}
+
+/// Captioned pictures that can be asked for by number, in any order, from any thread.
+public protocol PictureSource: Sendable {
+  func count(_ split: Split) -> Int
+  /// At least one caption.
+  func captions(_ index: Int, _ split: Split) throws -> [String]
+  /// The picture as it is stored, before cropping. Throws if it cannot be read.
+  func picture(_ index: Int, _ split: Split) throws -> Picture
+  /// What the sample is called in messages.
+  func name(_ index: Int, _ split: Split) throws -> String
+  /// Prompts for the sample pictures of a training.
+  func prompts(_ count: Int) throws -> [String]
+}

@@ -1,0 +1,50 @@
+import Images
+
+/// Where a picture's bytes are: a whole file, or a part of an archive.
+public struct PictureLocation: Codable, Hashable, Sendable {
+  /// An absolute path.
+  public var path: String
+  public var offset: Int
+  /// Bytes; nil where they have not been counted.
+  public var size: Int?
+
+  init(_ path: String, offset: Int = 0, size: Int? = nil) { (self.path, self.offset, self.size) = (path, offset, size) }
+}
+
+/// A captioned picture of a dataset.
+public struct Sample: Codable, Equatable, Sendable {
+  /// What it is called in messages: a path, a manifest's line, an archive and its key.
+  public var place: String
+  public var picture: PictureLocation
+  /// At least one.
+  public var captions: [String]
+  /// Number of the source that it comes from, in the dataset's options.
+  public var source: Int
+  /// Pixels, as the picture is seen.
+  public var width: Int
+  public var height: Int
+  /// The first 16 hexadecimal digits of the SHA-256 of the picture file.
+  public var content: String
+  public var look: PictureLook
+}
+
+/// What a source's listing holds, before anything has been looked at.
+enum ListedItem: Codable {
+  case picture(Candidate)
+  case archive(path: String, source: Int)
+  case skipped(Skip)
+}
+
+/// A picture that a source names.
+struct Candidate: Codable {
+  enum Captions: Codable {
+    case given([String])
+    /// A file beside the picture: one caption a line, or JSON.
+    case file(String)
+  }
+
+  var place: String
+  var picture: PictureLocation
+  var captions: Captions
+  var source: Int
+}

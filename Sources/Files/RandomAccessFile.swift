@@ -1,0 +1,38 @@
+import Foundation
+
+/// A file whose parts are read by their place; calls from several threads do not disturb each other.
+public final class RandomAccessFile: Sendable {
+  public let path: String
+  /// Bytes in the file when it was opened.
+  public let size: Int
+  private let descriptor: Int32
+
+  public init(_ path: String) throws {
+    self.path = path
+    descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { throw FileError(path, "cannot be opened") }
+    size = Int(lseek(descriptor, 0, SEEK_END))
+    guard size >= 0 else {
+      close(descriptor)
+      throw FileError(path, "cannot be read")
+    }
+  }
+
+  deinit { close(descriptor) }
+
+  /// The bytes of a part. A file that ends before it is an error.
+  public func read(_ range: Range<Int>) throws -> [UInt8] {
+    try [UInt8](unsafeUninitializedCapacity: range.count) { bytes, done in
+      done = 0
+      while done < range.count {
+        let count = pread(descriptor, bytes.baseAddress! + done, range.count - done, off_t(range.lowerBound + done))
+        if count < 0 && errno == EINTR { continue }
+        if count < 0 { throw FileError(path, "cannot be read") }
+        guard count > 0 else {
+          throw FileError(path, "cannot be read", reason: "it ends before byte \(range.upperBound)")
+        }
+        done += count
+      }
+    }
+  }
+}

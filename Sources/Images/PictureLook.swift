@@ -1,0 +1,56 @@
+/// What a picture looks like from afar, for finding near duplicates: where brightness rises from left to right on a grid of
+/// 8 × 8 (the difference hash), and the mean colour.
+public struct PictureLook: Codable, Hashable, Sendable, BitwiseCopyable {
+  /// Bit 8·y + x is set where cell (x + 1, y) of 9 × 8 is brighter than cell (x, y).
+  public var gradients: UInt64
+  /// Mean red, green and blue.
+  public var colour: SIMD3<UInt8>
+
+  /// Bits that may differ, and steps of 256 by which each mean may: what scaling and compressing a picture again changes.
+  public static let bitTolerance = 3
+  public static let colourTolerance = 8
+
+  public init(_ picture: Picture) {
+    let small = picture.resized(width: 9, height: 8).pixels
+    let light = (0..<72).map { cell -> Int in
+      let (red, green, blue) = (Int(small[3 * cell]), Int(small[3 * cell + 1]), Int(small[3 * cell + 2]))
+      return 299 * red + 587 * green + 114 * blue  // BT.601, in thousandths
+    }
+    gradients = 0
+    for y in 0..<8 {
+      for x in 0..<8 where light[9 * y + x + 1] > light[9 * y + x] { gradients |= 1 << UInt64(8 * y + x) }
+    }
+    colour = .zero
+    for band in 0..<3 {
+      var sum = 0
+      for cell in 0..<72 { sum += Int(small[3 * cell + band]) }
+      colour[band] = UInt8(sum / 72)
+    }
+  }
+
+  /// Whether two pictures look the same.
+  public func resembles(_ other: PictureLook) -> Bool {
+    (gradients ^ other.gradients).nonzeroBitCount <= Self.bitTolerance
+      && (0..<3).allSatisfy { abs(Int(colour[$0]) - Int(other.colour[$0])) <= Self.colourTolerance }
+  }
+}
+
+/// As text: 16 hexadecimal digits of gradients, 6 of colour.
+extension PictureLook {
+  public init(from decoder: any Decoder) throws {
+    let text = try decoder.singleValueContainer().decode(String.self)
+    guard text.utf8.count == 22, let gradients = UInt64(text.prefix(16), radix: 16), let colour = UInt32(text.suffix(6), radix: 16)
+    else { throw DecodingError.dataCorrupted(.init(codingPath: decoder.codingPath, debugDescription: "not 22 hexadecimal digits")) }
+    self.gradients = gradients
+    self.colour = SIMD3(UInt8(truncatingIfNeeded: colour >> 16), UInt8(truncatingIfNeeded: colour >> 8), UInt8(truncatingIfNeeded: colour))
+  }
+
+  public func encode(to encoder: any Encoder) throws {
+    func digits(_ value: some BinaryInteger, _ count: Int) -> String {
+      let text = String(value, radix: 16)
+      return String(repeating: "0", count: count - text.count) + text
+    }
+    var container = encoder.singleValueContainer()
+    try container.encode(digits(gradients, 16) + (0..<3).map { digits(colour[$0], 2) }.joined())
+  }
+}

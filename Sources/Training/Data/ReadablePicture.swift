@@ -1,0 +1,20 @@
+import Datasets
+import Images
+
+extension PictureSource {
+  /// Picture `index`, or the next one that can be read: a bad file is reported and passed over, and does not end a training.
+  func readable(_ index: Int, _ split: Split, warn: (String) -> Void) throws -> Picture {
+    var problem = ""
+    // A source in which ten pictures in a row are bad is not worth going on with.
+    for attempt in 0..<min(10, count(split)) {
+      let candidate = (index + attempt) % count(split)
+      do {
+        return try picture(candidate, split)
+      } catch {
+        problem = "\(error)"
+        warn(problem)
+      }
+    }
+    throw ConfigError("ten pictures in a row cannot be read; the last: \(problem)")
+  }
+}

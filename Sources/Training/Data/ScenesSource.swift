@@ -1,0 +1,30 @@
+import Datasets
+import Images
+import Random
+import Scenes
+
+/// Scenes that the project draws itself.
+public struct ScenesSource: PictureSource {
+  private let generator: SceneGenerator
+  private let config: DataConfig
+
+  public init(_ config: DataConfig, seed: UInt64) {
+    self.config = config
+    generator = SceneGenerator(seed: seed)
+  }
+
+  private func scene(_ index: Int, _ split: Split) -> Scene {
+    generator.scene(index, split == .training ? .training : .heldOut)
+  }
+
+  public func count(_ split: Split) -> Int { split == .training ? config.scenes : config.validation }
+  public func captions(_ index: Int, _ split: Split) -> [String] { [scene(index, split).caption] }
+  public func name(_ index: Int, _ split: Split) -> String { "scene \(index)" }
+  public func picture(_ index: Int, _ split: Split) -> Picture { scene(index, split).draw(size: config.imageSize) }
+
+  /// Half held-out descriptions, half with a pair of colour and shape that is never trained on.
+  public func prompts(_ count: Int) -> [String] {
+    (generator.evaluationPrompts(count - count / 2, .heldOut) + generator.evaluationPrompts(count / 2, .neverSeen))
+      .map(\.words)
+  }
+}

@@ -1,0 +1,345 @@
+import Datasets
+import Foundation
+import Images
+import Testing
+
+/// A folder of its own for sources and the dataset made of them; goes away with the test.
+final class Workshop {
+  let path = NSTemporaryDirectory() + "dataset-" + UUID().uuidString
+
+  init() throws { try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true) }
+  deinit { try? FileManager.default.removeItem(atPath: path) }
+
+  func write(_ name: String, _ bytes: Data) throws {
+    let file = "\(path)/\(name)"
+    try FileManager.default.createDirectory(
+      atPath: (file as NSString).deletingLastPathComponent, withIntermediateDirectories: true)
+    try bytes.write(to: URL(fileURLWithPath: file))
+  }
+
+  func write(_ name: String, _ text: String) throws { try write(name, Data(text.utf8)) }
+
+  /// A picture that differs from those of other numbers: stripes whose width and colour come from the number.
+  func picture(_ number: Int, width: Int = 24, height: Int = 24) throws -> Data {
+    var picture = Picture(width: width, height: height, (UInt8(number * 37 % 256), UInt8(number * 91 % 256), UInt8(number * 53 % 256)))
+    for x in 0..<width where x * (number % 7 + 1) / 5 % 2 == 0 {
+      picture.place(Picture(width: 1, height: height, (UInt8(number * 11 % 256), 255, 0)), x: x, y: 0)
+    }
+    return try picture.png()
+  }
+
+  /// Collects everything below `source`.
+  func collect(
+    _ sources: [Source], into name: String = "out", filters: Filters = Filters(), validation: Int = 1, columns: Columns = Columns()
+  ) throws -> Dataset {
+    let options = DatasetOptions(
+      sources: sources.map { Source($0.path.hasPrefix("/") ? $0.path : "\(path)/\($0.path)", weight: $0.weight) },
+      columns: columns, filters: filters, validation: validation)
+    let collector = try Collector(DatasetFolder("\(path)/\(name)"), options: options)
+    try collector.list()
+    for unit in 0..<collector.unitCount() where !collector.isExamined(unit) { try collector.examine(unit) }
+    _ = try collector.finish()
+    return try Dataset(collector.folder)
+  }
+
+  func samples(_ dataset: Dataset) throws -> [Sample] {
+    try Split.allCases.flatMap { split in try (0..<dataset.count(split)).map { try dataset.sample($0, split) } }
+  }
+
+  /// Every caption of a dataset, sorted.
+  func captions(_ dataset: Dataset) throws -> [String] { try samples(dataset).flatMap(\.captions).sorted() }
+
+  func skips(_ name: String = "out") throws -> [Skip] {
+    try String(contentsOfFile: "\(path)/\(name)/skipped.jsonl", encoding: .utf8).split(separator: "\n")
+      .map { try JSONDecoder().decode(Skip.self, from: Data($0.utf8)) }
+  }
+}
+
+/// A tar archive in memory.
+func tar(_ members: [(name: String, bytes: Data)], gnuLongNames: Bool = false) -> Data {
+  func header(_ name: String, _ size: Int, type: Character) -> Data {
+    var block = [UInt8](repeating: 0, count: 512)
+    func put(_ text: String, at offset: Int) { for (index, byte) in text.utf8.enumerated() { block[offset + index] = byte } }
+    put(String(name.prefix(100)), at: 0)
+    put("0000644", at: 100)
+    put(String(repeating: "0", count: 11 - String(size, radix: 8).count) + String(size, radix: 8), at: 124)
+    put(String(type), at: 156)
+    put("ustar\u{0}00", at: 257)
+    put("        ", at: 148)
+    let sum = block.reduce(0) { $0 + Int($1) }
+    put(String(repeating: "0", count: 6 - String(sum, radix: 8).count) + String(sum, radix: 8) + "\u{0} ", at: 148)
+    return Data(block)
+  }
+  func padded(_ bytes: Data) -> Data { bytes + Data(count: (512 - bytes.count % 512) % 512) }
+  var archive = Data()
+  for (name, bytes) in members {
+    if name.utf8.count > 100 {
+      let long = Data(name.utf8) + [0]
+      if gnuLongNames {
+        archive += header("././@LongLink", long.count, type: "L") + padded(long)
+      } else {
+        let body = " path=\(name)\n"
+        let length = body.utf8.count + String(body.utf8.count + 3).utf8.count
+        let record = Data("\(length)\(body)".utf8)
+        archive += header("PaxHeader", record.count, type: "x") + padded(record)
+      }
+    }
+    archive += header(name, bytes.count, type: "0") + padded(bytes)
+  }
+  return archive + Data(count: 1024)
+}
+
+@Suite struct CollectorTests {
+  @Test func everyFormGivesTheSameSamples() throws {
+    let shop = try Workshop()
+    var (jsonl, csv, tsv) = ("", "image,caption,more\n", "image\tcaption\r\n")
+    var members: [(String, Data)] = []
+    for number in 0..<10 {
+      let picture = try shop.picture(number)
+      try shop.write("folder/sub\(number % 2)/p\(number).png", picture)
+      try shop.write("folder/sub\(number % 2)/p\(number).txt", "picture, \"\(number)\"\n")
+      let image = "folder/sub\(number % 2)/p\(number).png"
+      jsonl += "{\"image\": \"\(image)\", \"caption\": \"picture, \\\"\(number)\\\"\"}\n"
+      csv += "\(image),\"picture, \"\"\(number)\"\"\",x\n"
+      tsv += "\(image)\tpicture, \"\(number)\"\r\n"
+      members += [("0/p\(number).png", picture), ("0/p\(number).txt", Data("picture, \"\(number)\"".utf8))]
+    }
+    try shop.write("a.jsonl", jsonl)
+    try shop.write("b.csv", csv)
+    try shop.write("c.tsv", tsv)
+    try shop.write("d-00000.tar", tar(Array(members[..<8])))
+    try shop.write("d-00001.tar", tar(Array(members[8...])))
+    let expected = (0..<10).map { "picture, \"\($0)\"" }
+    let sources = ["folder", "a.jsonl", "b.csv", "c.tsv", "d-{00000..00001}.tar", "d-*.tar"]
+    var held: Set<String> = []
+    for (index, source) in sources.enumerated() {
+      let dataset = try shop.collect([Source(source)], into: "out\(index)")
+      #expect(try shop.captions(dataset) == expected, "\(source)")
+      #expect(try dataset.picture(0, .training).width == 24)
+      #expect(try shop.skips("out\(index)").isEmpty)
+      held.insert(try dataset.captions(0, .validation)[0])
+    }
+    // What is held out is decided by the pictures, not by where they come from.
+    #expect(held.count == 1)
+    // All together: the same pictures, each once.
+    let all = try shop.collect(sources.map { Source($0) }, into: "all")
+    #expect(try shop.captions(all) == expected)
+    #expect(all.summary.merged == 50)
+  }
+
+  @Test func captionsOfOnePicture() throws {
+    let shop = try Workshop()
+    for number in 0..<4 { try shop.write("f/\(number).png", shop.picture(number)) }
+    try shop.write("f/0.txt", "\u{FEFF}  one \t two  \r\n\r\nthree\n")
+    try shop.write("f/1.json", #"{"caption": ["four", "five"], "url": 1}"#)
+    try shop.write("f/2.txt", "six")
+    try shop.write("f/2.json", #"{"caption": "not used: the text goes first"}"#)
+    try shop.write("f/3.txt", "seven\nseven")
+    let dataset = try shop.collect([Source("f")])
+    #expect(Set(try shop.samples(dataset).map(\.captions)) == [["one two", "three"], ["four", "five"], ["six"], ["seven"]])
+    #expect(dataset.summary.training == 3 && dataset.summary.validation == 1)
+  }
+
+  @Test func longNamesInArchives() throws {
+    let shop = try Workshop()
+    for (index, gnu) in [true, false].enumerated() {
+      let long = String(repeating: "folder/", count: 30)
+      let members = try (0..<3).flatMap { [("\(long)\($0).png", try shop.picture($0)), ("\(long)\($0).txt", Data("c\($0)".utf8))] }
+      try shop.write("\(index).tar", tar(members, gnuLongNames: gnu))
+      let dataset = try shop.collect([Source("\(index).tar")], into: "out\(index)")
+      #expect(try shop.captions(dataset) == ["c0", "c1", "c2"])
+    }
+  }
+
+  @Test func badInputIsCountedAndListed() throws {
+    let shop = try Workshop()
+    for number in 0..<3 {
+      try shop.write("f/\(number).png", shop.picture(number))
+      try shop.write("f/\(number).txt", "good \(number)")
+    }
+    let png = try shop.picture(9)
+    let cases: [(name: String, picture: Data?, caption: Data?, reason: SkipReason)] = [
+      ("cut", png.prefix(png.count / 2), Data("x".utf8), .unreadablePicture),
+      ("zero", Data(), Data("x".utf8), .unreadablePicture),
+      ("text", Data("I am text".utf8), Data("x".utf8), .unreadablePicture),
+      ("alone", png, nil, .noCaption),
+      ("blank", png, Data(" \n\t\n".utf8), .noCaption),
+      ("latin1", png, Data([0x63, 0xE9]), .unreadableCaption),
+      ("nul", png, Data("a\u{0}b".utf8), .unreadableCaption),
+      ("long", png, Data(String(repeating: "word ", count: 20_000).utf8), .captionLength),
+    ]
+    for (name, picture, caption, _) in cases {
+      if let picture { try shop.write("f/\(name).png", picture) }
+      if let caption { try shop.write("f/\(name).txt", caption) }
+    }
+    try shop.write("f/readme.md", "no picture")
+    let dataset = try shop.collect([Source("f")])
+    #expect(try shop.captions(dataset) == ["good 0", "good 1", "good 2"])
+    let skips = try shop.skips()
+    for (name, _, _, reason) in cases {
+      let skip = try #require(skips.first { $0.place.hasSuffix("/\(name).png") }, "\(name)")
+      #expect(skip.reason == reason, "\(name): \(skip.detail)")
+    }
+    #expect(skips.count == cases.count)
+    #expect(dataset.summary.skipped.values.reduce(0, +) == cases.count)
+  }
+
+  @Test func manifestsWithMistakes() throws {
+    let shop = try Workshop()
+    for number in 0..<3 { try shop.write("\(number).png", shop.picture(number)) }
+    try shop.write(
+      "m.jsonl",
+      """
+      {"image": "0.png", "caption": "zero"}
+      not json
+      {"image": "missing.png", "caption": "c"}
+      {"image": "1.png"}
+      {"caption": "c"}
+
+      {"image": "1.png", "caption": "one"}
+      {"image": "2.png", "caption": ["two", "deux"]}
+      """)
+    let dataset = try shop.collect([Source("m.jsonl")])
+    #expect(try shop.captions(dataset) == ["deux", "one", "two", "zero"])
+    let skips = try shop.skips().map { ($0.place.suffix(9), $0.reason) }
+    #expect(skips.map { "\($0.0) \($0.1.rawValue)" } == [
+      "m.jsonl:2 source damaged", "m.jsonl:3 picture missing", "m.jsonl:4 no caption", "m.jsonl:5 picture missing",
+    ])
+    // A field in quotes over two lines; a row that is too short; a column of another name.
+    try shop.write("m.csv", "\u{FEFF}file,text\n0.png,\"zero\nzero\"\n1.png\n1.png,one\n2.png,\"two")
+    let table = try shop.collect([Source("m.csv")], into: "csv", columns: Columns(image: "file", captions: ["text"]))
+    #expect(try shop.captions(table) == ["one", "zero zero"])
+    #expect(try shop.skips("csv").map(\.reason) == [.noCaption, .damagedSource])
+    #expect(throws: DatasetError.self) { try shop.collect([Source("m.csv")], into: "csv2") }
+  }
+
+  @Test func archivesWithMistakes() throws {
+    let shop = try Workshop()
+    var members: [(String, Data)] = []
+    for number in 0..<6 {
+      members += [("\(number).png", try shop.picture(number)), ("\(number).txt", Data("c\(number)".utf8))]
+    }
+    members.insert(("1.png", try shop.picture(40)), at: 3)
+    members += [("alone.txt", Data("c".utf8)), ("picture.png", try shop.picture(41))]
+    let whole = tar(members)
+    try shop.write("whole.tar", whole)
+    let dataset = try shop.collect([Source("whole.tar")], into: "whole")
+    #expect(try shop.captions(dataset) == (0..<6).map { "c\($0)" })
+    #expect(try shop.skips("whole").map(\.reason) == [.duplicate, .missingPicture, .noCaption])
+
+    // Cut anywhere, what is before the cut is used, and the cut is named.
+    for (index, count) in [whole.count / 2, whole.count / 2 + 300, 6000].enumerated() {
+      try shop.write("cut\(index).tar", whole.prefix(count))
+      let dataset = try shop.collect([Source("cut\(index).tar")], into: "cut\(index)")
+      #expect(dataset.summary.training >= 1)
+      #expect(try shop.skips("cut\(index)").contains { $0.reason == .damagedSource && $0.detail.contains("cut off") })
+    }
+    try shop.write("other.tar", Data("no archive at all".utf8) + Data(count: 2000))
+    #expect(throws: DatasetError.self) { try shop.collect([Source("other.tar")], into: "other") }
+    #expect(try shop.skips("other").map(\.reason) == [.damagedSource])
+  }
+
+  @Test func sourcesThatAreNone() throws {
+    let shop = try Workshop()
+    try shop.write("empty/readme.txt", "x")
+    try shop.write("thing.zip", "x")
+    for (source, words) in [
+      ("nowhere", "no such file"), ("thing.zip", "not a source"), ("empty", "0 usable samples"), ("a-{3..1}.tar", "must go up"),
+    ] {
+      #expect { try shop.collect([Source(source)], into: "out-" + source.prefix(3)) } throws: { "\($0)".contains(words) }
+    }
+  }
+
+  @Test func filtersCountWhatTheyDrop() throws {
+    let shop = try Workshop()
+    let cases: [(caption: String, width: Int, height: Int, reason: SkipReason?)] = [
+      ("a dog runs in the park", 24, 24, nil), ("a cat sleeps", 24, 40, nil), ("dog", 24, 24, .captionLength),
+      ("12-34-56 / 78", 24, 24, .letterShare), ("собака бежит в парке", 24, 24, .script), ("IMG_2034.jpg", 24, 24, .boilerplate),
+      ("photographed on 3 May 2009", 24, 24, .boilerplate), ("a wide view", 60, 24, .aspectRatio),
+      ("a small thing", 8, 8, .smallPicture), ("a thing for sail", 24, 24, .boilerplate),
+    ]
+    for (number, item) in cases.enumerated() {
+      try shop.write("f/\(number).png", shop.picture(number, width: item.width, height: item.height))
+      try shop.write("f/\(number).txt", item.caption)
+    }
+    var filters = Filters.published
+    filters.minimumSide = 16
+    filters.patterns = ["for sa(i|l)"]
+    let dataset = try shop.collect([Source("f")], filters: filters)
+    #expect(try shop.captions(dataset) == ["a cat sleeps", "a dog runs in the park"])
+    let skips = try shop.skips()
+    for (number, item) in cases.enumerated() {
+      #expect(skips.first { $0.place.hasSuffix("/\(number).png") }?.reason == item.reason, "\(item.caption)")
+    }
+    filters.patterns = ["("]
+    #expect(throws: DatasetError.self) { try shop.collect([Source("f")], into: "bad", filters: filters) }
+  }
+
+  @Test func duplicatesAndWeights() throws {
+    let shop = try Workshop()
+    for number in 0..<12 {
+      try shop.write("a/\(number).png", shop.picture(number))
+      try shop.write("a/\(number).txt", "a\(number)")
+      try shop.write("b/\(number).png", shop.picture(number < 4 ? number : 100 + number))
+      try shop.write("b/\(number).txt", number == 0 ? "a0" : "b\(number)")
+    }
+    let merged = try shop.collect([Source("a"), Source("b")], into: "merged")
+    #expect(merged.summary.training + merged.summary.validation == 20 && merged.summary.merged == 4)
+    #expect(Set(try shop.samples(merged).map(\.captions)).isSuperset(of: [["a0"], ["a1", "b1"], ["a2", "b2"], ["b11"]]))
+
+    // The same picture saved again at another quality of compression looks the same, and has other bytes.
+    var blurred = try Picture(data: shop.picture(5), name: "5")
+    blurred.pixels[0] ^= 1
+    try shop.write("b/5.png", blurred.png())
+    var filters = Filters()
+    filters.duplicates = .near
+    let near = try shop.collect([Source("a"), Source("b")], into: "near", filters: filters)
+    #expect(near.summary.skipped[SkipReason.nearDuplicate.rawValue] ?? 0 >= 1)
+    #expect(try shop.skips("near").contains { $0.place.hasSuffix("b/5.png") && $0.detail.hasSuffix("a/5.png") })
+
+    filters.duplicates = .keep
+    let weighted = try shop.collect([Source("a", weight: 2.5), Source("b")], into: "weighted", filters: filters, validation: 2)
+    let training = try (0..<weighted.count(.training)).map { try weighted.sample($0, .training) }
+    let counts = Dictionary(grouping: training, by: \.place).filter { $0.key.contains("/a/") }.mapValues(\.count)
+    #expect(Set(counts.values).isSubset(of: [2, 3]))
+    // No picture is on both sides.
+    let held = Set(try (0..<weighted.count(.validation)).map { try weighted.sample($0, .validation).content })
+    #expect(!held.isEmpty && held.isDisjoint(with: training.map(\.content)))
+  }
+
+  @Test func goesOnWhereItStopped() throws {
+    let shop = try Workshop()
+    for number in 0..<600 {
+      try shop.write("f/\(number).png", shop.picture(number))
+      try shop.write("f/\(number).txt", "picture \(number)")
+    }
+    let whole = try shop.collect([Source("f")], into: "whole", validation: 20)
+    let options = DatasetOptions(sources: [Source(shop.path + "/f")], validation: 20)
+    let folder = DatasetFolder(shop.path + "/again")
+    let first = try Collector(folder, options: options)
+    try first.list()
+    #expect(first.unitCount() == 3)
+    try first.examine(2)
+    let second = try Collector(folder, options: options)
+    try second.list()
+    for unit in [1, 0] where !second.isExamined(unit) { try second.examine(unit) }
+    _ = try second.finish()
+    for name in ["train.jsonl", "train.index", "validation.jsonl", "validation.index", "skipped.jsonl", "dataset.json"] {
+      #expect(FileManager.default.contentsEqual(atPath: "\(shop.path)/whole/\(name)", andPath: "\(shop.path)/again/\(name)"), "\(name)")
+    }
+    #expect(whole.summary.training == 580)
+    // More pictures move few of those that are held out.
+    let held = Set(try (0..<20).map { try whole.name($0, .validation) })
+    for number in 600..<640 {
+      try shop.write("f/\(number).png", shop.picture(number))
+      try shop.write("f/\(number).txt", "picture \(number)")
+    }
+    let more = try shop.collect([Source("f")], into: "more", validation: 20)
+    #expect(held.intersection(try (0..<20).map { try more.name($0, .validation) }).count >= 15)
+    // Other options are refused, and a picture that has changed is noticed.
+    #expect(throws: DatasetError.self) { try Collector(folder, options: DatasetOptions(sources: options.sources, validation: 21)) }
+    let place = try more.sample(0, .training).picture.path
+    try Data("other".utf8).write(to: URL(fileURLWithPath: place))
+    #expect(throws: DatasetError.self) { try more.picture(0, .training) }
+  }
+}
