@@ -73,7 +73,9 @@ let package = Package(
     room(
       "Checkpoint",
       holds: ["Safetensors", "Parallel", "Layers", "Memory", "Hashing", "Files"]),
-    room("Preparation", holds: ["Datasets", "MPI", "Monitoring", "Files"]),
+    room(
+      "Preparation",
+      holds: ["Datasets", "Shards", "Tokenizer", "Generation", "Models", "Layers", "Images", "Random", "MPI", "Monitoring", "Files"]),
     room(
       "Training",
       holds: [

@@ -6,21 +6,32 @@ public struct ShardError: Error, CustomStringConvertible, Equatable {
   init(_ path: String, _ problem: String) { description = "\(path): \(problem)" }
 }
 
-/// A caption and a picture as tokens.
+/// A picture and its captions as tokens.
 public struct TokenSample: Sendable, Equatable {
-  public var text: [UInt16]
+  /// At least one caption, at most `captionLimit`.
+  public var texts: [[UInt16]]
   /// grid² tokens in raster order.
   public var image: [UInt16]
 
-  public init(text: [UInt16], image: [UInt16]) {
-    self.text = text
-    self.image = image
-  }
+  /// Captions that a sample may have.
+  public static let captionLimit = 64
+
+  public init(texts: [[UInt16]], image: [UInt16]) { (self.texts, self.image) = (texts, image) }
+}
+
+/// A picture and one of its captions: what training sees.
+public struct TokenPair: Sendable, Equatable {
+  public var text: [UInt16]
+  public var image: [UInt16]
+
+  public init(text: [UInt16], image: [UInt16]) { (self.text, self.image) = (text, image) }
 }
 
 /// What a shard says of itself, as JSON in its first frame.
 public struct ShardHeader: Codable, Sendable, Equatable {
-  public var version = 1
+  public var version = ShardHeader.currentVersion
+  /// Version 1 had one caption a sample, without their number.
+  public static let currentVersion = 2
   /// Longest caption in tokens.
   public var textLength: Int
   /// Width and height of pictures in tokens.
@@ -68,9 +79,5 @@ extension [UInt8] {
 
   func uint32(at offset: Int) -> UInt32 {
     UInt32(littleEndian: withUnsafeBytes { $0.loadUnaligned(fromByteOffset: offset, as: UInt32.self) })
-  }
-
-  func uint16(at offset: Int) -> UInt16 {
-    UInt16(littleEndian: withUnsafeBytes { $0.loadUnaligned(fromByteOffset: offset, as: UInt16.self) })
   }
 }

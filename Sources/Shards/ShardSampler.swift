@@ -4,7 +4,8 @@ import Random
 /// The endless, shuffled stream of a shard set's samples. Position `p` of the stream depends on the seed alone, so any
 /// number of ranks reads disjoint parts of the same order, and a run goes on anywhere: the position is one integer.
 ///
-/// Each epoch shuffles the frames, and the samples within windows of consecutive shuffled frames.
+/// Each epoch shuffles the frames, and the samples within windows of consecutive shuffled frames. Of several captions one is
+/// drawn for each position.
 public final class ShardSampler: @unchecked Sendable {
   // Safe to share: everything that changes is guarded by `lock`.
   private let lock = NSLock()
@@ -14,8 +15,11 @@ public final class ShardSampler: @unchecked Sendable {
   private let frames: [(shard: Int, frame: Int, samples: Int)]
   private let count: Int
   private var epoch: Epoch?
-  private var cache: [Int: [TokenSample]] = [:]
+  private var cache: [Int: ShardFrame] = [:]
   private var cached: [Int] = []  // keys of `cache`, oldest first
+
+  /// What the random stream is for, so that no other use shares its numbers.
+  private static let captionChoice: UInt64 = 0x6361_7074
 
   /// One epoch's order of frames, and where each window starts.
   private struct Epoch {
@@ -34,14 +38,14 @@ public final class ShardSampler: @unchecked Sendable {
     count = set.samples
   }
 
-  /// Samples at positions `range` of the stream.
-  public func samples(_ range: Range<Int>) throws -> [TokenSample] {
+  /// What is at positions `range` of the stream.
+  public func pairs(_ range: Range<Int>) throws -> [TokenPair] {
     lock.lock()
     defer { lock.unlock() }
-    return try range.map(sample)
+    return try range.map(pair)
   }
 
-  private func sample(_ position: Int) throws -> TokenSample {
+  private func pair(_ position: Int) throws -> TokenPair {
     let (number, offset) = position.quotientAndRemainder(dividingBy: count)
     let epoch = order(of: number)
     // Windows are few; the last one that starts at or before the offset.
@@ -51,7 +55,13 @@ public final class ShardSampler: @unchecked Sendable {
     let size = members.reduce(0) { $0 + frames[$1].samples }
     var place = Shuffle(count: size, seed: seed, stream: UInt64(number) << 32 | UInt64(window) << 1 | 1)[offset - start]
     for frame in members {
-      if place < frames[frame].samples { return try samples(ofFrame: frame)[place] }
+      if place < frames[frame].samples {
+        return try self.frame(frame).pair(place) { captions in
+          if captions == 1 { return 0 }
+          var random = RandomStream(seed: seed, Self.captionChoice, UInt64(position))
+          return random.integer(in: 0..<captions)
+        }
+      }
       place -= frames[frame].samples
     }
     preconditionFailure("a window of \(size) samples has no place \(place)")
@@ -72,13 +82,13 @@ public final class ShardSampler: @unchecked Sendable {
     return made
   }
 
-  private func samples(ofFrame index: Int) throws -> [TokenSample] {
-    if let samples = cache[index] { return samples }
-    let samples = try set.shards[frames[index].shard].samples(inFrame: frames[index].frame)
+  private func frame(_ index: Int) throws -> ShardFrame {
+    if let frame = cache[index] { return frame }
+    let frame = try set.shards[frames[index].shard].frame(frames[index].frame)
     // This window and the next, so that a batch across their border does not read twice.
     if cached.count >= 2 * windowFrames { cache[cached.removeFirst()] = nil }
-    cache[index] = samples
+    cache[index] = frame
     cached.append(index)
-    return samples
+    return frame
   }
 }

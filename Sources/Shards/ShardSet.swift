@@ -24,30 +24,14 @@ public struct ShardSet: Sendable {
     guard !names.isEmpty else { throw ShardError(folder, "holds no \(split) shards (\(split)-*.\(Self.fileExtension))") }
     shards = try names.map { try ShardReader(folder + "/" + $0) }
     header = shards[0].header
-    for shard in shards {
-      var ours = shard.header
-      ours.samples = 0
-      var theirs = expected ?? header
-      theirs.samples = 0
-      guard ours == theirs else { throw ShardError(shard.path, "was made for another run: \(Self.difference(ours, theirs))") }
-    }
+    for shard in shards { try shard.check(expected ?? header) }
     guard samples > 0 else { throw ShardError(folder, "its \(split) shards hold no samples") }
   }
 
-  private static func difference(_ ours: ShardHeader, _ theirs: ShardHeader) -> String {
-    let fields: [(String, String, String)] = [
-      ("tokenizer SHA-256", String(ours.tokenizer.prefix(12)), String(theirs.tokenizer.prefix(12))),
-      ("dVAE SHA-256", String(ours.dvae.prefix(12)), String(theirs.dvae.prefix(12))),
-      ("text length", "\(ours.textLength)", "\(theirs.textLength)"), ("grid", "\(ours.grid)", "\(theirs.grid)"),
-      ("text vocabulary", "\(ours.textVocabulary)", "\(theirs.textVocabulary)"),
-      ("image vocabulary", "\(ours.imageVocabulary)", "\(theirs.imageVocabulary)"),
-      ("samples in a frame", "\(ours.frameSamples)", "\(theirs.frameSamples)"),
-    ]
-    return fields.filter { $0.1 != $0.2 }.map { "\($0.0) is \($0.1), expected \($0.2)" }.joined(separator: "; ")
-  }
-
-  /// Every sample, in order.
-  public func all() throws -> [TokenSample] {
-    try shards.flatMap { shard in try (0..<shard.frameCount).flatMap { try shard.samples(inFrame: $0) } }
+  /// Every sample, in order, with its first caption.
+  public func all() throws -> [TokenPair] {
+    try shards.flatMap { shard in
+      try (0..<shard.frameCount).flatMap { try shard.frame($0).samples.map { TokenPair(text: $0.texts[0], image: $0.image) } }
+    }
   }
 }

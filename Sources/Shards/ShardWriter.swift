@@ -22,9 +22,14 @@ public final class ShardWriter {
 
   public func append(_ sample: TokenSample) throws {
     precondition(sample.image.count == header.grid * header.grid, "\(sample.image.count) image tokens in a sample")
-    precondition(sample.text.count <= header.textLength, "\(sample.text.count) text tokens in a sample")
-    frame.append(UInt16(sample.text.count))
-    for token in sample.text + sample.image { frame.append(token) }
+    precondition((1...TokenSample.captionLimit).contains(sample.texts.count), "\(sample.texts.count) captions in a sample")
+    frame.append(UInt16(sample.texts.count))
+    for text in sample.texts {
+      precondition(text.count <= header.textLength, "\(text.count) text tokens in a sample")
+      frame.append(UInt16(text.count))
+      for token in text { frame.append(token) }
+    }
+    for token in sample.image { frame.append(token) }
     header.samples += 1
     if header.samples % header.frameSamples == 0 { try closeFrame() }
   }

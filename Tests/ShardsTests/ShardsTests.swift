@@ -8,7 +8,7 @@ private let header = ShardHeader(
 
 private func sample(_ number: Int) -> TokenSample {
   TokenSample(
-    text: (0..<number % 6).map { UInt16((number + $0) % 300) },
+    texts: [(0..<number % 6).map { UInt16((number + $0) % 300) }],
     image: [UInt16(number % 9), UInt16(number / 9 % 9), UInt16(number / 81 % 9), 8])
 }
 
@@ -31,7 +31,7 @@ private final class Folder {
   let folder = try Folder()
   let reader = try ShardReader(folder.write(0, 0..<count))
   #expect(reader.header.samples == count)
-  let samples = try (0..<reader.frameCount).flatMap { try reader.samples(inFrame: $0) }
+  let samples = try (0..<reader.frameCount).flatMap { try reader.frame($0).samples }
   #expect(samples == (0..<count).map(sample))
 }
 
@@ -49,7 +49,7 @@ private final class Folder {
   let good = try Data(contentsOf: URL(fileURLWithPath: path))
   func readAll() throws -> [TokenSample] {
     let reader = try ShardReader(path)
-    return try (0..<reader.frameCount).flatMap { try reader.samples(inFrame: $0) }
+    return try (0..<reader.frameCount).flatMap { try reader.frame($0).samples }
   }
   for cut in 0..<good.count {
     try good.prefix(cut).write(to: URL(fileURLWithPath: path))
@@ -76,9 +76,9 @@ private final class Folder {
   let folder = try Folder()
   let path = ShardSet.path(folder.path, "train", 0)
   let writer = ShardWriter(path, header: header)
-  try writer.append(TokenSample(text: [300], image: [0, 0, 0, 0]))
+  try writer.append(TokenSample(texts: [[1], [300]], image: [0, 0, 0, 0]))
   try writer.finish()
-  #expect { try ShardReader(path).samples(inFrame: 0) } throws: {
+  #expect { try ShardReader(path).frame(0) } throws: {
     "\($0)".contains("text token 300") && "\($0)".contains("frame 0, sample 0")
   }
 }
@@ -105,9 +105,9 @@ private final class Folder {
   }
   let set = try ShardSet(folder.path, "train", expected: header)
   #expect(set.samples == 22)
-  let all = (0..<22).map(sample)
+  let all = (0..<22).map { TokenPair(text: sample($0).texts[0], image: sample($0).image) }
   for window in [1, 2, 64] {
-    let stream = try ShardSampler(set, seed: 5, windowFrames: window).samples(0..<66)
+    let stream = try ShardSampler(set, seed: 5, windowFrames: window).pairs(0..<66)
     for epoch in 0..<3 {
       let part = Array(stream[epoch * 22..<(epoch + 1) * 22])
       #expect(part.count == 22)
@@ -115,17 +115,34 @@ private final class Folder {
     }
     #expect(Array(stream[0..<22]) != Array(stream[22..<44]))
     for ranks in 1...4 {
-      var merged: [TokenSample] = []
+      var merged: [TokenPair] = []
       for batch in 0..<11 {
         for rank in 0..<ranks {
           let start = batch * 6
           let sampler = ShardSampler(set, seed: 5, windowFrames: window)
-          merged += try sampler.samples(start + 6 * rank / ranks..<start + 6 * (rank + 1) / ranks)
+          merged += try sampler.pairs(start + 6 * rank / ranks..<start + 6 * (rank + 1) / ranks)
         }
       }
       #expect(merged == stream)
     }
   }
+}
+
+/// Every caption of a sample is seen in some epoch, about equally often.
+@Test func oneOfSeveralCaptionsIsDrawnEachEpoch() throws {
+  let folder = try Folder()
+  let writer = ShardWriter(ShardSet.path(folder.path, "train", 0), header: header)
+  for number in 0..<10 {
+    try writer.append(TokenSample(texts: (0..<3).map { [UInt16(number), UInt16($0)] }, image: [0, 1, 2, UInt16(number % 9)]))
+  }
+  try writer.finish()
+  let set = try ShardSet(folder.path, "train")
+  let pairs = try ShardSampler(set, seed: 3).pairs(0..<3000)
+  let counts = Dictionary(grouping: pairs, by: \.text).mapValues(\.count)
+  #expect(counts.count == 30)
+  // 300 epochs, a third each: 100 with a standard deviation of 8.2.
+  #expect(counts.values.allSatisfy { (60...140).contains($0) })
+  #expect(try ShardSampler(set, seed: 3).pairs(1234..<1240) == Array(pairs[1234..<1240]))
 }
 
 @Test func batchesArriveInOrderAndErrorsReachTheConsumer() throws {

@@ -12,7 +12,7 @@ enum SampleNumber {
 /// What a random stream is for: the first part of its address, so that no two uses share numbers.
 enum Purpose {
   static let dvaeCrop: UInt64 = 1
-  static let encodingCrop: UInt64 = 2
+  // 2: the crops of ShardEncoder
   static let bpeDropout: UInt64 = 3
   static let captionDropout: UInt64 = 4
 }

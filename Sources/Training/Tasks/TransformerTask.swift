@@ -33,7 +33,7 @@ public final class TransformerTask: TrainingTask {
     let sampler = ShardSampler(training, seed: seed)
     load = { step, part in
       let start = step * stage.training.batch
-      let samples = try sampler.samples(start + part.lowerBound..<start + part.upperBound)
+      let samples = try sampler.pairs(start + part.lowerBound..<start + part.upperBound)
       return Self.batch(
         zip(part, samples).map { position, sample in
           func random(_ purpose: UInt64) -> RandomStream {

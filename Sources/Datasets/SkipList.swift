@@ -1,0 +1,16 @@
+import Files
+
+/// The list of what was left out, counted by reason.
+public final class SkipList {
+  private let file: JSONLinesWriter
+  public private(set) var counts: [String: Int] = [:]
+
+  public init(_ path: String) throws { file = try JSONLinesWriter(path) }
+
+  public func add(_ skip: Skip) throws {
+    counts[skip.reason.rawValue, default: 0] += 1
+    try file.write(skip)
+  }
+
+  public func finish() throws { try file.finish() }
+}

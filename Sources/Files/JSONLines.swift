@@ -1,0 +1,42 @@
+import Foundation
+
+/// Writes values as JSON, one a line.
+public final class JSONLinesWriter {
+  private let file: FileWriter
+  private let encoder = JSONEncoder()
+
+  public init(_ path: String) throws {
+    file = try FileWriter(path)
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+  }
+
+  /// Returns where the line lies in the file.
+  @discardableResult
+  public func write(_ value: some Encodable) throws -> LineLocation {
+    let start = file.count
+    let line = try encoder.encode(value)
+    try file.write(line)
+    try file.write([UInt8(ascii: "\n")])
+    return LineLocation(offset: start, count: line.count)
+  }
+
+  public func finish() throws { try file.finish() }
+}
+
+/// A line's place in a file, without its line break.
+public struct LineLocation: BitwiseCopyable, Sendable {
+  public var offset: Int
+  public var count: Int
+}
+
+/// Reads a file of JSON lines that this program wrote.
+public func forEachLine<Value: Decodable>(_ path: String, _ body: (Value) throws -> Void) throws {
+  var lines = try LineReader(path)
+  let decoder = JSONDecoder()
+  while let line = try lines.next() {
+    guard let value = try? decoder.decode(Value.self, from: line.bytes) else {
+      throw FileError("\(path):\(line.number)", "cannot be understood", reason: "the file is damaged")
+    }
+    try body(value)
+  }
+}

@@ -1,0 +1,77 @@
+/// The samples of a frame as they lie in a shard: the number of captions, each caption's length and tokens, the picture's
+/// tokens; everything a `UInt16`.
+public struct ShardFrame: Sendable {
+  private let tokens: [UInt16]
+  /// Where each sample starts.
+  private let starts: [Int]
+  private let imageCount: Int
+
+  struct Problem: Error {
+    let problem: String
+  }
+
+  /// - Throws: samples that do not fit the header.
+  init(_ tokens: [UInt16], samples: Int, _ header: ShardHeader) throws(Problem) {
+    let imageCount = header.grid * header.grid
+    var starts: [Int] = []
+    starts.reserveCapacity(samples)
+    var offset = 0
+    // Indices are checked here once for the whole frame, and largest tokens found with vector instructions.
+    let problem = tokens.withUnsafeBufferPointer { tokens -> String? in
+      func check(_ count: Int, limit: Int, _ sample: Int, _ what: String) -> String? {
+        guard offset + count <= tokens.count else { return " ends in sample \(sample)" }
+        var most: UInt16 = 0
+        for index in offset..<offset + count { most = max(most, tokens[index]) }
+        offset += count
+        if count == 0 || Int(most) < limit { return nil }
+        return ", sample \(sample): \(what) \(most) is outside the vocabulary of \(limit)"
+      }
+      for sample in 0..<samples {
+        starts.append(offset)
+        guard offset < tokens.count else { return " ends in sample \(sample)" }
+        let captions = Int(tokens[offset])
+        offset += 1
+        guard (1...TokenSample.captionLimit).contains(captions) else { return ", sample \(sample): has \(captions) captions" }
+        for _ in 0..<captions {
+          guard offset < tokens.count else { return " ends in sample \(sample)" }
+          let length = Int(tokens[offset])
+          offset += 1
+          guard length <= header.textLength else {
+            return ", sample \(sample): a caption has \(length) tokens; at most \(header.textLength)"
+          }
+          if let problem = check(length, limit: header.textVocabulary, sample, "text token") { return problem }
+        }
+        if let problem = check(imageCount, limit: header.imageVocabulary, sample, "image token") { return problem }
+      }
+      return offset == tokens.count ? nil : " has \(2 * (tokens.count - offset)) bytes after its last sample"
+    }
+    if let problem { throw Problem(problem: problem) }
+    (self.tokens, self.starts, self.imageCount) = (tokens, starts, imageCount)
+  }
+
+  public var count: Int { starts.count }
+
+  /// Samples with all their captions.
+  public var samples: [TokenSample] {
+    (0..<count).map { index in
+      let (texts, image) = parts(index)
+      return TokenSample(texts: texts.map { Array(tokens[$0]) }, image: Array(tokens[image]))
+    }
+  }
+
+  /// A sample with one of its captions: `choose` gets the number of captions.
+  func pair(_ index: Int, choose: (Int) -> Int) -> TokenPair {
+    let (texts, image) = parts(index)
+    return TokenPair(text: Array(tokens[texts[choose(texts.count)]]), image: Array(tokens[image]))
+  }
+
+  private func parts(_ index: Int) -> (texts: [Range<Int>], image: Range<Int>) {
+    var offset = starts[index] + 1
+    let texts = (0..<Int(tokens[offset - 1])).map { _ in
+      let start = offset + 1
+      offset = start + Int(tokens[offset])
+      return start..<offset
+    }
+    return (texts, offset..<offset + imageCount)
+  }
+}
