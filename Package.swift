@@ -26,7 +26,7 @@ func tests(_ name: String, holds: [Target.Dependency]) -> Target {
 
 let package = Package(
   name: "dalle",
-  products: ["dalle-train", "dalle-generate", "dalle-eval"].map {
+  products: ["dalle-prep", "dalle-train", "dalle-generate", "dalle-eval"].map {
     .executable(name: $0, targets: [$0])
   },
   dependencies: [
@@ -75,7 +75,9 @@ let package = Package(
       holds: ["Safetensors", "Parallel", "Layers", "Memory", "Hashing", "Files"]),
     room(
       "Preparation",
-      holds: ["Datasets", "Shards", "Tokenizer", "Generation", "Models", "Layers", "Images", "Random", "MPI", "Monitoring", "Files"]),
+      holds: ["Datasets", "Shards", "Tokenizer", "Generation", "Models", "Layers", "Images", "Random", "Hashing", "MPI", "Monitoring",
+        "Files",
+      ]),
     room(
       "Training",
       holds: [
@@ -95,7 +97,13 @@ let package = Package(
     // Doors.
     room(
       "Doors",
-      holds: ["Training", "MPI", "Files"]),
+      holds: ["Training", "MPI", "Files", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
+    door(
+      "dalle-prep",
+      holds: [
+        "Training", "Preparation", "Datasets", "Shards", "Tokenizer", "Generation", "Models", "Images", "Kernels", "Monitoring",
+        "MPI", "Files",
+      ]),
     door("dalle-train", holds: ["Training", "MPI", "Parallel"]),
     door("dalle-generate", holds: ["Generation", "Images", "Kernels", "Monitoring", "Files"]),
     door("dalle-eval", holds: ["Training", "Generation", "Images", "Scenes", "Models", "Shards", "Kernels", "Monitoring", "Files"]),

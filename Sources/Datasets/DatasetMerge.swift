@@ -77,7 +77,7 @@ struct DatasetMerge {
     guard summary.training > 0 else { throw DatasetError("\(folder.path): its weights leave no sample to train on") }
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-    try replaceFile(folder.summary, with: encoder.encode(summary))
+    try replaceFile(folder.summary, with: encoder.encode(summary) + Data("\n".utf8))
     return summary
   }
 
@@ -121,7 +121,7 @@ struct DatasetMerge {
         copies = self.copies(of: facts[index], weight: options.sources[kept.source].weight)
         summary.training += copies
         summary.repeated += max(0, copies - 1)
-        summary.trainingCaptions += kept.captions.count
+        if copies > 0 { summary.trainingCaptions += kept.captions.count }
       } else {
         summary.validation += 1
       }

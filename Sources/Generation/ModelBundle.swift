@@ -5,6 +5,25 @@ import Models
 import Safetensors
 import Tokenizer
 
+/// What turns captions and pictures into tokens and back: tokenizer and dVAE of a model folder.
+public struct TokenBundle {
+  public let folder: String
+  public let tokenizer: Tokenizer
+  public let dvae: DVAEConfig
+  public let dvaeWeights: LocalParameters
+
+  /// Loads them from a bundle, or from the `model` folder of a run, which may still lack its transformer.
+  public init(_ path: String) throws {
+    let inner = path + "/model"
+    folder = FileManager.default.fileExists(atPath: inner) ? inner : path
+    tokenizer = try Tokenizer(contentsOf: ModelBundle.existing(ModelBundle.File.tokenizer, in: folder))
+    dvae = try ModelBundle.config(ModelBundle.existing(ModelBundle.File.dvae, in: folder))
+    try dvae.validate()
+    dvaeWeights = try ModelBundle.weights(
+      DVAEArchitecture(dvae).table, ModelBundle.existing(ModelBundle.File.dvaeWeights, in: folder))
+  }
+}
+
 /// A folder with everything that drawing needs: tokenizer, dVAE, transformer.
 public struct ModelBundle {
   /// Names of its files.
@@ -25,30 +44,26 @@ public struct ModelBundle {
 
   /// Loads a bundle, or the `model` folder of a run, and checks that its parts fit each other.
   public init(_ path: String) throws {
-    let inner = path + "/model"
-    folder = FileManager.default.fileExists(atPath: inner) ? inner : path
-    let place = folder
-    func existing(_ name: String) throws -> String {
-      let file = "\(place)/\(name)"
-      guard FileManager.default.fileExists(atPath: file) else {
-        throw ModelBundleError(file, "is missing: this is no trained model; a run makes one in its folder `model`")
-      }
-      return file
-    }
-    tokenizer = try Tokenizer(contentsOf: existing(File.tokenizer))
-    dvae = try Self.config(existing(File.dvae))
-    transformer = try Self.config(existing(File.transformer))
-    try dvae.validate()
+    let tokens = try TokenBundle(path)
+    (folder, tokenizer, dvae, dvaeWeights) = (tokens.folder, tokens.tokenizer, tokens.dvae, tokens.dvaeWeights)
+    transformer = try Self.config(Self.existing(File.transformer, in: folder))
     try transformer.validate()
     for (name, ours, theirs) in [
       ("tokens", transformer.textVocabulary, tokenizer.vocabularyCount),
       ("image tokens", transformer.imageVocabulary, dvae.vocabulary), ("rows of image tokens", transformer.grid, dvae.grid),
     ] where ours != theirs {
       throw ModelBundleError(
-        "\(place)/\(File.transformer)", "the transformer has \(ours) \(name), but its neighbours in the folder \(theirs)")
+        "\(folder)/\(File.transformer)", "the transformer has \(ours) \(name), but its neighbours in the folder \(theirs)")
     }
-    dvaeWeights = try Self.weights(DVAEArchitecture(dvae).table, existing(File.dvaeWeights))
-    transformerWeights = try Self.weights(Transformer.table(transformer), existing(File.transformerWeights))
+    transformerWeights = try Self.weights(Transformer.table(transformer), Self.existing(File.transformerWeights, in: folder))
+  }
+
+  fileprivate static func existing(_ name: String, in folder: String) throws -> String {
+    let file = "\(folder)/\(name)"
+    guard FileManager.default.fileExists(atPath: file) else {
+      throw ModelBundleError(file, "is missing: this is no trained model; a run makes one in its folder `model`")
+    }
+    return file
   }
 
   /// Ready to draw.
@@ -74,7 +89,7 @@ public struct ModelBundle {
     return parameters
   }
 
-  private static func config<Config: Decodable>(_ path: String) throws -> Config {
+  fileprivate static func config<Config: Decodable>(_ path: String) throws -> Config {
     do {
       return try JSONDecoder().decode(Config.self, from: readFile(path))
     } catch let error as DecodingError {

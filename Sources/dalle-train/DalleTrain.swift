@@ -32,31 +32,9 @@ struct DalleTrain: ParsableCommand {
   @Flag(help: "Print parameters, arithmetic, memory and the batch layout, and train nothing.")
   var plan = false
 
-  /// Every rank reads the same command line; the first one alone answers a wrong one.
-  static func main() {
-    do {
-      try parse().run()
-    } catch {
-      if ProcessInfo.processInfo.environment["OMPI_COMM_WORLD_RANK"].map({ $0 != "0" }) ?? false {
-        sleep(1)
-        Foundation.exit(exitCode(for: error).rawValue)
-      }
-      exit(withError: error)
-    }
-  }
+  static func main() { RankedCommand.main(Self.self) }
 
-  func run() throws {
-    Failure.watchForEnd()
-    let world: Communicator
-    do {
-      world = try Communicator.world()
-    } catch { Failure.end(error) }
-    do {
-      try train(in: world)
-      // Everything that talks to other ranks is gone by now.
-      try Communicator.finalize()
-    } catch { Failure.end(error, in: world) }
-  }
+  func run() { RankedCommand.withRanks(train) }
 
   private func train(in world: Communicator) throws {
     let config = try ConfigFile.load(config, overrides: overrides)

@@ -1,7 +1,6 @@
 import Datasets
 import Files
 import Foundation
-import Hashing
 import Kernels
 import MPI
 import Monitoring
@@ -33,11 +32,7 @@ public final class Run {
     try grid.world.barrier()
     log = try StepLog(folder: folder.logs, rank: grid.world.rank, console: grid.isCoordinator)
     skipped = SkippedPictures(path: "\(folder.logs)/skipped-\(grid.world.rank).txt")
-    // Ranks that may run on the same cores divide them.
-    let cores = UsableCores()
-    let mask = UInt64(SHA256.hex(of: cores.mask.utf8).prefix(16), radix: 16)!
-    let sharers = try grid.node.allGather(mask).count { $0 == mask }
-    let threads = max(1, cores.count / sharers)
+    let threads = try UsableCores().share(among: grid.node)
     setThreads(threads)
     log.say(
       "\(folder.path): \(grid.world.size) \(grid.world.size == 1 ? "rank" : "ranks") on \(grid.nodeCount) "

@@ -7,6 +7,7 @@ import Hashing
 import Images
 import Layers
 import Models
+import Preparation
 import Safetensors
 import Shards
 import Tokenizer
@@ -96,13 +97,8 @@ extension Run {
 
   /// What this run's shards must say of themselves.
   func shardHeader(_ tokenizer: Tokenizer) throws -> ShardHeader {
-    func hash(_ path: String) throws -> String {
-      guard let hash = SHA256.hex(ofFile: path) else { throw FileError(path, "cannot be read") }
-      return hash
-    }
-    return ShardHeader(
-      textLength: config.transformer.model.textLength, grid: config.dvaeConfig.grid,
-      textVocabulary: tokenizer.vocabularyCount, imageVocabulary: config.dvae.model.vocabulary,
-      frameSamples: config.data.frameSamples, tokenizer: try hash(folder.tokenizer), dvae: try hash(folder.dvaeWeights))
+    try ShardHeader(
+      modelFolder: folder.model, tokenizer: tokenizer, dvae: config.dvaeConfig, textLength: config.transformer.model.textLength,
+      frameSamples: config.data.frameSamples)
   }
 }

@@ -1,0 +1,38 @@
+import ArgumentParser
+import Foundation
+import MPI
+
+#if canImport(Glibc)
+import Glibc
+#endif
+
+/// How a command that runs under mpirun starts and ends.
+public enum RankedCommand {
+  /// Parses and runs a command. Every rank reads the same command line; the first one alone answers a wrong one.
+  public static func main(_ command: (some ParsableCommand).Type) {
+    do {
+      var command = try command.parseAsRoot()
+      try command.run()
+    } catch {
+      if ProcessInfo.processInfo.environment["OMPI_COMM_WORLD_RANK"].map({ $0 != "0" }) ?? false {
+        sleep(1)
+        exit(command.exitCode(for: error).rawValue)
+      }
+      command.exit(withError: error)
+    }
+  }
+
+  /// Does the command's work with all ranks; ends all of them if it fails on one.
+  public static func withRanks(_ work: (Communicator) throws -> Void) {
+    Failure.watchForEnd()
+    let world: Communicator
+    do {
+      world = try Communicator.world()
+    } catch { Failure.end(error) }
+    do {
+      try work(world)
+      // Everything that talks to other ranks is gone by now.
+      try Communicator.finalize()
+    } catch { Failure.end(error, in: world) }
+  }
+}

@@ -1,0 +1,71 @@
+import ArgumentParser
+import Datasets
+import Doors
+import Files
+import Generation
+import Kernels
+import Models
+import Monitoring
+import Preparation
+import Shards
+import Training
+
+struct Encode: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Turns a dataset into token shards, with a trained tokenizer and dVAE.",
+    discussion: """
+      Under mpirun the ranks share the work. Stopped or killed at any time and started again, it goes on, and ends with the \
+      same bytes for any number of ranks. Pictures that cannot be read any more are left out and listed in skipped.jsonl.
+      """)
+
+  @Argument(help: "What `dalle-prep collect` made.")
+  var dataset: String
+
+  @Option(help: "A run's folder, or a folder with its tokenizer.json, dvae.json and dvae.safetensors.")
+  var model: String
+
+  @Option(help: "Folder for the shards; RUN/shards makes them the shards of a run.")
+  var out: String
+
+  @Option(help: "Longest caption in tokens; longer ones are cut.")
+  var textLength = 256
+
+  @Option(help: "Samples in a shard.")
+  var shardSamples = 2048
+
+  @Option(help: "Samples in a frame of a shard, which is read as a whole.")
+  var frameSamples = 128
+
+  @Option(help: "Decides the crops.")
+  var seed: UInt64 = 1
+
+  func validate() throws {
+    for (name, value, range) in [
+      ("--text-length", textLength, 1...4096), ("--shard-samples", shardSamples, 1...1_000_000),
+      ("--frame-samples", frameSamples, 1...shardSamples),
+    ] where !range.contains(value) {
+      throw ValidationError("\(name) is \(value); it must lie between \(range.lowerBound) and \(range.upperBound)")
+    }
+  }
+
+  func run() {
+    RankedCommand.withRanks { world in
+      let threads = try UsableCores().share(among: world.splitByMemory())
+      setThreads(threads)
+      let source = try Dataset(DatasetFolder(dataset))
+      let bundle = try TokenBundle(model)
+      let encoder = ShardEncoder(
+        source, tokenizer: bundle.tokenizer, dvae: try DVAE(bundle.dvae, batch: 32, mode: .inference), weights: bundle.dvaeWeights,
+        header: try ShardHeader(
+          modelFolder: bundle.folder, tokenizer: bundle.tokenizer, dvae: bundle.dvae, textLength: textLength,
+          frameSamples: frameSamples),
+        shardSamples: shardSamples, seed: seed, folder: out)
+      if world.rank == 0 { try makeFolder(out) }
+      let stop = StopSignal()
+      let say = { (line: String) in if world.rank == 0 { print("encode: \(line)") } }
+      if try !encoder.encode(in: world, isStopped: { stop.isRaised }, say: say) {
+        say("stopped by a signal; the same command goes on")
+      }
+    }
+  }
+}

@@ -1,0 +1,126 @@
+import ArgumentParser
+import Doors
+import Foundation
+import Generation
+import Images
+import Kernels
+import Models
+import Monitoring
+import Shards
+
+struct Inspect: ParsableCommand {
+  static let configuration = CommandConfiguration(abstract: "Prints what is in token shards.")
+
+  @Argument(help: "Shards.")
+  var shards: [String]
+
+  @Option(help: "A run's folder, or a folder with its tokenizer: decodes the captions.")
+  var model: String?
+
+  @Option(help: "Samples to print of each shard.")
+  var samples = 3
+
+  func run() {
+    do {
+      let tokenizer = try model.map { try TokenBundle($0).tokenizer }
+      for path in shards {
+        let shard = try ShardReader(path)
+        let header = shard.header
+        print(
+          """
+          \(path)
+            samples          \(header.samples) in \(shard.frameCount) frames of \(header.frameSamples)
+            pictures         \(header.grid) x \(header.grid) tokens of \(header.imageVocabulary)
+            captions         at most \(header.textLength) tokens of \(header.textVocabulary)
+            tokenizer        SHA-256 \(header.tokenizer)
+            dVAE             SHA-256 \(header.dvae)
+          """)
+        guard shard.frameCount > 0 else { continue }
+        for (number, sample) in try shard.frame(0).samples.prefix(max(0, samples)).enumerated() {
+          let texts = sample.texts.map { text in tokenizer.map { "\"\($0.decode(text))\"" } ?? "\(text)" }
+          print("  \(number): \(texts.joined(separator: ", ")), image \(sample.image.prefix(8).map(String.init).joined(separator: " ")) ...")
+        }
+      }
+    } catch { Failure.end(error) }
+  }
+}
+
+struct Verify: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Checks token shards: checksums, sizes, counts, token ranges.",
+    discussion: "Prints what is wrong with its file and frame, and exits with 65 if anything is.")
+
+  @Argument(help: "Shards.")
+  var shards: [String]
+
+  @Option(help: "A run's folder, or a folder with its tokenizer and dVAE that the shards must have been made with.")
+  var model: String?
+
+  func run() {
+    do {
+      let bundle = try model.map { try TokenBundle($0) }
+      var (bad, samples) = (0, 0)
+      for path in shards {
+        do {
+          let shard = try ShardReader(path)
+          if let bundle {
+            try shard.check(
+              ShardHeader(
+                modelFolder: bundle.folder, tokenizer: bundle.tokenizer, dvae: bundle.dvae, textLength: shard.header.textLength,
+                frameSamples: shard.header.frameSamples))
+          }
+          for frame in 0..<shard.frameCount { _ = try shard.frame(frame) }
+          samples += shard.header.samples
+        } catch {
+          print("bad   \(error)")
+          bad += 1
+          continue
+        }
+        print("ok    \(path)")
+      }
+      print("\(shards.count - bad) of \(shards.count) shards are good, with \(samples.formatted()) samples")
+      if bad > 0 { Failure.end(VerificationFailed(count: bad)) }
+    } catch { Failure.end(error) }
+  }
+}
+
+private struct VerificationFailed: Error, CustomStringConvertible {
+  let count: Int
+  var description: String { "\(count) \(count == 1 ? "shard is" : "shards are") bad" }
+}
+
+struct Show: ParsableCommand {
+  static let configuration = CommandConfiguration(abstract: "Draws a sample of a token shard: its picture by the dVAE, and its captions.")
+
+  @Argument(help: "A shard.")
+  var shard: String
+
+  @Argument(help: "Number of the sample, from 0.")
+  var index: Int
+
+  @Option(help: "A run's folder, or a folder with its tokenizer and dVAE.")
+  var model: String
+
+  @Option(help: "PNG file to write.")
+  var out = "sample.png"
+
+  func run() {
+    do {
+      setThreads(UsableCores().count)
+      let reader = try ShardReader(shard)
+      let bundle = try TokenBundle(model)
+      try reader.check(
+        ShardHeader(
+          modelFolder: bundle.folder, tokenizer: bundle.tokenizer, dvae: bundle.dvae, textLength: reader.header.textLength,
+          frameSamples: reader.header.frameSamples))
+      guard (0..<reader.header.samples).contains(index) else {
+        throw ValidationError("\(shard) has samples 0 to \(reader.header.samples - 1); there is no \(index)")
+      }
+      let sample = try reader.frame(index / reader.header.frameSamples).samples[index % reader.header.frameSamples]
+      let captions = sample.texts.map(bundle.tokenizer.decode)
+      let picture = try DVAE(bundle.dvae, batch: 1, mode: .inference).decode(sample.image, bundle.dvaeWeights)
+      try PictureGrid.draw([(caption: captions.joined(separator: " | "), pictures: picture)]).write(to: out)
+      print("\(out): \(captions.map { "\"\($0)\"" }.joined(separator: ", "))")
+    } catch { Failure.end(error) }
+  }
+}
