@@ -57,9 +57,12 @@ for path in sorted(glob.glob(f"{run}/shards/*.tok.zst")):
     numbers = numpy.frombuffer(stream, "<u2")
     offset, samples, texts = 0, 0, []
     while offset < len(numbers):
-        length = int(numbers[offset])
-        texts.append(tokenizer.decode(numbers[offset + 1 : offset + 1 + length].tolist()))
-        offset += 1 + length + header["grid"] ** 2
+        captions, offset = int(numbers[offset]), offset + 1
+        for _ in range(captions):
+            length = int(numbers[offset])
+            texts.append(tokenizer.decode(numbers[offset + 1 : offset + 1 + length].tolist()))
+            offset += 1 + length
+        offset += header["grid"] ** 2
         samples += 1
     name = path.rsplit("/", 1)[1]
     check(f"{name}: zstd and zstandard read the same {len(stream)} bytes", stream == command_stream)
