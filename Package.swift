@@ -67,8 +67,8 @@ let package = Package(
     room("Shards", holds: ["CZstd", "Files", "Random"]),
 
     // Training.
-    room("Optimization", holds: ["Layers", "Memory"]),
-    room("Parallel", holds: ["MPI", "Layers", "Memory"]),
+    room("Optimization", holds: ["Layers", "Kernels", "Memory"]),
+    room("Parallel", holds: ["MPI", "Layers", "Kernels", "Memory"]),
     room("Safetensors", holds: ["Files"]),
     room(
       "Checkpoint",

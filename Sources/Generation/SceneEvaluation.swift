@@ -8,8 +8,9 @@ public struct SceneEvaluation: Codable, Sendable {
   public var seen = SceneScore()
   /// Prompts with a pair of colour and shape that is never trained on.
   public var neverSeen = SceneScore()
-  /// Held-out scenes that the dVAE alone encoded and decoded: what the two others can reach.
-  public var reconstructed = SceneScore()
+  /// Scenes of both kinds that the dVAE alone encoded and decoded: what the two others can reach.
+  public var seenReconstructed = SceneScore()
+  public var neverSeenReconstructed = SceneScore()
   /// Mean loss of held-out captions and of their pictures' tokens, in nats per token.
   public var textNats = 0.0
   public var imageNats = 0.0
@@ -44,16 +45,27 @@ public struct SceneEvaluation: Codable, Sendable {
         if index < 24 { sheet.append(("\(verdict.isRight ? "✓" : "✗") \(description.words)", [picture])) }
       }
     }
-    try result.measureLosses(bundle, (0..<pictures).map { scenes.scene($0, .heldOut) })
+    let dvae = try DVAE(bundle.dvae, batch: 16, mode: .inference)
+    result.neverSeenReconstructed = try reconstruct((0..<pictures).map { scenes.scene($0, .neverSeen) }, dvae, bundle).score
+    try result.measureLosses(bundle, dvae, (0..<pictures).map { scenes.scene($0, .heldOut) })
     return (result, try PictureGrid.draw(sheet, columns: 8))
   }
 
-  private mutating func measureLosses(_ bundle: ModelBundle, _ scenes: [Scene]) throws {
-    let dvae = try DVAE(bundle.dvae, batch: 16, mode: .inference)
+  /// Scenes through the dVAE and back.
+  private static func reconstruct(
+    _ scenes: [Scene], _ dvae: DVAE, _ bundle: ModelBundle
+  ) throws -> (loss: DVAELoss, codes: [UInt16], score: SceneScore) {
     let (loss, codes) = try dvae.evaluate(scenes.map { $0.draw(size: bundle.dvae.imageSize) }, bundle.dvaeWeights)
+    var score = SceneScore()
     for (scene, copy) in zip(scenes, try dvae.decode(codes, bundle.dvaeWeights)) {
-      reconstructed.add(SceneChecker.check(copy, against: scene.description))
+      score.add(SceneChecker.check(copy, against: scene.description))
     }
+    return (loss, codes, score)
+  }
+
+  private mutating func measureLosses(_ bundle: ModelBundle, _ dvae: DVAE, _ scenes: [Scene]) throws {
+    let (loss, codes, score) = try Self.reconstruct(scenes, dvae, bundle)
+    seenReconstructed = score
     psnr = loss.psnr(pixelValues: bundle.dvae.pixelValues)
     var usage = CodebookUsage(vocabulary: bundle.dvae.vocabulary)
     codes.withUnsafeBufferPointer { usage.add($0) }

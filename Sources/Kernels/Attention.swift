@@ -4,52 +4,90 @@ import Memory
 import Glibc
 #endif
 
-/// Storage that attention needs while it computes one block: scores and their gradient.
-public struct AttentionScratch {
-  let scores: UnsafeMutablePointer<Float>
-  let gradients: UnsafeMutablePointer<Float>
+/// Storage that attention needs while it computes one head of one sample. Rows that a block of queries reads are moved
+/// together, so that its products run over dense memory; text keys and values are moved once for all blocks.
+public struct AttentionScratch<Element: Scalar> {
+  /// [queries, keys]: scores, then their exponentials; and the gradient of the softmax.
+  fileprivate let scores, gradients: Vector
+  /// The same as operands of the next product.
+  fileprivate let weights, dScores: VectorView<Element>
+  fileprivate let queries, dOutputs: MatrixView<Element>  // [queries, size]
+  fileprivate let keys, values: MatrixView<Element>  // [text + image keys, size]
+  fileprivate let outputs: Matrix  // [queries, size]
+  fileprivate let dKeys, dValues: Matrix  // [text + image keys, size], of one block
+  fileprivate let dKeySums, dValueSums: Matrix  // [length, size], of all blocks
 
-  public init(_ space: inout Space, patterns: [AttentionPattern]) {
-    let size = patterns.map { $0.largestBlock.queries * $0.largestBlock.keys }.max() ?? 0
-    scores = space.take(Float.self, count: size)
-    gradients = space.take(Float.self, count: size)
+  public init(_ space: inout Space, patterns: [AttentionPattern], headSize: Int) {
+    let queryCount = patterns.map(\.largestBlock.queries).max() ?? 0
+    let keyCount = patterns.map(\.largestBlock.keys).max() ?? 0
+    let length = patterns.first?.length ?? 0
+    let most = patterns.map { $0.largestBlock.queries * $0.largestBlock.keys }.max() ?? 0
+    func matrix<Kind>(_ rows: Int, _ type: Kind.Type) -> MatrixView<Kind> { space.matrix(rows: rows, columns: headSize, of: type) }
+    scores = space.vector(most)
+    gradients = space.vector(most)
+    weights = space.vector(most, of: Element.self)
+    dScores = space.vector(most, of: Element.self)
+    queries = matrix(queryCount, Element.self)
+    dOutputs = matrix(queryCount, Element.self)
+    keys = matrix(keyCount, Element.self)
+    values = matrix(keyCount, Element.self)
+    outputs = matrix(queryCount, Float.self)
+    dKeys = matrix(keyCount, Float.self)
+    dValues = matrix(keyCount, Float.self)
+    dKeySums = matrix(length, Float.self)
+    dValueSums = matrix(length, Float.self)
   }
 }
 
-/// One sample's queries, keys and values for one head, as windows of the product that made them.
-private struct Head {
-  let q, k, v: Matrix
-  init(_ qkv: Matrix, head: Int, heads: Int, first: Int, length: Int) {
+/// One sample's queries, keys and values for one head, as windows of the product that made them: each [length, size].
+private struct Head<Element: BitwiseCopyable> {
+  let q, k, v: MatrixView<Element>
+
+  init(_ qkv: MatrixView<Element>, head: Int, heads: Int, rows: Range<Int>) {
     let size = qkv.columns / (3 * heads)
-    let rows = qkv.rows(first..<first + length)
+    let rows = qkv.rows(rows)
     q = rows.columns(head * size..<(head + 1) * size)
     k = rows.columns((heads + head) * size..<(heads + head + 1) * size)
     v = rows.columns((2 * heads + head) * size..<(2 * heads + head + 1) * size)
   }
 }
 
-extension Matrix {
-  /// Every `step`-th row, `count` of them, from `start`.
-  fileprivate func rows(_ run: AttentionPattern.Run, after offset: Int) -> Matrix {
-    Matrix(base + (offset + run.start) * stride, rows: run.count, columns: columns, stride: stride * run.stride)
+extension MatrixView {
+  /// The rows of `run`, which counts from row `offset`, as they lie.
+  fileprivate func rows(_ run: AttentionPattern.Run, after offset: Int) -> MatrixView {
+    MatrixView(base + (offset + run.start) * stride, rows: run.count, columns: columns, stride: stride * run.stride)
+  }
+
+  /// Copies the rows of `source` into the first rows of this matrix, which are returned.
+  @discardableResult
+  fileprivate func gather(_ source: MatrixView, at first: Int = 0) -> MatrixView {
+    for row in 0..<source.rows {
+      (base + (first + row) * stride).update(from: source.base + row * source.stride, count: columns)
+    }
+    return rows(first..<first + source.rows)
   }
 }
 
-/// One block of attention: its queries, and keys in at most two runs (text, then image) with one joint softmax.
+/// One block of attention: its queries, and its keys: text, then a run of the image, under one softmax.
 private struct Piece {
-  let queries: Range<Int>?
-  let imageQueries: AttentionPattern.Run?
+  /// Positions of the queries in the sample: row `i` is `queries.start + i · queries.stride`.
+  let queries: AttentionPattern.Run
   let textKeys: Int
   let imageKeys: AttentionPattern.Run?
+  /// For image queries, `[queries, image keys]`; text queries see the text up to themselves.
   let mask: [Float]
 
-  func rows(of matrix: Matrix, textLength: Int) -> Matrix {
-    if let imageQueries { return matrix.rows(imageQueries, after: textLength) }
-    return matrix.rows(queries!)
-  }
-
-  var queryCount: Int { imageQueries?.count ?? queries!.count }
   var keyCount: Int { textKeys + (imageKeys?.count ?? 0) }
+
+  /// Adds the mask to a row of scores, and returns how many keys from the first on may be seen.
+  func apply(_ row: Int, to scores: Vector) -> Int {
+    guard let imageKeys else { return queries.start + row + 1 }
+    mask.withUnsafeBufferPointer { mask in
+      let mine = UnsafeMutablePointer(mutating: mask.baseAddress!) + row * imageKeys.count
+      add(Vector(mine, count: imageKeys.count), to: scores[textKeys..<scores.count])
+    }
+    return scores.count
+  }
 }
 
 extension AttentionPattern {
@@ -57,36 +95,11 @@ extension AttentionPattern {
   private func forEachPiece(_ body: (Piece) -> Void) {
     for first in stride(from: 0, to: textLength, by: Self.textBlock) {
       let end = min(first + Self.textBlock, textLength)
-      body(Piece(queries: first..<end, imageQueries: nil, textKeys: end, imageKeys: nil, mask: []))
+      body(Piece(queries: Run(start: first, stride: 1, count: end - first), textKeys: end, imageKeys: nil, mask: []))
     }
     for block in blocks {
-      body(Piece(
-        queries: nil, imageQueries: block.queries, textKeys: textLength, imageKeys: block.keys, mask: block.mask))
-    }
-  }
-
-  /// Scaled scores of a block with the mask added: `[queries, text keys + image keys]`.
-  private func scores(_ piece: Piece, _ head: Head, into scores: Matrix) {
-    let scale = 1 / Float(head.q.columns).squareRoot()
-    let q = piece.rows(of: head.q, textLength: textLength)
-    multiply(q, head.k.rows(0..<piece.textKeys).transposed, into: scores.columns(0..<piece.textKeys), scale: scale)
-    if let keys = piece.imageKeys {
-      multiply(
-        q, head.k.rows(keys, after: textLength).transposed, into: scores.columns(piece.textKeys..<scores.columns),
-        scale: scale)
-      for row in 0..<scores.rows {
-        piece.mask.withUnsafeBufferPointer { mask in
-          add(
-            Vector(UnsafeMutablePointer(mutating: mask.baseAddress!) + row * keys.count, count: keys.count),
-            to: scores.row(row)[piece.textKeys..<scores.columns])
-        }
-      }
-    } else {
-      for row in 0..<scores.rows {
-        for key in (piece.queries!.lowerBound + row + 1)..<max(piece.queries!.lowerBound + row + 1, piece.textKeys) {
-          scores[row, key] = Self.forbidden
-        }
-      }
+      let queries = Run(start: textLength + block.queries.start, stride: block.queries.stride, count: block.queries.count)
+      body(Piece(queries: queries, textKeys: textLength, imageKeys: block.keys, mask: block.mask))
     }
   }
 
@@ -96,33 +109,45 @@ extension AttentionPattern {
   ///   - qkv: `[samples · length, 3 · width]`: queries, keys, values side by side, heads within each.
   ///   - output: `[samples · length, width]`.
   ///   - logSums: `[heads · samples · length]`: log of each query's softmax denominator, kept for the backward pass.
-  public func forward(_ qkv: Matrix, heads: Int, into output: Matrix, logSums: Vector, scratch: AttentionScratch) {
+  @specialized(where Element == Float)
+  @specialized(where Element == BFloat16)
+  public func forward<Element: Scalar>(
+    _ qkv: MatrixView<Element>, heads: Int, into output: MatrixView<Element>, logSums: Vector,
+    scratch: AttentionScratch<Element>
+  ) {
     let samples = qkv.rows / length
     let size = output.columns / heads
+    let scale = 1 / Float(size).squareRoot()
     for sample in 0..<samples {
+      let rows = sample * length..<(sample + 1) * length
       for headIndex in 0..<heads {
-        let head = Head(qkv, head: headIndex, heads: heads, first: sample * length, length: length)
-        let out = output.rows(sample * length..<(sample + 1) * length).columns(headIndex * size..<(headIndex + 1) * size)
+        let head = Head(qkv, head: headIndex, heads: heads, rows: rows)
+        let out = output.rows(rows).columns(headIndex * size..<(headIndex + 1) * size)
         let sums = logSums.matrix(rows: samples * heads, columns: length).row(sample * heads + headIndex)
-          .matrix(rows: length, columns: 1)
+        scratch.keys.gather(head.k.rows(0..<textLength))
+        scratch.values.gather(head.v.rows(0..<textLength))
         forEachPiece { piece in
-          let weights = Matrix(scratch.scores, rows: piece.queryCount, columns: piece.keyCount)
-          scores(piece, head, into: weights)
-          let pieceSums = piece.rows(of: sums, textLength: textLength)
-          for row in 0..<weights.rows {
-            let values = weights.base + row * weights.stride
-            let maximum = largest(values, count: weights.columns)
-            let sum = exponentials(of: values, minus: maximum, count: weights.columns)
-            multiply(values, by: 1 / sum, count: weights.columns)
-            pieceSums[row, 0] = maximum + logf(sum)
-          }
-          let target = piece.rows(of: out, textLength: textLength)
-          multiply(weights.columns(0..<piece.textKeys), head.v.rows(0..<piece.textKeys), into: target)
+          let scores = scratch.scores[0..<piece.queries.count * piece.keyCount]
+            .matrix(rows: piece.queries.count, columns: piece.keyCount)
+          let weights = scratch.weights[0..<scores.rows * scores.columns].matrix(rows: scores.rows, columns: scores.columns)
           if let keys = piece.imageKeys {
-            multiply(
-              weights.columns(piece.textKeys..<weights.columns), head.v.rows(keys, after: textLength), into: target,
-              .accumulate)
+            scratch.keys.gather(head.k.rows(keys, after: textLength), at: textLength)
+            scratch.values.gather(head.v.rows(keys, after: textLength), at: textLength)
           }
+          let queries = scratch.queries.gather(head.q.rows(piece.queries, after: 0))
+          multiply(queries, scratch.keys.rows(0..<piece.keyCount).transposed, into: scores)
+          let outputs = scratch.outputs.rows(0..<scores.rows)
+          for row in 0..<scores.rows {
+            let values = scores.row(row)
+            let count = piece.apply(row, to: values)
+            let highest = scale * largest(values.base, count: count)
+            let sum = exponentials(of: values[0..<count], scale: scale, minus: highest, into: weights.row(row))
+            sums[piece.queries.start + row * piece.queries.stride] = highest + logf(sum)
+            scratch.gradients[row] = 1 / sum
+          }
+          multiply(weights, scratch.values.rows(0..<piece.keyCount), into: outputs)
+          let target = out.rows(piece.queries, after: 0)
+          for row in 0..<scores.rows { scaled(outputs.row(row), by: scratch.gradients[row], into: target.row(row)) }
         }
       }
     }
@@ -133,90 +158,135 @@ extension AttentionPattern {
   /// - Parameters:
   ///   - dOutput: gradient of the output, `[samples · length, width]`.
   ///   - output: what `forward` gave.
-  public func backward(
-    _ dOutput: Matrix, _ qkv: Matrix, output: Matrix, logSums: Vector, heads: Int, into dQKV: Matrix,
-    scratch: AttentionScratch
+  @specialized(where Element == Float)
+  @specialized(where Element == BFloat16)
+  public func backward<Element: Scalar>(
+    _ dOutput: MatrixView<Element>, _ qkv: MatrixView<Element>, output: MatrixView<Element>, logSums: Vector, heads: Int,
+    into dQKV: MatrixView<Element>, scratch: AttentionScratch<Element>
   ) {
     let samples = qkv.rows / length
     let size = output.columns / heads
     let scale = 1 / Float(size).squareRoot()
-    dQKV.vector.fill(0)
     for sample in 0..<samples {
       let rows = sample * length..<(sample + 1) * length
       for headIndex in 0..<heads {
         let columns = headIndex * size..<(headIndex + 1) * size
-        let head = Head(qkv, head: headIndex, heads: heads, first: rows.lowerBound, length: length)
-        let gradient = Head(dQKV, head: headIndex, heads: heads, first: rows.lowerBound, length: length)
-        let out = output.rows(rows).columns(columns)
-        let dOut = dOutput.rows(rows).columns(columns)
+        let head = Head(qkv, head: headIndex, heads: heads, rows: rows)
+        let gradient = Head(dQKV, head: headIndex, heads: heads, rows: rows)
+        let (out, dOut) = (output.rows(rows).columns(columns), dOutput.rows(rows).columns(columns))
         let sums = logSums.matrix(rows: samples * heads, columns: length).row(sample * heads + headIndex)
-          .matrix(rows: length, columns: 1)
+        scratch.keys.gather(head.k.rows(0..<textLength))
+        scratch.values.gather(head.v.rows(0..<textLength))
+        scratch.dKeySums.vector.fill(0)
+        scratch.dValueSums.vector.fill(0)
         forEachPiece { piece in
-          let weights = Matrix(scratch.scores, rows: piece.queryCount, columns: piece.keyCount)
-          let dWeights = Matrix(scratch.gradients, rows: piece.queryCount, columns: piece.keyCount)
-          scores(piece, head, into: weights)
-          let pieceSums = piece.rows(of: sums, textLength: textLength)
-          for row in 0..<weights.rows {
-            _ = exponentials(
-              of: weights.base + row * weights.stride, minus: pieceSums[row, 0], count: weights.columns)
+          let (rowCount, keyCount) = (piece.queries.count, piece.keyCount)
+          func block<Kind>(_ vector: VectorView<Kind>) -> MatrixView<Kind> {
+            vector[0..<rowCount * keyCount].matrix(rows: rowCount, columns: keyCount)
           }
-          let dTarget = piece.rows(of: dOut, textLength: textLength)
-          let target = piece.rows(of: out, textLength: textLength)
-          let textColumns = 0..<piece.textKeys
-          let imageColumns = piece.textKeys..<piece.keyCount
-          let textRows = 0..<piece.textKeys
-          multiply(dTarget, head.v.rows(textRows).transposed, into: dWeights.columns(textColumns))
-          multiply(
-            weights.columns(textColumns).transposed, dTarget, into: gradient.v.rows(textRows), .accumulate)
+          let (scores, gradients) = (block(scratch.scores), block(scratch.gradients))
+          let (weights, dScores) = (block(scratch.weights), block(scratch.dScores))
           if let keys = piece.imageKeys {
-            multiply(dTarget, head.v.rows(keys, after: textLength).transposed, into: dWeights.columns(imageColumns))
-            multiply(
-              weights.columns(imageColumns).transposed, dTarget, into: gradient.v.rows(keys, after: textLength),
-              .accumulate)
+            scratch.keys.gather(head.k.rows(keys, after: textLength), at: textLength)
+            scratch.values.gather(head.v.rows(keys, after: textLength), at: textLength)
           }
-          for row in 0..<weights.rows {
-            softmaxBackward(weights.row(row), dWeights.row(row), dot(dTarget.row(row), target.row(row)), scale: scale)
+          let (keys, values) = (scratch.keys.rows(0..<keyCount), scratch.values.rows(0..<keyCount))
+          let queries = scratch.queries.gather(head.q.rows(piece.queries, after: 0))
+          let target = out.rows(piece.queries, after: 0)
+          let dTarget = scratch.dOutputs.gather(dOut.rows(piece.queries, after: 0))
+          multiply(queries, keys.transposed, into: scores)
+          multiply(dTarget, values.transposed, into: gradients)
+          for row in 0..<rowCount {
+            let count = piece.apply(row, to: scores.row(row))
+            softmaxBackward(
+              scores.row(row), logSum: sums[piece.queries.start + row * piece.queries.stride], scale: scale, count: count,
+              gradients.row(row), delta: dot(dTarget.row(row), target.row(row)), weights: weights.row(row),
+              into: dScores.row(row))
           }
-          let q = piece.rows(of: head.q, textLength: textLength)
-          let dQ = piece.rows(of: gradient.q, textLength: textLength)
-          multiply(dWeights.columns(textColumns), head.k.rows(textRows), into: dQ)
-          multiply(dWeights.columns(textColumns).transposed, q, into: gradient.k.rows(textRows), .accumulate)
-          if let keys = piece.imageKeys {
-            multiply(dWeights.columns(imageColumns), head.k.rows(keys, after: textLength), into: dQ, .accumulate)
-            multiply(
-              dWeights.columns(imageColumns).transposed, q, into: gradient.k.rows(keys, after: textLength), .accumulate)
+          multiply(weights.transposed, dTarget, into: scratch.dValues.rows(0..<keyCount))
+          multiply(dScores.transposed, queries, into: scratch.dKeys.rows(0..<keyCount))
+          multiply(dScores, keys, into: scratch.outputs.rows(0..<rowCount))
+          let dQueries = gradient.q.rows(piece.queries, after: 0)
+          for row in 0..<rowCount { scaled(scratch.outputs.row(row), by: 1, into: dQueries.row(row)) }
+          for (part, sum) in [(scratch.dKeys, scratch.dKeySums), (scratch.dValues, scratch.dValueSums)] {
+            add(part.rows(0..<piece.textKeys).vector, to: sum.rows(0..<piece.textKeys).vector)
+            guard let imageKeys = piece.imageKeys else { continue }
+            let target = sum.rows(imageKeys, after: textLength)
+            for row in 0..<imageKeys.count { add(part.row(textLength + row), to: target.row(row)) }
           }
+        }
+        for row in 0..<length {
+          scaled(scratch.dKeySums.row(row), by: 1, into: gradient.k.row(row))
+          scaled(scratch.dValueSums.row(row), by: 1, into: gradient.v.row(row))
         }
       }
     }
   }
 }
 
-/// Overwrites `dWeights` with `scale · weights · (dWeights - delta)`, the gradient of the scores before scaling.
-private func softmaxBackward(_ weights: Vector, _ dWeights: Vector, _ delta: Float, scale: Float) {
+/// The softmax of a row again, and the gradient of its scores: with `w = e^(scale · score - logSum)`, `weights = w` and
+/// `result = scale · w · (gradient - delta)`. Keys from `count` on are not seen: 0.
+private func softmaxBackward<Element: Scalar>(
+  _ scores: Vector, logSum: Float, scale: Float, count: Int, _ gradients: Vector, delta: Float,
+  weights: VectorView<Element>, into result: VectorView<Element>
+) {
   var i = 0
-  while i + 16 <= weights.count {
-    let change = (Lanes.load(dWeights.base + i) - delta) * Lanes.load(weights.base + i) * scale
-    change.store(dWeights.base + i)
+  while i + 16 <= count {
+    let w = exponential(Lanes.load(scores.base + i) * scale - logSum)
+    Element.store(w, to: weights.base + i)
+    Element.store((Lanes.load(gradients.base + i) - delta) * w * scale, to: result.base + i)
     i += 16
   }
-  while i < weights.count {
-    dWeights[i] = (dWeights[i] - delta) * weights[i] * scale
+  while i < count {
+    let w = expf(scores[i] * scale - logSum)
+    weights[i] = Element(w)
+    result[i] = Element((gradients[i] - delta) * w * scale)
+    i += 1
+  }
+  while i < scores.count {
+    weights[i] = Element(0)
+    result[i] = Element(0)
     i += 1
   }
 }
 
-func dot(_ a: Vector, _ b: Vector) -> Float {
-  var sum = Lanes.zero
+/// `result = e^(scale · value - offset)`, 0 where there is no value; returns the sum of what is stored.
+private func exponentials<Element: Scalar>(
+  of values: Vector, scale: Float, minus offset: Float, into result: VectorView<Element>
+) -> Float {
+  var lanes = Lanes.zero
   var i = 0
-  while i + 16 <= a.count {
-    sum = sum.addingProduct(Lanes.load(a.base + i), Lanes.load(b.base + i))
+  while i + 16 <= values.count {
+    let e = exponential(Lanes.load(values.base + i) * scale - offset)
+    Element.store(e, to: result.base + i)
+    lanes += e
     i += 16
   }
-  var result = sum.total()
-  while i < a.count {
-    result += a[i] * b[i]
+  var sum = lanes.total()
+  while i < values.count {
+    let e = expf(values[i] * scale - offset)
+    result[i] = Element(e)
+    sum += e
     i += 1
   }
-  return result
+  while i < result.count {
+    result[i] = Element(0)
+    i += 1
+  }
+  return sum
+}
+
+private func dot<Element: Scalar>(_ a: VectorView<Element>, _ b: VectorView<Element>) -> Float {
+  var lanes = Lanes.zero
+  var i = 0
+  while i + 16 <= a.count {
+    lanes = lanes.addingProduct(Element.load(a.base + i), Element.load(b.base + i))
+    i += 16
+  }
+  var sum = lanes.total()
+  while i < a.count {
+    sum.addProduct(a[i].float, b[i].float)
+    i += 1
+  }
+  return sum
 }

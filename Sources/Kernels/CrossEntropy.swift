@@ -4,14 +4,18 @@ import Memory
 import Glibc
 #endif
 
-/// Softmax cross-entropy of each row, in nats, and its gradient in place.
+/// Softmax cross-entropy of each row, in nats, and its gradient.
 ///
 /// - Parameters:
-///   - logits: `[n, classes]`; overwritten with `scale · (softmax - onehot(target))` if `scale` is given.
+///   - logits: `[n, classes]`; with a gradient they are used up.
 ///   - targets: `n` class numbers.
-///   - scale: what the gradient is multiplied with; nil computes the loss alone and leaves the logits as they are.
+///   - gradient: takes `scale · (softmax - onehot(target))`; may be the logits. Nil computes the loss alone.
 /// - Returns: the sum over the rows.
-public func softmaxCrossEntropy(_ logits: Matrix, targets: UnsafePointer<Int32>, scale: Float?) -> Double {
+@specialized(where Element == Float)
+@specialized(where Element == BFloat16)
+public func softmaxCrossEntropy<Element: Scalar>(
+  _ logits: Matrix, targets: UnsafePointer<Int32>, gradient: (into: MatrixView<Element>, scale: Float)?
+) -> Double {
   var total = 0.0
   let classes = logits.columns
   for row in 0..<logits.rows {
@@ -20,11 +24,11 @@ public func softmaxCrossEntropy(_ logits: Matrix, targets: UnsafePointer<Int32>,
     precondition(target >= 0 && target < classes, "target \(target) of \(classes) classes")
     let maximum = largest(values, count: classes)
     let goal = values[target]
-    if let scale {
+    if let gradient {
       let sum = exponentials(of: values, minus: maximum, count: classes)
       total += Double(maximum) + log(Double(sum)) - Double(goal)
-      multiply(values, by: scale / sum, count: classes)
-      values[target] -= scale
+      values[target] -= sum
+      scaled(Vector(values, count: classes), by: gradient.scale / sum, into: gradient.into.row(row))
     } else {
       total += Double(maximum) + log(Double(sumOfExponentials(values, minus: maximum, count: classes))) - Double(goal)
     }

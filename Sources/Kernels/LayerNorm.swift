@@ -9,8 +9,10 @@ let layerNormEpsilon: Float = 1e-5
 ///   - x: `[n, d]`; `d` is a multiple of 16.
 ///   - y: `[n, d]`.
 ///   - means, inverseDeviations: `[n]`, kept for the backward pass.
-public func layerNorm(
-  _ x: Matrix, gain: Vector, bias: Vector, into y: Matrix, means: Vector, inverseDeviations: Vector
+@specialized(where Element == Float)
+@specialized(where Element == BFloat16)
+public func layerNorm<Element: Scalar>(
+  _ x: Matrix, gain: Vector, bias: Vector, into y: MatrixView<Element>, means: Vector, inverseDeviations: Vector
 ) {
   let d = x.columns
   precondition(d % 16 == 0 && gain.count == d && bias.count == d && y.columns == d && y.rows == x.rows, "layer norm of \(x)")
@@ -32,21 +34,23 @@ public func layerNorm(
 }
 
 /// The same from statistics that are already known: gives the same bits as `layerNorm`.
-public func layerNormAgain(
-  _ x: Matrix, gain: Vector, bias: Vector, means: Vector, inverseDeviations: Vector, into y: Matrix
+@specialized(where Element == Float)
+@specialized(where Element == BFloat16)
+public func layerNormAgain<Element: Scalar>(
+  _ x: Matrix, gain: Vector, bias: Vector, means: Vector, inverseDeviations: Vector, into y: MatrixView<Element>
 ) {
   for row in 0..<x.rows {
     normalizeRow(x.base + row * x.stride, means[row], inverseDeviations[row], gain, bias, into: y.base + row * y.stride)
   }
 }
 
-@inline(__always) private func normalizeRow(
+@inline(__always) private func normalizeRow<Element: Scalar>(
   _ input: UnsafePointer<Float>, _ mean: Float, _ inverse: Float, _ gain: Vector, _ bias: Vector,
-  into output: UnsafeMutablePointer<Float>
+  into output: UnsafeMutablePointer<Element>
 ) {
   for i in stride(from: 0, to: gain.count, by: 16) {
     let normalized = (Lanes.load(input + i) - mean) * inverse
-    Lanes.load(bias.base + i).addingProduct(normalized, Lanes.load(gain.base + i)).store(output + i)
+    Element.store(Lanes.load(bias.base + i).addingProduct(normalized, Lanes.load(gain.base + i)), to: output + i)
   }
 }
 

@@ -1,43 +1,105 @@
+import CDNN
 import COpenBLAS
 import Memory
 
 /// How a product treats what its destination holds.
-public enum Destination {
+public enum Destination: Sendable {
   case overwrite
   case accumulate
 }
 
 /// An operand of a product: a matrix as it lies, or transposed on the fly.
-public protocol ProductOperand {
-  var matrix: Matrix { get }
+public protocol ProductOperand<Element> {
+  associatedtype Element: BitwiseCopyable
+  var matrix: MatrixView<Element> { get }
   var isTransposed: Bool { get }
 }
 
-extension Matrix: ProductOperand {
-  public var matrix: Matrix { self }
+extension MatrixView: ProductOperand {
+  public var matrix: MatrixView { self }
   public var isTransposed: Bool { false }
   /// The matrix with rows and columns exchanged, to multiply with; nothing is moved.
-  public var transposed: Transposed { Transposed(matrix: self) }
+  public var transposed: Transposed<Element> { Transposed(matrix: self) }
 }
 
-public struct Transposed: ProductOperand {
-  public let matrix: Matrix
+public struct Transposed<Element: BitwiseCopyable>: ProductOperand {
+  public let matrix: MatrixView<Element>
   public var isTransposed: Bool { true }
 }
 
-/// `result (+)= scale · a · b` (OpenBLAS sgemm, fp32).
-public func multiply(
-  _ a: some ProductOperand, _ b: some ProductOperand, into result: Matrix, _ destination: Destination = .overwrite,
-  scale: Float = 1
+/// What a product multiplies, and what it adds.
+public struct ProductOperands<Element: BitwiseCopyable> {
+  @usableFromInline let a, b: MatrixView<Element>
+  @usableFromInline let aIsTransposed, bIsTransposed: Bool
+  @usableFromInline let m, n, k: Int
+  @usableFromInline let bias: Vector?
+  @usableFromInline let residual: Matrix?
+
+  @usableFromInline init(
+    _ a: MatrixView<Element>, transposed aIsTransposed: Bool, _ b: MatrixView<Element>, transposed bIsTransposed: Bool, m: Int,
+    n: Int, k: Int, bias: Vector?, residual: Matrix?
+  ) {
+    (self.a, self.aIsTransposed, self.b, self.bIsTransposed) = (a, aIsTransposed, b, bIsTransposed)
+    (self.m, self.n, self.k, self.bias, self.residual) = (m, n, k, bias, residual)
+  }
+}
+
+/// `result (+)= a · b (+ bias) (+ residual)`, with sums in fp32: OpenBLAS for fp32 operands, oneDNN for bf16.
+///
+/// - Parameters:
+///   - bias: added to every row.
+///   - residual: a matrix of the result's shape; not the result itself: accumulate instead.
+@inlinable public func multiply<Element: Scalar, Result: Scalar>(
+  _ a: some ProductOperand<Element>, _ b: some ProductOperand<Element>, into result: MatrixView<Result>,
+  _ destination: Destination = .overwrite, bias: Vector? = nil, residual: Matrix? = nil
 ) {
   let (m, k) = a.isTransposed ? (a.matrix.columns, a.matrix.rows) : (a.matrix.rows, a.matrix.columns)
   let (kOfB, n) = b.isTransposed ? (b.matrix.columns, b.matrix.rows) : (b.matrix.rows, b.matrix.columns)
   precondition(
-    k == kOfB && result.rows == m && result.columns == n,
+    k == kOfB && result.rows == m && result.columns == n && bias?.count ?? n == n && residual?.rows ?? m == m
+      && residual?.columns ?? n == n,
     "product of \(m) x \(k) and \(kOfB) x \(n) into \(result.rows) x \(result.columns)")
   if m == 0 || n == 0 { return }
-  cblas_sgemm(
-    CblasRowMajor, a.isTransposed ? CblasTrans : CblasNoTrans, b.isTransposed ? CblasTrans : CblasNoTrans,
-    blasint(m), blasint(n), blasint(k), scale, a.matrix.base, blasint(a.matrix.stride), b.matrix.base,
-    blasint(b.matrix.stride), destination == .overwrite ? 0 : 1, result.base, blasint(result.stride))
+  Element.product(
+    ProductOperands(
+      a.matrix, transposed: a.isTransposed, b.matrix, transposed: b.isTransposed, m: m, n: n, k: k, bias: bias,
+      residual: residual), into: result, destination)
+}
+
+extension Float {
+  public static func product<Result: Scalar>(
+    _ o: ProductOperands<Float>, into result: MatrixView<Result>, _ destination: Destination
+  ) {
+    guard let result = result as? Matrix else { preconditionFailure("products of fp32 give fp32") }
+    cblas_sgemm(
+      CblasRowMajor, o.aIsTransposed ? CblasTrans : CblasNoTrans, o.bIsTransposed ? CblasTrans : CblasNoTrans,
+      blasint(o.m), blasint(o.n), blasint(o.k), 1, o.a.base, blasint(o.a.stride), o.b.base, blasint(o.b.stride),
+      destination == .overwrite ? 0 : 1, result.base, blasint(result.stride))
+    if o.bias == nil && o.residual == nil { return }
+    for row in 0..<o.m {
+      if let bias = o.bias { add(bias, to: result.row(row)) }
+      if let residual = o.residual { add(residual.row(row), to: result.row(row)) }
+    }
+  }
+}
+
+extension BFloat16 {
+  public static func product<Result: Scalar>(
+    _ o: ProductOperands<BFloat16>, into result: MatrixView<Result>, _ destination: Destination
+  ) {
+    func strides(_ matrix: MatrixView<BFloat16>, _ isTransposed: Bool) -> (row: Int32, column: Int32) {
+      isTransposed ? (1, Int32(matrix.stride)) : (Int32(matrix.stride), 1)
+    }
+    let (a, b) = (strides(o.a, o.aIsTransposed), strides(o.b, o.bIsTransposed))
+    var shape = cdnn_product_shape(
+      m: Int32(o.m), n: Int32(o.n), k: Int32(o.k), a_row: a.row, a_column: a.column, b_row: b.row, b_column: b.column,
+      result_row: Int32(result.stride), result_is_bf16: Result.self == BFloat16.self ? 1 : 0,
+      accumulates: destination == .accumulate ? 1 : 0, has_bias: o.bias == nil ? 0 : 1,
+      residual_row: Int32(o.residual?.stride ?? 0))
+    func bits(_ matrix: MatrixView<BFloat16>) -> UnsafePointer<UInt16> {
+      UnsafePointer(UnsafeRawPointer(matrix.base).assumingMemoryBound(to: UInt16.self))
+    }
+    let status = cdnn_multiply(&shape, bits(o.a), bits(o.b), o.bias?.base, o.residual?.base, result.base)
+    precondition(status == 0, "oneDNN: product of \(o.m) x \(o.k) x \(o.n): \(String(cString: cdnn_status_name(status)))")
+  }
 }

@@ -1,3 +1,4 @@
+import Kernels
 import Memory
 import Random
 
@@ -15,8 +16,10 @@ public protocol ParameterSource: AnyObject {
 /// One value for each parameter of a block: its weights, its gradient, a moment.
 public struct BlockValues {
   public let values: Vector
+  /// The same in bf16, where the source keeps that.
+  private let rounded: VectorView<BFloat16>?
 
-  public init(_ values: Vector) { self.values = values }
+  public init(_ values: Vector, rounded: VectorView<BFloat16>? = nil) { (self.values, self.rounded) = (values, rounded) }
 
   /// A parameter as a flat vector.
   public subscript(_ parameter: Parameter) -> Vector {
@@ -27,6 +30,14 @@ public struct BlockValues {
   public func matrix(_ parameter: Parameter) -> Matrix {
     self[parameter].matrix(rows: parameter.shape[0], columns: parameter.count / parameter.shape[0])
   }
+
+  /// The same as an operand of products in a format that the source keeps.
+  public func operand<Element: Scalar>(_ parameter: Parameter) -> MatrixView<Element> {
+    if let matrix = matrix(parameter) as? MatrixView<Element> { return matrix }
+    guard let rounded = rounded as? VectorView<Element> else { preconditionFailure("the source keeps no weights in \(Element.self)") }
+    return rounded[parameter.offset..<parameter.offset + parameter.count]
+      .matrix(rows: parameter.shape[0], columns: parameter.count / parameter.shape[0])
+  }
 }
 
 /// Weights and gradients of one process that works alone, in ordinary memory.
@@ -34,13 +45,17 @@ public final class LocalParameters: ParameterSource {
   public let table: ParameterTable
   private let weightStorage: Buffer<Float>
   private let gradientStorage: Buffer<Float>?
+  private let roundedStorage: Buffer<BFloat16>?
   private let starts: [Int]
 
-  /// `gradients: false` makes a source for inference only.
-  public init(_ table: ParameterTable, gradients: Bool = true) {
+  /// - Parameters:
+  ///   - gradients: false makes a source for inference only.
+  ///   - precision: for bf16 the weights are kept in that format, too; `roundWeights` after they have changed.
+  public init(_ table: ParameterTable, gradients: Bool = true, precision: Precision = .fp32) {
     self.table = table
     weightStorage = Buffer(count: table.floatCount)
     gradientStorage = gradients ? Buffer(count: table.floatCount) : nil
+    roundedStorage = precision == .bf16 ? Buffer(count: table.floatCount) : nil
     var start = 0
     starts = table.blocks.map { block in
       defer { start += block.count }
@@ -48,7 +63,13 @@ public final class LocalParameters: ParameterSource {
     }
   }
 
-  public func weights(of block: BlockID) -> BlockValues { BlockValues(window(block, weightStorage)) }
+  public func weights(of block: BlockID) -> BlockValues {
+    BlockValues(window(block, weightStorage), rounded: roundedStorage.map { window(block, $0) })
+  }
+
+  public func roundWeights() {
+    if let roundedStorage { round(weightStorage.vector, into: roundedStorage.vector) }
+  }
 
   public func gradients(of block: BlockID) -> BlockValues {
     guard let gradientStorage else { preconditionFailure("these parameters were made without gradients") }
@@ -59,8 +80,8 @@ public final class LocalParameters: ParameterSource {
 
   public func zeroGradients() { gradientStorage?.vector.fill(0) }
 
-  private func window(_ block: BlockID, _ storage: Buffer<Float>) -> Vector {
-    Vector(storage.base + starts[block.index], count: table[block].count)
+  private func window<Element>(_ block: BlockID, _ storage: Buffer<Element>) -> VectorView<Element> {
+    VectorView(storage.base + starts[block.index], count: table[block].count)
   }
 }
 

@@ -41,10 +41,14 @@ public struct Space {
     return pointer
   }
 
-  public mutating func vector(_ count: Int) -> Vector { Vector(take(Float.self, count: count), count: count) }
+  public mutating func vector<Element>(_ count: Int, of type: Element.Type = Float.self) -> VectorView<Element> {
+    VectorView(take(type, count: count), count: count)
+  }
 
-  public mutating func matrix(rows: Int, columns: Int) -> Matrix {
-    Matrix(take(Float.self, count: rows * columns), rows: rows, columns: columns)
+  public mutating func matrix<Element>(
+    rows: Int, columns: Int, of type: Element.Type = Float.self
+  ) -> MatrixView<Element> {
+    MatrixView(take(type, count: rows * columns), rows: rows, columns: columns)
   }
 
   /// Runs `plan` on space that is given back afterwards, so that what follows lies on top of it: for scratch whose

@@ -25,7 +25,11 @@ public final class Buffer<Element: BitwiseCopyable> {
     set { base[index] = newValue }
   }
 
-  public var array: [Element] { Array(UnsafeBufferPointer(start: base, count: count)) }
+  /// The whole buffer as a view; the caller keeps the buffer alive, if need be with `withExtendedLifetime`: a local buffer
+  /// is freed after its last mention.
+  public var vector: VectorView<Element> { VectorView(base, count: count) }
+
+  public var array: [Element] { vector.array }
 }
 
 extension Buffer where Element == Float {
@@ -33,8 +37,4 @@ extension Buffer where Element == Float {
     self.init(count: values.count)
     for (index, value) in values.enumerated() { base[index] = value }
   }
-
-  /// The whole buffer as a view; the caller keeps the buffer alive, if need be with `withExtendedLifetime`: a local buffer
-  /// is freed after its last mention.
-  public var vector: Vector { Vector(base, count: count) }
 }

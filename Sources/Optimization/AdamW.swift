@@ -1,3 +1,4 @@
+import Kernels
 import Layers
 import Memory
 
@@ -39,27 +40,28 @@ public struct AdamW {
     varianceLimit = config.varianceClip > 0 ? Float(config.varianceClip) : .infinity
   }
 
-  /// Updates the floats `range` of a block: weights and both moments in one pass over memory.
-  /// All vectors have `range.count` elements.
+  /// Updates the floats `range` of a block: weights, both moments, and the weights in bf16 where they are kept, in one pass over
+  /// memory. All vectors have `range.count` elements.
   public func update(
-    _ block: ParameterTable.Block, range: Range<Int>, weights: Vector, gradient: Vector, mean: Vector, variance: Vector
+    _ block: ParameterTable.Block, range: Range<Int>, weights: Vector, rounded: VectorView<BFloat16>? = nil, gradient: Vector,
+    mean: Vector, variance: Vector
   ) {
     precondition(
-      [weights.count, gradient.count, mean.count, variance.count].allSatisfy { $0 == range.count },
+      [weights.count, rounded?.count ?? range.count, gradient.count, mean.count, variance.count].allSatisfy { $0 == range.count },
       "update of \(range) with vectors of other lengths")
     for parameter in block.parameters {
       let part = (parameter.offset..<parameter.offset + parameter.count).clamped(to: range)
       if part.isEmpty { continue }
       let start = part.lowerBound - range.lowerBound
       sweep(
-        count: part.count, decay: parameter.role == .matrix ? decay : 0, weights.base + start, gradient.base + start,
-        mean.base + start, variance.base + start)
+        count: part.count, decay: parameter.role == .matrix ? decay : 0, weights.base + start, rounded.map { $0.base + start },
+        gradient.base + start, mean.base + start, variance.base + start)
     }
   }
 
   private func sweep(
-    count: Int, decay: Float, _ w: UnsafeMutablePointer<Float>, _ g: UnsafeMutablePointer<Float>,
-    _ m: UnsafeMutablePointer<Float>, _ v: UnsafeMutablePointer<Float>
+    count: Int, decay: Float, _ w: UnsafeMutablePointer<Float>, _ rounded: UnsafeMutablePointer<BFloat16>?,
+    _ g: UnsafeMutablePointer<Float>, _ m: UnsafeMutablePointer<Float>, _ v: UnsafeMutablePointer<Float>
   ) {
     typealias Lanes = SIMD16<Float>
     let keep = 1 - decay
@@ -77,7 +79,9 @@ public struct AdamW {
       let step = mean * (meanCorrection * rate) / denominator
       store(mean, m + i)
       store(variance, v + i)
-      store(load(w + i) * keep - step, w + i)
+      let weights = load(w + i) * keep - step
+      store(weights, w + i)
+      if let rounded { BFloat16.store(weights, to: rounded + i) }
       i += 16
     }
     while i < count {
@@ -87,6 +91,7 @@ public struct AdamW {
       m[i] = mean
       v[i] = variance
       w[i] = w[i] * keep - mean * (meanCorrection * rate) / ((variance * varianceCorrection).squareRoot() + epsilon)
+      rounded?[i] = BFloat16(w[i])
       i += 1
     }
   }

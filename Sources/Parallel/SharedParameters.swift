@@ -1,4 +1,5 @@
 import Foundation
+import Kernels
 import Layers
 import MPI
 import Memory
@@ -21,6 +22,7 @@ public final class SharedParameters: ParameterSource {
   public var publishes = true
 
   private let values: SharedWindow  // segment of node rank 0: weights, then each state
+  private let roundedWindow: SharedWindow?  // segment of node rank 0: the weights in bf16
   private let gradientWindow: SharedWindow  // each rank's gradient, then one flag a block
   private let starts: [Int]
   private let flagStart: Int
@@ -31,7 +33,8 @@ public final class SharedParameters: ParameterSource {
   /// Floats that one sum between nodes moves at most: Open MPI is slow with larger ones.
   private static let pieceCount = 1 << 19
 
-  public init(_ table: ParameterTable, grid: ProcessGrid, states: [String]) throws {
+  /// - Parameter precision: for bf16 the weights are kept in that format, too.
+  public init(_ table: ParameterTable, grid: ProcessGrid, states: [String], precision: Precision = .fp32) throws {
     self.table = table
     self.grid = grid
     stateNames = states
@@ -42,6 +45,8 @@ public final class SharedParameters: ParameterSource {
     }
     let floats = table.floatCount
     values = try SharedWindow(grid.node, byteCount: grid.node.rank == 0 ? 4 * floats * (1 + states.count) : 0)
+    roundedWindow =
+      precision == .bf16 ? try SharedWindow(grid.node, byteCount: grid.node.rank == 0 ? 2 * floats : 0) : nil
     flagStart = 4 * floats
     gradientWindow = try SharedWindow(grid.node, byteCount: flagStart + 8 * table.blocks.count)
   }
@@ -49,12 +54,13 @@ public final class SharedParameters: ParameterSource {
   /// Gives all memory back. Collective; the last call.
   public func free() throws {
     try gradientWindow.free()
+    try roundedWindow?.free()
     try values.free()
   }
 
   // MARK: What the model asks for
 
-  public func weights(of block: BlockID) -> BlockValues { BlockValues(array(0, block)) }
+  public func weights(of block: BlockID) -> BlockValues { BlockValues(array(0, block), rounded: rounded(block)) }
   public func gradients(of block: BlockID) -> BlockValues { BlockValues(gradient(of: block, rank: grid.node.rank)) }
 
   public func backwardDone(_ block: BlockID) throws {
@@ -105,6 +111,8 @@ public final class SharedParameters: ParameterSource {
     public let block: BlockID
     public let range: Range<Int>
     public let weights: Vector
+    /// The weights in bf16, where they are kept.
+    public let rounded: VectorView<BFloat16>?
     public let gradient: Vector
     public let states: [Vector]
   }
@@ -115,7 +123,7 @@ public final class SharedParameters: ParameterSource {
       if range.isEmpty { continue }
       body(
         OwnedSlice(
-          block: block, range: range, weights: array(0, block)[range],
+          block: block, range: range, weights: array(0, block)[range], rounded: rounded(block)?[range],
           gradient: gradient(of: block, rank: grid.node.rank)[range],
           states: stateNames.indices.map { array(1 + $0, block)[range] }))
     }
@@ -138,10 +146,19 @@ public final class SharedParameters: ParameterSource {
       }
     }
     try grid.node.barrier()
+    try roundWeights()
   }
 
-  /// One of the states in place of the weights, to compute with but not to train.
-  public func view(of state: String) -> any ParameterSource { StateView(self, 1 + stateNames.firstIndex(of: state)!) }
+  /// Rounds the weights again after they were changed from outside. Collective over the node.
+  public func roundWeights() throws {
+    forEachOwnedSlice { slice in
+      if let rounded = slice.rounded { round(slice.weights, into: rounded) }
+    }
+    try grid.node.barrier()
+  }
+
+  /// One of the states in place of the weights, as it is now, to compute with but not to train.
+  public func view(of state: String) -> any ParameterSource { StateView(self, state, isRounded: roundedWindow != nil) }
 
   /// A block of the weights (nil) or of a state, for the whole node.
   public func values(_ state: String?, _ block: BlockID) -> BlockValues {
@@ -177,6 +194,12 @@ public final class SharedParameters: ParameterSource {
 
   private func array(_ index: Int, _ block: BlockID) -> Vector {
     Vector(pointer(values, 0) + index * table.floatCount + starts[block.index], count: table[block].count)
+  }
+
+  private func rounded(_ block: BlockID) -> VectorView<BFloat16>? {
+    roundedWindow.map {
+      VectorView($0.segments[0].assumingMemoryBound(to: BFloat16.self) + starts[block.index], count: table[block].count)
+    }
   }
 
   private func gradient(of block: BlockID, rank: Int) -> Vector {
@@ -216,15 +239,26 @@ public final class SharedParameters: ParameterSource {
 /// Weights taken from a state of `SharedParameters`.
 private final class StateView: ParameterSource {
   private let parameters: SharedParameters
-  private let state: Int
+  private let state: String
+  /// This rank's own copy in bf16.
+  private let rounded: [Buffer<BFloat16>]
   var table: ParameterTable { parameters.table }
 
-  init(_ parameters: SharedParameters, _ state: Int) {
+  init(_ parameters: SharedParameters, _ state: String, isRounded: Bool) {
     self.parameters = parameters
     self.state = state
+    rounded = isRounded
+      ? parameters.table.blockIDs.map { block in
+        let values = parameters.values(state, block).values
+        let buffer = Buffer<BFloat16>(count: values.count)
+        round(values, into: buffer.vector)
+        return buffer
+      } : []
   }
 
-  func weights(of block: BlockID) -> BlockValues { parameters.values(parameters.stateNames[state - 1], block) }
+  func weights(of block: BlockID) -> BlockValues {
+    BlockValues(parameters.values(state, block).values, rounded: rounded.isEmpty ? nil : rounded[block.index].vector)
+  }
   func gradients(of block: BlockID) -> BlockValues { preconditionFailure("averaged weights have no gradients") }
   func backwardDone(_ block: BlockID) {}
 }

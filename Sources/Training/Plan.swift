@@ -20,8 +20,9 @@ public struct Plan {
     let architecture = DVAEArchitecture(dvae)
     let transformer = config.transformerConfig(textVocabulary: config.tokenizer.vocabulary)
     try transformer.validate()
+    let precision = try config.precision.resolved()
     return [
-      "\(ranks) \(ranks == 1 ? "rank" : "ranks"), \(ranksPerNode) on each node, fp32",
+      "\(ranks) \(ranks == 1 ? "rank" : "ranks"), \(ranksPerNode) on each node, \(precision.rawValue)",
       "",
       "dVAE: pictures of \(dvae.imageSize) x \(dvae.imageSize) pixels to \(dvae.grid) x \(dvae.grid) tokens of \(dvae.vocabulary)",
       section(
@@ -33,18 +34,22 @@ public struct Plan {
       section(
         Transformer.table(transformer), config.transformer.training,
         flops: 3 * transformer.flops(patterns: Transformer.patterns(transformer)),
-        activations: Transformer.activationBytes(transformer, batch: config.transformer.training.microBatch)),
+        activations: Transformer.activationBytes(transformer, batch: config.transformer.training.microBatch, precision: precision),
+        roundedCopies: precision == .bf16 ? 1 : 0),
     ].joined(separator: "\n")
   }
 
   /// - Parameters:
   ///   - flops: of one sample's forward and backward pass.
   ///   - activations: bytes on each rank.
-  private func section(_ table: ParameterTable, _ training: TrainingConfig, flops: Double, activations: Int) -> String {
+  private func section(
+    _ table: ParameterTable, _ training: TrainingConfig, flops: Double, activations: Int, roundedCopies: Int = 0
+  ) -> String {
     let copy = 4 * table.floatCount
-    // One gradient a rank; weights, two moments and the average once a node.
+    // One gradient a rank; weights, two moments and the average once a node, and the weights in bf16.
     let rank = activations + copy
-    let node = 4 * copy + ranksPerNode * rank
+    let shared = 4 * copy + roundedCopies * copy / 2
+    let node = shared + ranksPerNode * rank
     let most = (training.batch + ranks - 1) / ranks
     let microBatches = (most + training.microBatch - 1) / training.microBatch
     return """
@@ -55,7 +60,7 @@ public struct Plan {
         a rank       \(Self.scaled(Double(rank), "B")): activations \(Self.scaled(Double(activations), "B")), gradient \
       \(Self.scaled(Double(copy), "B"))
         a node       \(Self.scaled(Double(node), "B")): its ranks, and weights, moments and average \
-      \(Self.scaled(Double(4 * copy), "B"))
+      \(Self.scaled(Double(shared), "B"))
       """
   }
 

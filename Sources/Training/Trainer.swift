@@ -35,7 +35,8 @@ public final class Trainer<Task: TrainingTask> {
     self.samplesFolder = samplesFolder
     self.state = state
     parameters = try SharedParameters(
-      task.table, grid: grid, states: [StateNames.firstMoment, StateNames.secondMoment, StateNames.average])
+      task.table, grid: grid, states: [StateNames.firstMoment, StateNames.secondMoment, StateNames.average],
+      precision: task.precision)
     checkpoints = try CheckpointStore(
       folder: folder, grid: grid, keepLast: config.keepLast, keepEvery: config.keepEvery)
     try resumeOrStart()
@@ -53,6 +54,7 @@ public final class Trainer<Task: TrainingTask> {
       state = restored
       state.config = start.config
       state.ranks = start.ranks
+      try parameters.roundWeights()
       log.say("\(task.name): goes on at step \(state.step) of \(config.steps)")
     } else {
       try parameters.initialize(seed: UInt64(state.config.seed), averages: [StateNames.average])
@@ -155,8 +157,8 @@ public final class Trainer<Task: TrainingTask> {
     let averages = state.updates % config.averageEvery == 0
     parameters.forEachOwnedSlice { slice in
       optimizer.update(
-        task.table[slice.block], range: slice.range, weights: slice.weights, gradient: slice.gradient,
-        mean: slice.states[0], variance: slice.states[1])
+        task.table[slice.block], range: slice.range, weights: slice.weights, rounded: slice.rounded,
+        gradient: slice.gradient, mean: slice.states[0], variance: slice.states[1])
       if averages { updateAverage(slice.states[2], towards: slice.weights, decay: Float(config.averageDecay)) }
     }
   }

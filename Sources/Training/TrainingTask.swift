@@ -1,4 +1,5 @@
 import Images
+import Kernels
 import Layers
 
 /// What one model brings to the trainer: batches, a forward and backward pass, and what its loss sums mean.
@@ -11,6 +12,8 @@ public protocol TrainingTask: AnyObject {
   /// The stage's name in logs: "dvae", "transformer".
   var name: String { get }
   var table: ParameterTable { get }
+  /// What its weights must be kept in beside fp32.
+  var precision: Precision { get }
   /// What a sample consists of, for rates: tokens or images per sample.
   var unit: (name: String, perSample: Double) { get }
 

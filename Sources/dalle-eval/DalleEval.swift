@@ -77,7 +77,8 @@ struct ScenesCommand: ParsableCommand {
       one picture a prompt, temperature \(temperature), guidance \(guidance)
       seen combinations        \(result.seen.summary)
       never-seen combinations  \(result.neverSeen.summary)
-      dVAE alone               \(result.reconstructed.summary)
+      dVAE alone, seen         \(result.seenReconstructed.summary)
+      dVAE alone, never seen   \(result.neverSeenReconstructed.summary)
       held-out loss            text \(short(result.textNats)), image \(short(result.imageNats)) nats per token
       dVAE                     PSNR \(short(result.psnr)) dB, \(short(100 * result.codesUsed)) % of \(bundle.dvae.vocabulary) \
       codes used, perplexity \(short(result.codePerplexity))

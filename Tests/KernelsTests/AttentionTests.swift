@@ -87,6 +87,15 @@ private func dense(_ qkv: [Double], pattern: AttentionPattern, heads: Int, size:
 
 @Test(arguments: AttentionKind.allCases, [(3, 4), (70, 5), (1, 16)])
 func attentionMatchesBruteForce(kind: AttentionKind, shape: (text: Int, grid: Int)) {
+  expectAttention(Float.self, kind, shape, output: 3e-6, gradient: 1e-4)
+  // bf16 rounds weights, values' sums and gradients to 8 bits.
+  expectAttention(BFloat16.self, kind, shape, output: 2e-2, gradient: 2e-2)
+}
+
+/// - Parameter gradient: of the directional derivative, relative to itself or to the size of one term.
+private func expectAttention<Element: Scalar>(
+  _: Element.Type, _ kind: AttentionKind, _ shape: (text: Int, grid: Int), output tolerance: Float, gradient: Double
+) {
   let heads = 2
   let size = 8
   let width = heads * size
@@ -94,34 +103,37 @@ func attentionMatchesBruteForce(kind: AttentionKind, shape: (text: Int, grid: In
   let pattern = AttentionPattern(kind, textLength: shape.text, grid: shape.grid, kernel: 3)
   let n = samples * pattern.length
   var random = RandomStream(seed: 1, stream: 2)
-  func normal(_ count: Int) -> Buffer<Float> {
-    let buffer = kept(count: count)
-    random.fillNormal(UnsafeMutableBufferPointer(start: buffer.base, count: count), standardDeviation: 1)
+  func normal(_ count: Int) -> Buffer<Element> {
+    let values = Buffer<Float>(count: count)
+    random.fillNormal(UnsafeMutableBufferPointer(start: values.base, count: count), standardDeviation: 1)
+    let buffer = Buffer<Element>(count: count)
+    for index in 0..<count { buffer[index] = Element(values[index]) }
     return buffer
   }
   let qkv = normal(n * 3 * width)
   let dOutput = normal(n * width)
-  let output = kept(count: n * width)
+  let output = Buffer<Element>(count: n * width)
   let dQKV = normal(n * 3 * width)  // overwritten
   let sums = kept(count: heads * n)
-  let (arena, scratch) = Arena.layOut { AttentionScratch(&$0, patterns: [pattern]) }
-  let input = qkv.vector.matrix(rows: n, columns: 3 * width)
-  pattern.forward(
-    input, heads: heads, into: output.vector.matrix(rows: n, columns: width), logSums: sums.vector, scratch: scratch)
-  pattern.backward(
-    dOutput.vector.matrix(rows: n, columns: width), input, output: output.vector.matrix(rows: n, columns: width),
-    logSums: sums.vector, heads: heads, into: dQKV.vector.matrix(rows: n, columns: 3 * width), scratch: scratch)
-  withExtendedLifetime(arena) {}
+  let (arena, scratch) = Arena.layOut { AttentionScratch<Element>(&$0, patterns: [pattern], headSize: size) }
+  withExtendedLifetime((arena, qkv, dOutput, output, dQKV)) {
+    let input = qkv.vector.matrix(rows: n, columns: 3 * width)
+    pattern.forward(
+      input, heads: heads, into: output.vector.matrix(rows: n, columns: width), logSums: sums.vector, scratch: scratch)
+    pattern.backward(
+      dOutput.vector.matrix(rows: n, columns: width), input, output: output.vector.matrix(rows: n, columns: width),
+      logSums: sums.vector, heads: heads, into: dQKV.vector.matrix(rows: n, columns: 3 * width), scratch: scratch)
+  }
 
   let per = pattern.length * 3 * width
   for sample in 0..<samples {
-    let values = qkv.array[sample * per..<(sample + 1) * per].map(Double.init)
+    let values = qkv.array[sample * per..<(sample + 1) * per].map { Double($0.float) }
     let expected = dense(values, pattern: pattern, heads: heads, size: size)
     let range = sample * pattern.length * width..<(sample + 1) * pattern.length * width
-    expectClose(Array(output.array[range]), expected.map(Float.init), absolute: 3e-6, "output")
+    expectClose(output.array[range].map(\.float), expected.map(Float.init), absolute: tolerance, "output")
 
     // Directional derivative by central differences in Double, along random directions: error about h² = 1e-10.
-    let upstream = dOutput.array[range].map(Double.init)
+    let upstream = dOutput.array[range].map { Double($0.float) }
     for trial in 0..<4 {
       var direction = RandomStream(seed: 3, stream: UInt64(trial))
       let along = values.map { _ in Double(direction.uniform()) - 0.5 }
@@ -130,8 +142,8 @@ func attentionMatchesBruteForce(kind: AttentionKind, shape: (text: Int, grid: In
         return zip(dense(moved, pattern: pattern, heads: heads, size: size), upstream).reduce(0) { $0 + $1.0 * $1.1 }
       }
       let numeric = (loss(1e-5) - loss(-1e-5)) / 2e-5
-      let analytic = zip(dQKV.array[sample * per..<(sample + 1) * per], along).reduce(0) { $0 + Double($1.0) * $1.1 }
-      #expect(abs(numeric - analytic) < 1e-4 * max(1, abs(numeric)), "direction \(trial): \(analytic), expected \(numeric)")
+      let analytic = zip(dQKV.array[sample * per..<(sample + 1) * per], along).reduce(0) { $0 + Double($1.0.float) * $1.1 }
+      #expect(abs(numeric - analytic) < gradient * max(1, abs(numeric)), "direction \(trial): \(analytic), expected \(numeric)")
     }
   }
 }

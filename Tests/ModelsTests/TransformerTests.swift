@@ -23,10 +23,13 @@ private struct Twin {
       text: lengths.indices.map { Array(text[$0 * 6..<$0 * 6 + Int(lengths[$0])]) }, image: try file.integers("image"))
   }
 
-  func run(_ samples: TransformerBatch, laidOutFor count: Int) throws -> (TransformerLoss, LocalParameters) {
-    let model = try Transformer(config, batch: count)
-    let parameters = LocalParameters(model.table)
+  func run(
+    _ samples: TransformerBatch, laidOutFor count: Int, _ precision: Precision = .fp32
+  ) throws -> (TransformerLoss, LocalParameters) {
+    let model = try Transformer(config, batch: count, precision: precision)
+    let parameters = LocalParameters(model.table, precision: precision)
     try parameters.load(file)
+    parameters.roundWeights()
     let loss = try model.forwardBackward(samples, parameters, textScale: 0.03, imageScale: 0.017)
     return (loss, parameters)
   }
@@ -45,17 +48,29 @@ private let tolerance: Float = 2e-5
   try parameters.expectGradients(twin.file, tolerance: tolerance)
 }
 
-@Test func recomputationGivesTheSameBits() throws {
-  let kept = try Twin().run(Twin().batch, laidOutFor: 3)
-  let again = try Twin(recompute: true).run(Twin().batch, laidOutFor: 3)
+/// Weights and activations rounded to 8 bits: the losses to 1e-3, each gradient to a few hundredths of its largest value.
+@Test func transformerInBF16IsCloseToItsTwin() throws {
+  let twin = try Twin()
+  let (loss, parameters) = try twin.run(twin.batch, laidOutFor: 4, .bf16)
+  let expected = try twin.file.floats("losses")
+  expectClose([Float(loss.textNats), Float(loss.imageNats)], expected, relative: 1e-3, "losses")
+  try parameters.expectGradients(twin.file, tolerance: 4e-2)
+}
+
+@Test(arguments: Precision.allCases) func recomputationGivesTheSameBits(precision: Precision) throws {
+  let kept = try Twin().run(Twin().batch, laidOutFor: 3, precision)
+  let again = try Twin(recompute: true).run(Twin().batch, laidOutFor: 3, precision)
   #expect(kept.0.imageNats == again.0.imageNats)
   for block in kept.1.table.blockIDs {
     #expect(kept.1.gradients(of: block).values.array == again.1.gradients(of: block).values.array)
   }
-  let config = try Twin().config
+  var config = try Twin().config
+  config.layers = 24
   var less = config
   less.recompute = true
-  #expect(Transformer.activationBytes(less, batch: 3) < Transformer.activationBytes(config, batch: 3) / 2)
+  #expect(
+    Transformer.activationBytes(less, batch: 3, precision: precision)
+      < Transformer.activationBytes(config, batch: 3, precision: precision) / 2)
 }
 
 /// Gradients of micro-batches add up to that of the whole batch.

@@ -2,13 +2,37 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/// A convolution of one shape over oneDNN (versions 2 and 3), fp32, stride 1, odd kernel, padding (kernel - 1) / 2.
+// Products and convolutions over oneDNN, versions 2 and 3. Functions that return int return oneDNN's status: 0 is success,
+// cdnn_status_name gives a name.
+
+const char *cdnn_status_name(int status);
+
+/// The threads that products and convolutions of this process use, where oneDNN was built with OpenMP.
+void cdnn_set_threads(int count);
+
+/// Whether this CPU multiplies bf16 faster than fp32 (AVX512_BF16 or AMX).
+int cdnn_has_fast_bf16(void);
+
+/// A product of bf16 matrices with sums in fp32. Element (i, j) of an operand lies at i * row + j * column.
+typedef struct {
+  int32_t m, n, k;
+  int32_t a_row, a_column, b_row, b_column, result_row;
+  int32_t result_is_bf16;  // else fp32
+  int32_t accumulates;     // adds to what the result holds
+  int32_t has_bias;        // adds bias[n], fp32
+  int32_t residual_row;    // adds an fp32 matrix [m, n] with rows this far apart; 0 for none
+} cdnn_product_shape;
+
+/// result (+)= a [m, k] · b [k, n] (+ bias) (+ residual). What oneDNN prepares for a shape is kept for the process's life; calls
+/// from several threads run one after the other, since each uses all of the process's threads.
+int cdnn_multiply(
+    const cdnn_product_shape *shape, const uint16_t *a, const uint16_t *b, const float *bias, const float *residual, void *result);
+
+/// A convolution of one shape, fp32, stride 1, odd kernel, padding (kernel - 1) / 2.
 ///
 /// Activations are channels-last, [samples, height, width, channels]. Weights and their gradient keep PyTorch's layout
 /// [outputs, inputs, kernel, kernel]; they are packed for oneDNN at every call, so they may change between calls.
 /// The convolution computes scale · (weights * x + bias).
-///
-/// Functions that return int return oneDNN's status: 0 is success, cdnn_status_name gives a name.
 typedef struct cdnn_convolution cdnn_convolution;
 
 /// What happens to the result: stored, stored as max(0, result), or added to what the destination holds.
@@ -37,8 +61,3 @@ int cdnn_convolution_backward_input(
 /// Adds the gradients of weights and bias to dweights and dbias.
 int cdnn_convolution_backward_weights(
     cdnn_convolution *convolution, const float *x, const float *dy, float *dweights, float *dbias, void *scratch);
-
-const char *cdnn_status_name(int status);
-
-/// The threads that convolutions of this process use, where oneDNN was built with OpenMP.
-void cdnn_set_threads(int count);

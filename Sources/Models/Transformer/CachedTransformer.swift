@@ -139,20 +139,16 @@ public final class CachedTransformer {
       let a = parameters.attention[layer]
       var w = try source.weights(of: a.block)
       norm(n, w[a.gain], w[a.bias])
-      multiply(normed, w.matrix(a.qkvWeight).transposed, into: qkv)
-      addBias(w[a.qkvBias], to: qkv)
+      multiply(normed, w.matrix(a.qkvWeight).transposed, into: qkv, bias: w[a.qkvBias])
       attention(layer, qkv)
-      multiply(work.attended.rows(0..<n), w.matrix(a.outputWeight).transposed, into: normed)
-      addBiasAndResidual(normed, bias: w[a.outputBias], residual: stream, into: stream)
+      multiply(work.attended.rows(0..<n), w.matrix(a.outputWeight).transposed, into: stream, .accumulate, bias: w[a.outputBias])
 
       let m = parameters.mlp[layer]
       w = try source.weights(of: m.block)
       norm(n, w[m.gain], w[m.bias])
-      multiply(normed, w.matrix(m.upWeight).transposed, into: up)
-      addBias(w[m.upBias], to: up)
+      multiply(normed, w.matrix(m.upWeight).transposed, into: up, bias: w[m.upBias])
       quickGELU(up.vector, into: up.vector)
-      multiply(up, w.matrix(m.downWeight).transposed, into: normed)
-      addBiasAndResidual(normed, bias: w[m.downBias], residual: stream, into: stream)
+      multiply(up, w.matrix(m.downWeight).transposed, into: stream, .accumulate, bias: w[m.downBias])
     }
   }
 

@@ -13,21 +13,37 @@ public final class Transformer {
   public let patterns: [AttentionPattern]
   /// Most samples of one call.
   public let batch: Int
+  public let precision: Precision
   let parameters: TransformerParameters
-  private let activations: TransformerActivations
+  private let activations: Activations
   private let arena: Arena
 
-  /// Lays out activations for micro-batches of up to `batch` samples.
-  public init(_ config: TransformerConfig, batch: Int) throws {
+  private enum Activations {
+    case fp32(TransformerActivations<Float>)
+    case bf16(TransformerActivations<BFloat16>)
+  }
+
+  /// Lays out activations for micro-batches of up to `batch` samples. With bf16 the sources of weights must keep that format.
+  public init(_ config: TransformerConfig, batch: Int, precision: Precision = .fp32) throws {
     try config.validate()
     self.config = config
     self.batch = batch
+    self.precision = precision
     var table = ParameterTable()
     parameters = TransformerParameters(config, &table)
     self.table = table
     let patterns = Self.patterns(config)
     self.patterns = patterns
-    (arena, activations) = Arena.layOut { TransformerActivations(config, patterns, samples: batch, in: &$0) }
+    (arena, activations) = Arena.layOut { Self.activations(config, patterns, samples: batch, precision, in: &$0) }
+  }
+
+  private static func activations(
+    _ config: TransformerConfig, _ patterns: [AttentionPattern], samples: Int, _ precision: Precision, in space: inout Space
+  ) -> Activations {
+    switch precision {
+    case .fp32: .fp32(TransformerActivations(config, patterns, samples: samples, in: &space))
+    case .bf16: .bf16(TransformerActivations(config, patterns, samples: samples, in: &space))
+    }
   }
 
   /// Every parameter of a transformer of this shape.
@@ -54,9 +70,9 @@ public final class Transformer {
   public var activationBytes: Int { arena.byteCount }
 
   /// Bytes that activations for `batch` samples would take.
-  public static func activationBytes(_ config: TransformerConfig, batch: Int) -> Int {
+  public static func activationBytes(_ config: TransformerConfig, batch: Int, precision: Precision) -> Int {
     let patterns = patterns(config)
-    return Arena.measure { TransformerActivations(config, patterns, samples: batch, in: &$0) }
+    return Arena.measure { activations(config, patterns, samples: batch, precision, in: &$0) }
   }
 
   /// Loss and gradient: adds the gradient of `textScale · Σ text nats + imageScale · Σ image nats` to `source`.
@@ -64,16 +80,35 @@ public final class Transformer {
     _ samples: TransformerBatch, _ source: any ParameterSource, textScale: Float, imageScale: Float
   ) throws -> TransformerLoss {
     check(samples)
+    let scales = (text: textScale, image: imageScale)
+    return switch activations {
+    case .fp32(let a): try forwardBackward(TransformerStep(self, a, samples: samples.count), samples, source, scales)
+    case .bf16(let a): try forwardBackward(TransformerStep(self, a, samples: samples.count), samples, source, scales)
+    }
+  }
+
+  /// Loss alone.
+  public func evaluate(_ samples: TransformerBatch, _ source: any ParameterSource) throws -> TransformerLoss {
+    check(samples)
+    return switch activations {
+    case .fp32(let a): try evaluate(TransformerStep(self, a, samples: samples.count), samples, source)
+    case .bf16(let a): try evaluate(TransformerStep(self, a, samples: samples.count), samples, source)
+    }
+  }
+
+  private func forwardBackward<Element>(
+    _ step: TransformerStep<Element>, _ samples: TransformerBatch, _ source: any ParameterSource,
+    _ scales: (text: Float, image: Float)
+  ) throws -> TransformerLoss {
     let clock = ContinuousClock()
     let start = clock.now
-    var step = TransformerStep(self, activations, samples: samples.count)
-    try forward(samples, source, &step)
+    try forward(step, samples, source)
     let middle = clock.now
 
     let heads = parameters.heads
     var loss = try step.heads(
       heads, samples, source.weights(of: heads.block),
-      gradients: (source.gradients(of: heads.block), textScale: textScale, imageScale: imageScale))
+      gradients: (source.gradients(of: heads.block), textScale: scales.text, imageScale: scales.image))
     try source.backwardDone(heads.block)
     for layer in (0..<config.layers).reversed() {
       let mlp = parameters.mlp[layer]
@@ -92,16 +127,16 @@ public final class Transformer {
     return loss
   }
 
-  /// Loss alone.
-  public func evaluate(_ samples: TransformerBatch, _ source: any ParameterSource) throws -> TransformerLoss {
-    check(samples)
-    var step = TransformerStep(self, activations, samples: samples.count)
-    try forward(samples, source, &step)
-    return try step.heads(
-      parameters.heads, samples, source.weights(of: parameters.heads.block), gradients: nil)
+  private func evaluate<Element>(
+    _ step: TransformerStep<Element>, _ samples: TransformerBatch, _ source: any ParameterSource
+  ) throws -> TransformerLoss {
+    try forward(step, samples, source)
+    return try step.heads(parameters.heads, samples, source.weights(of: parameters.heads.block), gradients: nil)
   }
 
-  private func forward(_ samples: TransformerBatch, _ source: any ParameterSource, _ step: inout TransformerStep) throws {
+  private func forward<Element>(
+    _ step: TransformerStep<Element>, _ samples: TransformerBatch, _ source: any ParameterSource
+  ) throws {
     let embeddings = parameters.embeddings
     try step.embed(embeddings, samples, source.weights(of: embeddings.block))
     for layer in 0..<config.layers {

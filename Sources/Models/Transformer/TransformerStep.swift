@@ -4,30 +4,34 @@ import Memory
 
 /// One micro-batch on its way through the transformer: each block forward, and its backward right below.
 /// n = samples · length, d = width.
-struct TransformerStep {
+struct TransformerStep<Element: Scalar> {
   private let model: Transformer
-  private let a: TransformerActivations
+  private let a: TransformerActivations<Element>
   private let n: Int
 
-  init(_ model: Transformer, _ activations: TransformerActivations, samples: Int) {
+  init(_ model: Transformer, _ activations: TransformerActivations<Element>, samples: Int) {
     self.model = model
     a = activations
     n = samples * model.config.length
   }
 
   private var heads: Int { model.config.heads }
-  private func rows(_ matrix: Matrix) -> Matrix { matrix.rows(0..<n) }
+  private func rows<Kind>(_ matrix: MatrixView<Kind>) -> MatrixView<Kind> { matrix.rows(0..<n) }
   private func rows(_ vector: Vector) -> Vector { vector[0..<n] }
   private func logSums(_ layer: Int) -> Vector { a.layers[layer].logSums[0..<heads * n] }
+  /// The gradient of the stream as an operand.
+  private func roundedStream() -> MatrixView<Element> {
+    Element.rounded(rows(a.dStream), into: a.dStreamRounded.rows(0..<min(n, a.dStreamRounded.rows)))
+  }
 
   // MARK: Attention resblock: x + W_o · attention(W_qkv · norm(x))
 
   func attention(_ layer: Int, _ p: TransformerParameters.Attention, _ w: BlockValues) {
     attentionInner(layer, p, w)
     let saved = a.layers[layer]
-    let next = rows(a.streams[2 * layer + 1])
-    multiply(rows(saved.attended), w.matrix(p.outputWeight).transposed, into: next)
-    addBiasAndResidual(next, bias: w[p.outputBias], residual: rows(a.streams[2 * layer]), into: next)
+    multiply(
+      rows(saved.attended), w.operand(p.outputWeight).transposed, into: rows(a.streams[2 * layer + 1]), bias: w[p.outputBias],
+      residual: rows(a.streams[2 * layer]))
   }
 
   /// Everything that the backward pass needs; computed again there when activations are not kept.
@@ -36,8 +40,7 @@ struct TransformerStep {
     layerNorm(
       rows(a.streams[2 * layer]), gain: w[p.gain], bias: w[p.bias], into: rows(a.normed), means: rows(saved.attentionMeans),
       inverseDeviations: rows(saved.attentionDeviations))
-    multiply(rows(a.normed), w.matrix(p.qkvWeight).transposed, into: rows(saved.qkv))
-    addBias(w[p.qkvBias], to: rows(saved.qkv))
+    multiply(rows(a.normed), w.operand(p.qkvWeight).transposed, into: rows(saved.qkv), bias: w[p.qkvBias])
     model.patterns[layer].forward(
       rows(saved.qkv), heads: heads, into: rows(saved.attended), logSums: logSums(layer), scratch: a.scratch)
   }
@@ -53,31 +56,31 @@ struct TransformerStep {
         x, gain: w[p.gain], bias: w[p.bias], means: rows(saved.attentionMeans),
         inverseDeviations: rows(saved.attentionDeviations), into: rows(a.normed))
     }
-    let dStream = rows(a.dStream)
-    let dAttended = rows(a.dNormed)
-    let dQKV = Matrix(a.wide.base, rows: n, columns: 3 * model.config.width)
+    let dStream = roundedStream()
+    let dAttended = rows(a.dAttended)
+    let dQKV = MatrixView(a.wide.base, rows: n, columns: 3 * model.config.width)
     multiply(dStream.transposed, rows(saved.attended), into: g.matrix(p.outputWeight), .accumulate)
-    addBiasBackward(dStream, addingTo: g[p.outputBias])
-    multiply(dStream, w.matrix(p.outputWeight), into: dAttended)
+    biasBackward(rows(a.dStream), addingTo: g[p.outputBias])
+    multiply(dStream, w.operand(p.outputWeight), into: dAttended)
     model.patterns[layer].backward(
       dAttended, rows(saved.qkv), output: rows(saved.attended), logSums: logSums(layer), heads: heads, into: dQKV,
       scratch: a.scratch)
     multiply(dQKV.transposed, rows(a.normed), into: g.matrix(p.qkvWeight), .accumulate)
-    addBiasBackward(dQKV, addingTo: g[p.qkvBias])
-    multiply(dQKV, w.matrix(p.qkvWeight), into: rows(a.dNormed))
+    biasBackward(dQKV, addingTo: g[p.qkvBias])
+    multiply(dQKV, w.operand(p.qkvWeight), into: rows(a.dNormed))
     layerNormBackward(
       rows(a.dNormed), x, gain: w[p.gain], means: rows(saved.attentionMeans),
-      inverseDeviations: rows(saved.attentionDeviations), addingTo: dStream, dGain: g[p.gain], dBias: g[p.bias])
+      inverseDeviations: rows(saved.attentionDeviations), addingTo: rows(a.dStream), dGain: g[p.gain], dBias: g[p.bias])
   }
 
   // MARK: MLP resblock: x + W_down · gelu(W_up · norm(x))
 
   func mlp(_ layer: Int, _ p: TransformerParameters.MLP, _ w: BlockValues) {
     mlpInner(layer, p, w)
-    let next = rows(a.streams[2 * layer + 2])
     quickGELU(rows(a.layers[layer].up).vector, into: rows(a.wide).vector)
-    multiply(rows(a.wide), w.matrix(p.downWeight).transposed, into: next)
-    addBiasAndResidual(next, bias: w[p.downBias], residual: rows(a.streams[2 * layer + 1]), into: next)
+    multiply(
+      rows(a.wide), w.operand(p.downWeight).transposed, into: rows(a.streams[2 * layer + 2]), bias: w[p.downBias],
+      residual: rows(a.streams[2 * layer + 1]))
   }
 
   private func mlpInner(_ layer: Int, _ p: TransformerParameters.MLP, _ w: BlockValues) {
@@ -85,8 +88,7 @@ struct TransformerStep {
     layerNorm(
       rows(a.streams[2 * layer + 1]), gain: w[p.gain], bias: w[p.bias], into: rows(a.normed), means: rows(saved.mlpMeans),
       inverseDeviations: rows(saved.mlpDeviations))
-    multiply(rows(a.normed), w.matrix(p.upWeight).transposed, into: rows(saved.up))
-    addBias(w[p.upBias], to: rows(saved.up))
+    multiply(rows(a.normed), w.operand(p.upWeight).transposed, into: rows(saved.up), bias: w[p.upBias])
   }
 
   func mlpBackward(_ layer: Int, _ p: TransformerParameters.MLP, _ w: BlockValues, _ g: BlockValues) {
@@ -99,19 +101,19 @@ struct TransformerStep {
         x, gain: w[p.gain], bias: w[p.bias], means: rows(saved.mlpMeans), inverseDeviations: rows(saved.mlpDeviations),
         into: rows(a.normed))
     }
-    let dStream = rows(a.dStream)
+    let dStream = roundedStream()
     let dUp = rows(a.dWide)
     quickGELU(rows(saved.up).vector, into: rows(a.wide).vector)
     multiply(dStream.transposed, rows(a.wide), into: g.matrix(p.downWeight), .accumulate)
-    addBiasBackward(dStream, addingTo: g[p.downBias])
-    multiply(dStream, w.matrix(p.downWeight), into: dUp)
+    biasBackward(rows(a.dStream), addingTo: g[p.downBias])
+    multiply(dStream, w.operand(p.downWeight), into: dUp)
     quickGELUBackward(dUp.vector, rows(saved.up).vector)
     multiply(dUp.transposed, rows(a.normed), into: g.matrix(p.upWeight), .accumulate)
-    addBiasBackward(dUp, addingTo: g[p.upBias])
-    multiply(dUp, w.matrix(p.upWeight), into: rows(a.dNormed))
+    biasBackward(dUp, addingTo: g[p.upBias])
+    multiply(dUp, w.operand(p.upWeight), into: rows(a.dNormed))
     layerNormBackward(
       rows(a.dNormed), x, gain: w[p.gain], means: rows(saved.mlpMeans), inverseDeviations: rows(saved.mlpDeviations),
-      addingTo: dStream, dGain: g[p.gain], dBias: g[p.bias])
+      addingTo: rows(a.dStream), dGain: g[p.gain], dBias: g[p.bias])
   }
 
   // MARK: Embeddings
@@ -197,20 +199,20 @@ struct TransformerStep {
 
   /// One head over the first `count` entries of `targets` and `targetRows`.
   private func head(_ weight: Parameter, count: Int, _ w: BlockValues, _ gradient: (BlockValues, scale: Float)?) -> Double {
-    let block = TransformerActivations.logitRows
-    let weights = w.matrix(weight)
+    let weights: MatrixView<Element> = w.operand(weight)
     var total = 0.0
-    for first in stride(from: 0, to: count, by: block) {
-      let size = min(block, count - first)
+    for first in stride(from: 0, to: count, by: a.logitRows) {
+      let size = min(a.logitRows, count - first)
       let scored = a.scored.rows(0..<size)
       for row in 0..<size { scored.row(row).copy(from: a.normed.row(Int(a.targetRows[first + row]))) }
       let logits = Matrix(a.logits.base, rows: size, columns: weights.rows)
+      let dLogits = MatrixView(a.dLogits.base, rows: size, columns: weights.rows)
       multiply(scored, weights.transposed, into: logits)
-      total += softmaxCrossEntropy(logits, targets: a.targets + first, scale: gradient?.scale)
+      total += softmaxCrossEntropy(logits, targets: a.targets + first, gradient: gradient.map { (dLogits, $0.scale) })
       guard let (g, _) = gradient else { continue }
       let dScored = a.dScored.rows(0..<size)
-      multiply(logits.transposed, scored, into: g.matrix(weight), .accumulate)
-      multiply(logits, weights, into: dScored)
+      multiply(dLogits.transposed, scored, into: g.matrix(weight), .accumulate)
+      multiply(dLogits, weights, into: dScored)
       for row in 0..<size { a.dNormed.row(Int(a.targetRows[first + row])).copy(from: dScored.row(row)) }
     }
     return total

@@ -1,4 +1,5 @@
 import Generation
+import Kernels
 import Optimization
 import Tokenizer
 
@@ -7,6 +8,8 @@ import Tokenizer
 public struct RunConfig: Codable, Sendable, Equatable {
   /// Decides every random number of the run.
   public var seed = 1
+  /// Format of the transformer's activations and products: `auto`, `fp32` or `bf16`.
+  public var precision = PrecisionChoice.auto
   public var data = DataConfig()
   public var tokenizer = TokenizerConfig()
   public var dvae = DVAEStageConfig()
@@ -16,6 +19,22 @@ public struct RunConfig: Codable, Sendable, Equatable {
   public var parallel = ParallelConfig()
 
   public init() {}
+}
+
+public enum PrecisionChoice: String, Codable, Sendable, CaseIterable {
+  /// bf16 where the CPU multiplies it faster, else fp32.
+  case auto
+  case fp32, bf16
+
+  /// - Throws: `ConfigError` for bf16 where this CPU would be slow with it.
+  func resolved() throws -> Precision {
+    switch self {
+    case .auto: .fastest
+    case .fp32: .fp32
+    case .bf16 where Precision.fastest == .bf16: .bf16
+    case .bf16: throw ConfigError("`precision` is bf16, but this CPU has neither AVX512_BF16 nor AMX; use auto or fp32")
+    }
+  }
 }
 
 /// Where captioned pictures come from.

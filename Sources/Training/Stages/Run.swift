@@ -17,6 +17,8 @@ public final class Run {
   let stop: StopSignal
   let source: any PictureSource
   let skipped: SkippedPictures
+  /// Of the transformer's products, on every rank.
+  let precision: Precision
 
   /// - Throws: `StoppedBySignal` if that happens while the dataset is collected.
   public init(_ config: RunConfig, folder: RunFolder, grid: ProcessGrid, stop: StopSignal) throws {
@@ -34,9 +36,13 @@ public final class Run {
     skipped = SkippedPictures(path: "\(folder.logs)/skipped-\(grid.world.rank).txt")
     let threads = try UsableCores().share(among: grid.node)
     setThreads(threads)
+    // One rank whose CPU lacks fast bf16 decides for all.
+    var slow = [try config.precision.resolved() == .fp32 ? 1 : 0]
+    try grid.world.allReduce(&slow, .maximum)
+    precision = slow[0] == 1 ? .fp32 : .bf16
     log.say(
       "\(folder.path): \(grid.world.size) \(grid.world.size == 1 ? "rank" : "ranks") on \(grid.nodeCount) "
-        + "\(grid.nodeCount == 1 ? "node" : "nodes"), \(threads) \(threads == 1 ? "thread" : "threads") each, fp32")
+        + "\(grid.nodeCount == 1 ? "node" : "nodes"), \(threads) \(threads == 1 ? "thread" : "threads") each, \(precision.rawValue)")
 
     let seed = UInt64(config.seed)
     switch config.data.source {

@@ -39,7 +39,8 @@ extension Run {
       let prompts = try source.prompts(16)
       let config = config
       let task = try TransformerTask(
-        config, model: shape, training: ShardSet(folder.shards, Split.training.rawValue, expected: expected),
+        config, model: shape, precision: precision,
+        training: ShardSet(folder.shards, Split.training.rawValue, expected: expected),
         validation: ShardSet(folder.shards, Split.validation.rawValue, expected: expected), tokenizer: tokenizer
       ) { weights in
         let generator = PictureGenerator(

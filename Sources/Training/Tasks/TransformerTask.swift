@@ -1,5 +1,6 @@
 import Generation
 import Images
+import Kernels
 import Layers
 import Models
 import Parallel
@@ -20,11 +21,11 @@ public final class TransformerTask: TrainingTask {
   ///   - training, validation: token shards; the second are never trained on.
   ///   - draw: makes sample pictures with given weights.
   public init(
-    _ config: RunConfig, model modelConfig: TransformerConfig, training: ShardSet, validation: ShardSet,
-    tokenizer: Tokenizer, draw: @escaping (any ParameterSource) throws -> Picture
+    _ config: RunConfig, model modelConfig: TransformerConfig, precision: Precision, training: ShardSet,
+    validation: ShardSet, tokenizer: Tokenizer, draw: @escaping (any ParameterSource) throws -> Picture
   ) throws {
     let stage = config.transformer
-    model = try Transformer(modelConfig, batch: stage.training.microBatch)
+    model = try Transformer(modelConfig, batch: stage.training.microBatch, precision: precision)
     textShare = stage.textLossShare
     self.draw = draw
     self.validation = Self.batch(try validation.all().map { ($0.text, $0.image) })
@@ -55,6 +56,7 @@ public final class TransformerTask: TrainingTask {
   }
 
   public var table: ParameterTable { model.table }
+  public var precision: Precision { model.precision }
   public var unit: (name: String, perSample: Double) { ("tokens", Double(model.config.length)) }
 
   public func count(_ batch: TransformerBatch) -> Int { batch.count }

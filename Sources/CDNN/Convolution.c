@@ -1,26 +1,7 @@
-#define _GNU_SOURCE
 #include "CDNN.h"
+#include "internal.h"
 
-#include <dlfcn.h>
-#include <dnnl.h>
-#include <dnnl_debug.h>
-#include <pthread.h>
 #include <stdlib.h>
-
-#define TRY(call)                            \
-  do {                                       \
-    dnnl_status_t status_ = (call);          \
-    if (status_ != dnnl_success) return status_; \
-  } while (0)
-
-// A memory descriptor is a struct in version 2 and a handle in version 3.
-#if DNNL_VERSION_MAJOR >= 3
-typedef const_dnnl_memory_desc_t descriptor_view;
-#define VIEW(descriptor) (descriptor)
-#else
-typedef const dnnl_memory_desc_t *descriptor_view;
-#define VIEW(descriptor) (&(descriptor))
-#endif
 
 static dnnl_status_t make_descriptor(dnnl_memory_desc_t *result, int axes, const dnnl_dim_t *dims, dnnl_format_tag_t tag) {
 #if DNNL_VERSION_MAJOR >= 3
@@ -29,18 +10,6 @@ static dnnl_status_t make_descriptor(dnnl_memory_desc_t *result, int axes, const
   return dnnl_memory_desc_init_by_tag(result, axes, dims, dnnl_f32, tag);
 #endif
 }
-
-static void free_descriptor(dnnl_memory_desc_t *descriptor) {
-#if DNNL_VERSION_MAJOR >= 3
-  if (*descriptor) dnnl_memory_desc_destroy(*descriptor);
-#endif
-  (void)descriptor;
-}
-
-static dnnl_engine_t engine;
-static dnnl_status_t engine_status;
-static pthread_once_t engine_once = PTHREAD_ONCE_INIT;
-static void create_engine(void) { engine_status = dnnl_engine_create(&engine, dnnl_cpu, 0); }
 
 enum pass { FORWARD, BACKWARD_INPUT, BACKWARD_WEIGHTS, PASSES };
 
@@ -83,6 +52,7 @@ static struct scratch_parts divide(const cdnn_convolution *c, enum pass pass, vo
 
 /// What a convolution is described by while it is created.
 struct description {
+  dnnl_engine_t engine;
   dnnl_memory_desc_t x, y, weights, any_weights, bias;
   dnnl_dims_t strides, dilations, padding;
   dnnl_primitive_attr_t attributes, output_attributes;
@@ -93,6 +63,7 @@ static dnnl_status_t describe(struct description *d, const cdnn_convolution_shap
   dnnl_dims_t y = {s->samples, s->outputs, s->height, s->width};
   dnnl_dims_t weights = {s->outputs, s->inputs, s->kernel, s->kernel};
   dnnl_dims_t bias = {s->outputs};
+  TRY(get_engine(&d->engine));
   TRY(make_descriptor(&d->x, 4, x, dnnl_nhwc));
   TRY(make_descriptor(&d->y, 4, y, dnnl_nhwc));
   TRY(make_descriptor(&d->weights, 4, weights, dnnl_oihw));
@@ -141,15 +112,15 @@ static dnnl_status_t describe_pass(
   switch (pass) {
     case FORWARD:
       return dnnl_convolution_forward_primitive_desc_create(
-          result, engine, dnnl_forward_training, dnnl_convolution_direct, d->x, d->any_weights, d->bias, d->y, d->strides,
+          result, d->engine, dnnl_forward_training, dnnl_convolution_direct, d->x, d->any_weights, d->bias, d->y, d->strides,
           d->dilations, d->padding, d->padding, d->output_attributes);
     case BACKWARD_INPUT:
       return dnnl_convolution_backward_data_primitive_desc_create(
-          result, engine, dnnl_convolution_direct, d->x, d->any_weights, d->y, d->strides, d->dilations, d->padding,
+          result, d->engine, dnnl_convolution_direct, d->x, d->any_weights, d->y, d->strides, d->dilations, d->padding,
           d->padding, forward, d->attributes);
     default:
       return dnnl_convolution_backward_weights_primitive_desc_create(
-          result, engine, dnnl_convolution_direct, d->x, d->any_weights, d->bias, d->y, d->strides, d->dilations,
+          result, d->engine, dnnl_convolution_direct, d->x, d->any_weights, d->bias, d->y, d->strides, d->dilations,
           d->padding, d->padding, forward, d->attributes);
   }
 #else
@@ -170,7 +141,7 @@ static dnnl_status_t describe_pass(
           d->padding));
   }
   return dnnl_primitive_desc_create(
-      result, &operation, pass == FORWARD ? d->output_attributes : d->attributes, engine, forward);
+      result, &operation, pass == FORWARD ? d->output_attributes : d->attributes, d->engine, forward);
 #endif
 }
 
@@ -182,13 +153,13 @@ static dnnl_status_t create_direction(
   descriptor_view scratchpad = dnnl_primitive_desc_query_md(operation, dnnl_query_scratchpad_md, 0);
   result->packed_bytes = dnnl_memory_desc_get_size(packed);
   result->scratchpad_bytes = dnnl_memory_desc_get_size(scratchpad);
-  TRY(dnnl_memory_create(&result->packed, packed, engine, DNNL_MEMORY_NONE));
-  TRY(dnnl_memory_create(&result->scratchpad, scratchpad, engine, DNNL_MEMORY_NONE));
+  TRY(dnnl_memory_create(&result->packed, packed, d->engine, DNNL_MEMORY_NONE));
+  TRY(dnnl_memory_create(&result->scratchpad, scratchpad, d->engine, DNNL_MEMORY_NONE));
 
   dnnl_primitive_desc_t reorder;
   int unpacks = pass == BACKWARD_WEIGHTS;
   TRY(dnnl_reorder_primitive_desc_create(
-      &reorder, unpacks ? packed : VIEW(d->weights), engine, unpacks ? VIEW(d->weights) : packed, engine, NULL));
+      &reorder, unpacks ? packed : VIEW(d->weights), d->engine, unpacks ? VIEW(d->weights) : packed, d->engine, NULL));
   dnnl_status_t status = dnnl_primitive_create(&result->reorder, reorder);
   dnnl_primitive_desc_destroy(reorder);
   return status;
@@ -211,12 +182,12 @@ static dnnl_status_t create_passes(cdnn_convolution *c, const struct description
 
 static dnnl_status_t fill(cdnn_convolution *c, struct description *d, const cdnn_convolution_shape *shape) {
   TRY(describe(d, shape));
-  TRY(dnnl_stream_create(&c->stream, engine, dnnl_stream_default_flags));
+  TRY(dnnl_stream_create(&c->stream, d->engine, dnnl_stream_default_flags));
   TRY(create_passes(c, d, shape->training));
-  TRY(dnnl_memory_create(&c->x, VIEW(d->x), engine, DNNL_MEMORY_NONE));
-  TRY(dnnl_memory_create(&c->y, VIEW(d->y), engine, DNNL_MEMORY_NONE));
-  TRY(dnnl_memory_create(&c->weights, VIEW(d->weights), engine, DNNL_MEMORY_NONE));
-  TRY(dnnl_memory_create(&c->bias, VIEW(d->bias), engine, DNNL_MEMORY_NONE));
+  TRY(dnnl_memory_create(&c->x, VIEW(d->x), d->engine, DNNL_MEMORY_NONE));
+  TRY(dnnl_memory_create(&c->y, VIEW(d->y), d->engine, DNNL_MEMORY_NONE));
+  TRY(dnnl_memory_create(&c->weights, VIEW(d->weights), d->engine, DNNL_MEMORY_NONE));
+  TRY(dnnl_memory_create(&c->bias, VIEW(d->bias), d->engine, DNNL_MEMORY_NONE));
   c->outputs = shape->outputs;
   c->weight_count = shape->outputs * shape->inputs * shape->kernel * shape->kernel;
   c->scale = shape->scale;
@@ -228,8 +199,6 @@ static dnnl_status_t fill(cdnn_convolution *c, struct description *d, const cdnn
 }
 
 int cdnn_convolution_create(cdnn_convolution **result, const cdnn_convolution_shape *shape) {
-  pthread_once(&engine_once, create_engine);
-  TRY(engine_status);
   cdnn_convolution *c = calloc(1, sizeof *c);
   if (!c) return dnnl_out_of_memory;
   struct description description = {0};
@@ -332,12 +301,4 @@ int cdnn_convolution_backward_weights(
   for (size_t i = 0; i < c->weight_count; i++) dweights[i] += c->scale * parts.plain[i];
   for (size_t i = 0; i < c->outputs; i++) dbias[i] += c->scale * parts.bias[i];
   return dnnl_success;
-}
-
-const char *cdnn_status_name(int status) { return dnnl_status2str((dnnl_status_t)status); }
-
-void cdnn_set_threads(int count) {
-  // Looked up at run time, because the name of the OpenMP library is the business of whoever built oneDNN.
-  void (*set)(int) = (void (*)(int))dlsym(RTLD_DEFAULT, "omp_set_num_threads");
-  if (set) set(count);
 }

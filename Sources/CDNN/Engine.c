@@ -1,0 +1,31 @@
+#define _GNU_SOURCE
+#include "CDNN.h"
+#include "internal.h"
+
+#include <dlfcn.h>
+#include <dnnl_debug.h>
+#include <pthread.h>
+
+static dnnl_engine_t engine;
+static dnnl_status_t status;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static void create(void) { status = dnnl_engine_create(&engine, dnnl_cpu, 0); }
+
+dnnl_status_t get_engine(dnnl_engine_t *result) {
+  pthread_once(&once, create);
+  *result = engine;
+  return status;
+}
+
+const char *cdnn_status_name(int status) { return dnnl_status2str((dnnl_status_t)status); }
+
+void cdnn_set_threads(int count) {
+  // Looked up at run time, because the name of the OpenMP library is the business of whoever built oneDNN.
+  void (*set)(int) = (void (*)(int))dlsym(RTLD_DEFAULT, "omp_set_num_threads");
+  if (set) set(count);
+}
+
+int cdnn_has_fast_bf16(void) {
+  unsigned isa = dnnl_get_effective_cpu_isa();
+  return (isa & dnnl_cpu_isa_avx512_core_bf16) == dnnl_cpu_isa_avx512_core_bf16;
+}

@@ -1,0 +1,55 @@
+import Memory
+
+/// A format in which activations and the operands of products are kept; arithmetic on them is fp32.
+public protocol Scalar: BitwiseCopyable, Sendable {
+  static func load(_ pointer: UnsafePointer<Self>) -> SIMD16<Float>
+  static func store(_ lanes: SIMD16<Float>, to pointer: UnsafeMutablePointer<Self>)
+  init(_ value: Float)
+  var float: Float { get }
+
+  /// `result (+)= a · b (+ bias) (+ residual)` with sums in fp32; see `multiply`.
+  static func product<Result: Scalar>(_ operands: ProductOperands<Self>, into result: MatrixView<Result>, _ destination: Destination)
+  /// The matrix in this format: itself, or rounded into `room`.
+  static func rounded(_ matrix: Matrix, into room: MatrixView<Self>) -> MatrixView<Self>
+}
+
+extension Float: Scalar {
+  @inline(__always) public static func load(_ pointer: UnsafePointer<Float>) -> SIMD16<Float> { .load(pointer) }
+  @inline(__always) public static func store(_ lanes: SIMD16<Float>, to pointer: UnsafeMutablePointer<Float>) { lanes.store(pointer) }
+  @inline(__always) public var float: Float { self }
+  public static func rounded(_ matrix: Matrix, into room: Matrix) -> Matrix { matrix }
+}
+
+extension BFloat16: Scalar {
+  @inlinable @inline(__always) public static func load(_ pointer: UnsafePointer<BFloat16>) -> SIMD16<Float> {
+    let bits = UnsafeRawPointer(pointer).loadUnaligned(as: SIMD16<UInt16>.self)
+    return unsafeBitCast(SIMD16<UInt32>(truncatingIfNeeded: bits) &<< 16, to: SIMD16<Float>.self)
+  }
+
+  @inlinable @inline(__always) public static func store(_ lanes: SIMD16<Float>, to pointer: UnsafeMutablePointer<BFloat16>) {
+    let bits = unsafeBitCast(lanes, to: SIMD16<UInt32>.self)
+    // To the nearest, and to the even one of two that are equally near.
+    let rounded = (bits &+ 0x7FFF &+ ((bits &>> 16) & 1)) &>> 16
+    UnsafeMutableRawPointer(pointer).storeBytes(of: SIMD16<UInt16>(truncatingIfNeeded: rounded), as: SIMD16<UInt16>.self)
+  }
+
+  public static func rounded(_ matrix: Matrix, into room: MatrixView<BFloat16>) -> MatrixView<BFloat16> {
+    precondition(room.rows == matrix.rows && room.columns == matrix.columns, "rounding \(matrix.rows) x \(matrix.columns)")
+    for row in 0..<matrix.rows { round(matrix.row(row), into: room.row(row)) }
+    return room
+  }
+}
+
+/// Each number in bf16.
+public func round(_ values: Vector, into result: VectorView<BFloat16>) {
+  precondition(values.count == result.count, "rounding \(values.count) floats into \(result.count)")
+  var i = 0
+  while i + 16 <= values.count {
+    BFloat16.store(Lanes.load(values.base + i), to: result.base + i)
+    i += 16
+  }
+  while i < values.count {
+    result[i] = BFloat16(values[i])
+    i += 1
+  }
+}

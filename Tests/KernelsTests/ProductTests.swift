@@ -1,0 +1,76 @@
+import Kernels
+import Memory
+import Random
+import TestSupport
+import Testing
+
+@Test func bf16RoundsToTheNearestAndToEven() {
+  // 1 + 2^-8 lies in the middle of two neighbours, 1 and 1 + 2^-7; the first is even. A little more goes up.
+  #expect(BFloat16(1 + 0x1p-8).float == 1)
+  #expect(BFloat16((1 + 0x1p-8).nextUp).float == 1 + 0x1p-7)
+  #expect(BFloat16(1 + 3 * 0x1p-8).float == 1 + 0x1p-6)
+  #expect(BFloat16(-2.5).float == -2.5)
+  #expect(BFloat16(.greatestFiniteMagnitude).float == .infinity)
+  #expect(BFloat16(.nan).float.isNaN)
+  let values = kept((0..<37).map { Float($0) * 1.2345 - 20 })
+  let rounded = Buffer<BFloat16>(count: 37)
+  round(values.vector, into: rounded.vector)
+  #expect(rounded.array == values.array.map { BFloat16($0) })
+}
+
+/// Every way to lie, to be added to and to be written, against sums in Double.
+@Test(arguments: [(1, 5, 3), (33, 16, 64), (64, 70, 31), (7, 130, 16)], [Destination.overwrite, .accumulate])
+func productsMatchTheirDefinition(shape: (m: Int, n: Int, k: Int), destination: Destination) {
+  for (aTransposed, bTransposed) in [(false, false), (false, true), (true, false), (true, true)] {
+    for adds in [false, true] {
+      func check<Element: Scalar, Result: Scalar>(_: Element.Type, _: Result.Type, tolerance: Float) {
+        expectProduct(
+          Element.self, Result.self, shape, aTransposed, bTransposed, destination, adds: adds, tolerance: tolerance)
+      }
+      check(Float.self, Float.self, tolerance: 1e-5)
+      check(BFloat16.self, Float.self, tolerance: 1e-5)  // operands are exact in bf16, sums are fp32
+      check(BFloat16.self, BFloat16.self, tolerance: 5e-3)
+    }
+  }
+}
+
+private func expectProduct<Element: Scalar, Result: Scalar>(
+  _: Element.Type, _: Result.Type, _ shape: (m: Int, n: Int, k: Int), _ aTransposed: Bool, _ bTransposed: Bool,
+  _ destination: Destination, adds: Bool, tolerance: Float
+) {
+  let (m, n, k) = shape
+  var random = RandomStream(seed: 7, UInt64(m), UInt64(n), UInt64(k))
+  /// A matrix in the middle of a wider one.
+  func matrix<Kind: Scalar>(_ rows: Int, _ columns: Int, _: Kind.Type) -> MatrixView<Kind> {
+    let buffer = Buffer<Kind>(count: rows * (columns + 3))
+    _ = Unmanaged.passRetained(buffer)
+    for index in 0..<buffer.count { buffer[index] = Kind(BFloat16(random.uniform() - 0.5).float) }
+    return MatrixView(buffer.base + 1, rows: rows, columns: columns, stride: columns + 3)
+  }
+  let a = aTransposed ? matrix(k, m, Element.self) : matrix(m, k, Element.self)
+  let b = bTransposed ? matrix(n, k, Element.self) : matrix(k, n, Element.self)
+  let result = matrix(m, n, Result.self)
+  let bias = adds ? matrix(1, n, Float.self).row(0) : nil
+  let residual = adds ? matrix(m, n, Float.self) : nil
+  var expected: [Float] = []
+  for i in 0..<m {
+    for j in 0..<n {
+      var sum = destination == .accumulate ? Double(result[i, j].float) : 0
+      for l in 0..<k {
+        sum += Double((aTransposed ? a[l, i] : a[i, l]).float) * Double((bTransposed ? b[j, l] : b[l, j]).float)
+      }
+      expected.append(Float(sum + Double(bias?[j] ?? 0) + Double(residual?[i, j] ?? 0)))
+    }
+  }
+  let outside = (0..<m).map { result.base[$0 * result.stride + n].float }
+  switch (aTransposed, bTransposed) {
+  case (false, false): multiply(a, b, into: result, destination, bias: bias, residual: residual)
+  case (false, true): multiply(a, b.transposed, into: result, destination, bias: bias, residual: residual)
+  case (true, false): multiply(a.transposed, b, into: result, destination, bias: bias, residual: residual)
+  case (true, true): multiply(a.transposed, b.transposed, into: result, destination, bias: bias, residual: residual)
+  }
+  expectClose(
+    (0..<m).flatMap { result.row($0).array.map(\.float) }, expected, absolute: tolerance, relative: tolerance,
+    "\(m) x \(k) x \(n), \(Element.self) to \(Result.self), transposed \(aTransposed) \(bTransposed), adds \(adds)")
+  #expect((0..<m).map { result.base[$0 * result.stride + n].float } == outside)
+}
