@@ -1,5 +1,4 @@
 import Images
-import Random
 
 extension SceneShape {
   /// Corners in units of the object's radius, clockwise; empty for the circle. The proportions make the shapes of one
@@ -94,13 +93,7 @@ func cover(
 }
 
 extension Scene {
-  /// Largest change of a byte by the grain.
-  ///
-  /// Without grain, a model can be ever more certain of a plain background, and what it loses on the few pixels of the
-  /// objects stops to matter: the dVAE's loss has no lower bound.
-  private static let grain: Float = 6
-
-  /// The scene as a picture of `size` × `size` pixels, edges smoothed, with a little grain as a photograph has.
+  /// The scene as a picture of `size` × `size` pixels, edges smoothed.
   public func draw(size: Int) -> Picture {
     let paper = background.rgb
     var picture = Picture(width: size, height: size, (UInt8(paper.x), UInt8(paper.y), UInt8(paper.z)))
@@ -113,11 +106,6 @@ extension Scene {
           picture.pixels[start + band] = UInt8((below + share * (ink[band] - below)).rounded())
         }
       }
-    }
-    var random = RandomStream(seed: number, stream: 0)
-    for index in picture.pixels.indices {
-      let noise = (2 * random.uniform() - 1) * Self.grain
-      picture.pixels[index] = UInt8(max(0, min(255, (Float(picture.pixels[index]) + noise).rounded())))
     }
     return picture
   }

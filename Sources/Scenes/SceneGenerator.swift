@@ -12,8 +12,6 @@ public struct Scene: Sendable, Equatable {
   public var placements: [Placement]
   public var background: SceneBackground
   public var caption: String
-  /// Names the random numbers of the grain.
-  var number: UInt64
 }
 
 /// Which scenes are drawn.
@@ -47,7 +45,7 @@ public struct SceneGenerator: Sendable {
       }
     return Scene(
       description: description, placements: Self.placements(of: description), background: background,
-      caption: description.words + suffix, number: random.next())
+      caption: description.words + suffix)
   }
 
   /// Prompts to test a model with: `count` different descriptions, in plain words.

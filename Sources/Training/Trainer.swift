@@ -14,6 +14,7 @@ public final class Trainer<Task: TrainingTask> {
   private let config: TrainingConfig
   private let grid: ProcessGrid
   private let parameters: SharedParameters
+  private let update: TrainingStep<Task>
   private let checkpoints: CheckpointStore
   private let log: StepLog
   private let stop: StopSignal
@@ -37,6 +38,7 @@ public final class Trainer<Task: TrainingTask> {
     parameters = try SharedParameters(
       task.table, grid: grid, states: [StateNames.firstMoment, StateNames.secondMoment, StateNames.average],
       precision: task.precision)
+    update = TrainingStep(task, config, grid: grid, parameters: parameters)
     checkpoints = try CheckpointStore(
       folder: folder, grid: grid, keepLast: config.keepLast, keepEvery: config.keepEvery)
     try resumeOrStart()
@@ -78,8 +80,9 @@ public final class Trainer<Task: TrainingTask> {
       var timer = PhaseTimer()
       let step = state.step
       let batch = try timer.measure(.data) { try batches.next() }
-      let outcome = try train(on: batch, step: step, timer: &timer)
-      state.step += 1
+      let outcome = try update.run(batch, &state, stop: stop.isRaised, timer: &timer) { timer in
+        try timer.measure(.checkpoint) { try checkpoints.waitUntilRead() }
+      }
 
       // Below: not training.
       if outcome.stopRequested {
@@ -102,67 +105,6 @@ public final class Trainer<Task: TrainingTask> {
   /// Gives the shared memory back. Collective; the last call.
   public func free() throws { try parameters.free() }
 
-  private struct Outcome {
-    var report: LossReport
-    var norm: Double
-    var rate: Double
-    var applied: Bool
-    var stopRequested: Bool
-  }
-
-  /// One update: all micro-batches forward and backward, gradients reduced meanwhile, one optimiser sweep.
-  private func train(on batch: Task.Batch, step: Int, timer: inout PhaseTimer) throws -> Outcome {
-    // Denominators of the whole batch (tokens, samples), so that any number of ranks scales gradients alike.
-    var shared = task.denominators(batch) + [stop.isRaised ? 1 : 0]
-    try timer.measure(.communicate) { try grid.world.allReduce(&shared, .sum) }
-    let stopRequested = shared.removeLast() > 0
-
-    var sums: [Double] = []
-    let count = task.count(batch)
-    let microBatches = stride(from: 0, to: count, by: config.microBatch).map { $0..<min($0 + config.microBatch, count) }
-    parameters.beginStep()
-    for (index, rows) in microBatches.enumerated() {
-      parameters.publishes = index == microBatches.count - 1
-      let part = try task.forwardBackward(batch, rows: rows, step: step, denominators: shared, source: parameters)
-      timer.add(.forward, seconds: part.forwardSeconds)
-      timer.add(.backward, seconds: part.backwardSeconds)
-      sums = sums.isEmpty ? part.losses : zip(sums, part.losses).map(+)
-    }
-    if microBatches.isEmpty { try parameters.publishNothing() }
-    try timer.measure(.communicate) { try parameters.finishReduction() }
-
-    let (norm, totals) = try timer.measure(.communicate) { () -> (Double, [Double]) in
-      // A rank without samples has no sums of its own; every rank must bring equally many.
-      var totals = sums.isEmpty ? [Double](repeating: 0, count: task.sumCount) : sums
-      try grid.world.allReduce(&totals, .sum)
-      return (try parameters.globalSumOfSquares().squareRoot(), totals)
-    }
-    let report = task.report(totals)
-    let rate = config.rate.value(at: step, of: config.steps, plateau: state.plateau)
-
-    // Norm and loss are the same on all ranks, so all skip or none does.
-    let applied = norm.isFinite && report.loss.isFinite
-    try timer.measure(.checkpoint) { try checkpoints.waitUntilRead() }
-    try timer.measure(.update) {
-      if applied { update(rate: rate, norm: norm) }
-      try parameters.finishUpdate()
-    }
-    if applied { state.plateau.observe(report.loss, config.rate) }
-    return Outcome(report: report, norm: norm, rate: rate, applied: applied, stopRequested: stopRequested)
-  }
-
-  private func update(rate: Double, norm: Double) {
-    state.updates += 1
-    let optimizer = AdamW(config.adamw, update: state.updates, rate: rate, gradientNorm: norm)
-    let averages = state.updates % config.averageEvery == 0
-    parameters.forEachOwnedSlice { slice in
-      optimizer.update(
-        task.table[slice.block], range: slice.range, weights: slice.weights, rounded: slice.rounded,
-        gradient: slice.gradient, mean: slice.states[0], variance: slice.states[1])
-      if averages { updateAverage(slice.states[2], towards: slice.weights, decay: Float(config.averageDecay)) }
-    }
-  }
-
   // MARK: Not training
 
   private func isDue(_ every: Int) -> Bool { every > 0 && state.step % every == 0 && state.step < config.steps }
@@ -171,7 +113,7 @@ public final class Trainer<Task: TrainingTask> {
     try timer.measure(.checkpoint) { try checkpoints.save(step: state.step, parameters: parameters, state: state) }
   }
 
-  private func record(_ outcome: Outcome, step: Int, timer: PhaseTimer) throws {
+  private func record(_ outcome: TrainingStep<Task>.Outcome, step: Int, timer: PhaseTimer) throws {
     let seconds = timer.total
     try log.record(
       step: step + 1, loss: outcome.report.loss, parts: outcome.report.parts, gradientNorm: outcome.norm,

@@ -41,6 +41,7 @@ extension RunConfig {
       checks.fail("dvae.temperature.to", "and `from` must be above 0")
     }
     checks.ramp(dvae.klWeight, "dvae.klWeight")
+    checks.range(0...128, dvae.noise, "dvae.noise")
     checks.training(dvae.training, "dvae.training")
 
     let model = transformer.model

@@ -90,6 +90,9 @@ public struct DVAEStageConfig: Codable, Sendable, Equatable {
   public var temperature = CosineRamp(from: 1, to: 0.0625, steps: 150_000)
   /// Weight of the KL term (beta).
   public var klWeight = CosineRamp(from: 0, to: 6.6, steps: 5_000)
+  /// Largest change of a byte by noise that training adds to its pictures. Photographs need none. On plain areas a model could be
+  /// ever more certain, since the loss has no lower bound, and what it loses on the rest would stop to matter.
+  public var noise = 0
 }
 
 /// The autoregressive transformer: its shape and its training (paper sections 2.2 and B).

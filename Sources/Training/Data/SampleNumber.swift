@@ -15,4 +15,5 @@ enum Purpose {
   // 2: the crops of ShardEncoder
   static let bpeDropout: UInt64 = 3
   static let captionDropout: UInt64 = 4
+  static let dvaeNoise: UInt64 = 5
 }

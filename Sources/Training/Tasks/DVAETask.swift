@@ -34,6 +34,7 @@ public final class DVAETask: TrainingTask {
     model = try DVAE(config.dvaeConfig, batch: training.microBatch, mode: .training)
     let seed = UInt64(config.seed)
     let size = config.data.imageSize
+    let noise = config.dvae.noise
     load = { step, part in
       var pixels: [UInt8] = []
       pixels.reserveCapacity(part.count * size * size * 3)
@@ -42,7 +43,21 @@ public final class DVAETask: TrainingTask {
         var random = RandomStream(seed: seed, Purpose.dvaeCrop, UInt64(step), UInt64(position))
         pixels += try source.readable(index, .training, warn: warn).dvaeCrop(size, using: &random).pixels
       }
+      if noise > 0 {
+        for (place, position) in part.enumerated() {
+          var random = RandomStream(seed: seed, Purpose.dvaeNoise, UInt64(step), UInt64(position))
+          Self.addNoise(noise, to: &pixels[place * size * size * 3..<(place + 1) * size * size * 3], using: &random)
+        }
+      }
       return Batch(pixels: pixels, positions: part)
+    }
+  }
+
+  /// Moves each byte by at most `most`.
+  private static func addNoise(_ most: Int, to pixels: inout ArraySlice<UInt8>, using random: inout RandomStream) {
+    for index in pixels.indices {
+      let change = (2 * random.uniform() - 1) * Float(most)
+      pixels[index] = UInt8(max(0, min(255, (Float(pixels[index]) + change).rounded())))
     }
   }
 
