@@ -1,0 +1,49 @@
+import Foundation
+
+/// How evenly a dVAE uses its codes.
+public struct CodebookUse: Codable, Equatable, Sendable {
+  /// Where the codes come from.
+  public enum Origin: String, Codable, Sendable {
+    /// Every sample in training shards, as often as an epoch sees it.
+    case shards
+    /// The middles of pictures chosen at random, encoded for the report.
+    case pictures
+  }
+
+  public var origin: Origin
+  public var pictures: Int
+  /// Codes in all those pictures.
+  public var tokens: Int
+  public var vocabulary: Int
+  /// Different codes that occur.
+  public var used: Int
+  /// e to the entropy: as many codes, used equally often, would carry as much information.
+  public var perplexity: Double
+  /// Shares of the codes that occur, the most frequent first, at ranks that are spread evenly over all of them.
+  public var curve: [Point]
+
+  public struct Point: Codable, Equatable, Sendable {
+    /// From 1.
+    public var rank: Int
+    public var share: Double
+  }
+
+  /// Points of the curve, at most.
+  private static let points = 160
+
+  /// - Parameter counts: how often each code of the vocabulary occurs; at least one does.
+  public init(_ counts: [Int], pictures: Int, origin: Origin) {
+    (self.origin, self.pictures, vocabulary) = (origin, pictures, counts.count)
+    let total = counts.reduce(0, +)
+    precondition(total > 0, "the use of no codes")
+    tokens = total
+    let shares = counts.filter { $0 > 0 }.sorted(by: >).map { Double($0) / Double(total) }
+    used = shares.count
+    perplexity = exp(-shares.reduce(0) { $0 + $1 * log($1) })
+    let last = max(1, min(Self.points, shares.count) - 1)
+    curve = (0..<min(Self.points, shares.count)).map { place in
+      let index = place * (shares.count - 1) / last
+      return Point(rank: index + 1, share: shares[index])
+    }
+  }
+}
