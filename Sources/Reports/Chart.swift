@@ -41,7 +41,7 @@ enum Chart {
   }
 
   /// Shares of codes by rank, on a logarithmic scale, with the share that each would have if all were used equally.
-  static func curve(_ use: CodebookUse, name: String) -> HTML {
+  static func curve(_ use: CodeStatistics, name: String) -> HTML {
     let equal = 1 / Double(use.vocabulary)
     let shares = use.curve.map(\.share) + [equal]
     let (low, high) = (log10(shares.min()!) - 0.1, log10(shares.max()!) + 0.1)

@@ -52,7 +52,7 @@ public struct DatasetReport: Codable, Equatable, Sendable {
   public var shorterSide: Histogram?
   public var widthByHeight: Histogram?
   public var words = Words()
-  public var codebook: CodebookUse?
+  public var codebook: CodeStatistics?
 
   /// Samples to train on, each counted once.
   public var distinct: Int { sources.reduce(0) { $0 + $1.samples } }

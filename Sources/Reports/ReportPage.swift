@@ -128,17 +128,16 @@ public struct ReportPage {
 
     let examples = report.omissions.map { omission -> HTML in
       let items = omission.examples.map { skip -> HTML in
-        "<li><p dir=\"auto\">\(start(of: skip.detail, 300))</p><p class=\"place\">\(bdi(skip.place))</p></li>\n"
+        "<li><p dir=\"auto\">\(skip.detail)</p><p class=\"place\">\(bdi(skip.place))</p></li>\n"
       }
       return """
-        <details><summary>\(omission.reason.rawValue) <span class="count">\(NumberText.grouped(omission.count))</span></summary>
+        <div><h3>\(omission.reason.rawValue) <span class="count">\(NumberText.grouped(omission.count))</span></h3>
         <ul>
-        \(items)</ul></details>
+        \(items)</ul></div>
 
         """
     }
     let more: HTML = """
-      <h3>Examples</h3>
       <div class="examples">
       \(examples)</div>
       <p class="note">All of them are listed in \(bdi(DatasetFolder(report.dataset).skipped)). Of a picture with several captions single \
@@ -157,8 +156,8 @@ public struct ReportPage {
 
   private func boilerplate(_ filters: Filters) -> String? {
     let parts = [
-      filters.boilerplate ? "known phrases make up half of a caption" : nil,
-      filters.patterns.isEmpty ? nil : "one of \(NumberText.amount(filters.patterns.count, "pattern")) matches: \(filters.patterns.joined(separator: "  "))",
+      filters.boilerplate ? "phrases about files and cameras make up half of a caption" : nil,
+      filters.patterns.isEmpty ? nil : "a pattern matches: \(filters.patterns.joined(separator: "  or  "))",
     ].compactMap { $0 }
     return parts.isEmpty ? nil : parts.joined(separator: "; ")
   }
@@ -282,6 +281,7 @@ public struct ReportPage {
         """
     }
     let problem = card.problem.map { reason -> HTML in "<p class=\"problem\">no picture: \(reason)</p>" }
+    let name = (card.sample.place as NSString).lastPathComponent
     let captions = card.sample.captions
     let hidden: HTML = """
       <details><summary>\(NumberText.amount(captions.count - Self.captionsShown, "more caption"))</summary>
@@ -292,7 +292,7 @@ public struct ReportPage {
       <article>
       <div class="look">\(problem)\(pictures)</div>
       \(captions.prefix(Self.captionsShown).map(caption))\(captions.count > Self.captionsShown ? hidden : nil)\
-      <p class="place">\(card.sample.width) × \(card.sample.height) · \(bdi(card.sample.place))</p>
+      <p class="place">\(card.sample.width) × \(card.sample.height) · <bdi title="\(card.sample.place)">\(name)</bdi></p>
       </article>
 
       """
@@ -302,18 +302,19 @@ public struct ReportPage {
   private func caption(_ text: String) -> HTML {
     let begin = start(of: text, Self.captionStart)
     if begin == text { return "<p class=\"caption\" dir=\"auto\">\(text)</p>\n" }
+    let whole = start(of: text, Self.captionLimit)
+    let rest = whole == text ? nil : " … (the first \(NumberText.grouped(Self.captionLimit)) are shown)"
     return """
-      <details class="caption"><summary dir="auto">\(begin)</summary>
-      <p dir="auto">\(start(of: text, Self.captionLimit))</p></details>
+      <details class="caption"><summary><span class="start" dir="auto">\(begin) … </span><span class="unfold">all \
+      \(NumberText.amount(text.count, "character"))</span></summary>
+      <p dir="auto">\(whole)\(rest ?? "")</p></details>
 
       """
   }
 
-  /// The beginning of a text; a character may be made of any number of signs, so those are limited, too.
+  /// The beginning of a text. A character may be made of any number of signs, so those are limited, too.
   private func start(of text: String, _ limit: Int) -> String {
-    var start = String(text.prefix(limit))
-    if start.unicodeScalars.count > 4 * limit { start = String(start.unicodeScalars.prefix(4 * limit)) }
-    return start.unicodeScalars.count == text.unicodeScalars.count ? text : "\(start) … (\(NumberText.amount(text.count, "character")))"
+    String(text.prefix(limit).unicodeScalars.prefix(4 * limit))
   }
 
   /// Text whose direction of writing does not disturb what is around it.

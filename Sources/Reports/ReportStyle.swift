@@ -24,7 +24,7 @@ enum ReportStyle {
     h1, h2 { font-family: "Iowan Old Style", Charter, "Bitstream Charter", Georgia, "Noto Serif", "Liberation Serif", serif; font-weight: 600; line-height: 1.15; }
     h1 { font-size: 2.5rem; margin: 0; letter-spacing: -0.01em; }
     h2 { font-size: 1.5rem; margin: 0 0 1rem; }
-    h3 { font-size: 1rem; margin: 1.5rem 0 0.5rem; }
+    h3 { font-size: 0.9375rem; margin: 1.5rem 0 0.375rem; }
     section { margin-top: 3rem; padding-top: 1.5rem; border-top: 1px solid var(--line); }
     footer { margin-top: 3rem; padding-top: 1rem; border-top: 1px solid var(--line); }
     a { color: var(--bar); text-decoration: none; }
@@ -51,14 +51,14 @@ enum ReportStyle {
     th:first-child, td:first-child { padding-left: 0; }
     td.long { white-space: normal; min-width: 10rem; }
     .off td, .none td:last-child { color: var(--soft); }
-    tr:not(.off):not(.none) td:last-child { font-weight: 600; }
-    table:not(.filters) td:last-child { font-weight: 400; }
+    .filters tr:not(.off):not(.none) td:last-child { font-weight: 600; }
 
     details > summary { cursor: pointer; }
-    .examples details { border-bottom: 1px solid var(--line); padding: 0.375rem 0; }
-    .examples ul { margin: 0.25rem 0 0.5rem; padding-left: 1.25rem; }
-    .examples li p { margin: 0; font-size: 0.9375rem; }
-    .examples li + li { margin-top: 0.5rem; }
+    .examples { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 22rem), 1fr)); gap: 0 2.5rem; }
+    .examples ul { list-style: none; margin: 0; padding: 0; }
+    .examples li { padding: 0.375rem 0; border-top: 1px solid var(--line); }
+    .examples li p { margin: 0; font-size: 0.875rem; }
+    .examples li .place { font-size: 0.75rem; }
     .count { color: var(--soft); }
 
     .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 22rem), 1fr)); gap: 1.5rem 2.5rem; align-items: start; }
@@ -85,7 +85,7 @@ enum ReportStyle {
 
     .words { list-style: none; margin: 0; padding: 0; columns: 13rem; column-gap: 2rem; font-size: 0.9375rem; }
     .words li {
-      display: flex; justify-content: space-between; gap: 0.5rem; padding: 0.125rem 0.375rem; break-inside: avoid;
+      display: flex; justify-content: space-between; gap: 0.5rem; padding: 0.125rem 0.375rem; break-inside: avoid; overflow: hidden;
       background: linear-gradient(to right, var(--tint) var(--share), transparent 0) 0 / 100% calc(100% - 2px) no-repeat;
     }
 
@@ -101,6 +101,11 @@ enum ReportStyle {
     .pixels { image-rendering: pixelated; }
     .caption { margin: 0; font-size: 0.9375rem; line-height: 1.4; }
     .caption + .caption { margin-top: 0.25rem; padding-top: 0.25rem; border-top: 1px dotted var(--line); }
+    .caption > summary { list-style: none; }
+    .caption > summary::-webkit-details-marker { display: none; }
+    .caption[open] .start { display: none; }
+    .caption p { margin: 0.25rem 0 0; max-height: 20rem; overflow-y: auto; }
+    .unfold, article details:not(.caption) > summary { color: var(--bar); font-size: 0.8125rem; white-space: nowrap; }
     article details:not(.caption) { font-size: 0.8125rem; color: var(--soft); }
     article .place { font-size: 0.75rem; margin-top: 0.375rem; }
     .problem { margin: 0; color: var(--soft); font-size: 0.875rem; }

@@ -79,9 +79,9 @@ struct Report: ParsableCommand {
         line.show("reading samples", $0, of: $1)
       }
       if let set {
-        report.codebook = try CodebookUse(set) { line.show("counting codes", $0, of: $1) }
+        report.codebook = try CodeStatistics(set) { line.show("counting codes", $0, of: $1) }
       } else if let dvae = model?.dvae, let weights = model?.weights {
-        report.codebook = try CodebookUse(source, seed: seed, dvae: dvae, weights: weights) {
+        report.codebook = try CodeStatistics(source, seed: seed, dvae: dvae, weights: weights) {
           line.show("encoding pictures", $0, of: $1)
         }
       }

@@ -1,7 +1,7 @@
-import Foundation
+import Models
 
 /// How evenly a dVAE uses its codes.
-public struct CodebookUse: Codable, Equatable, Sendable {
+public struct CodeStatistics: Codable, Equatable, Sendable {
   /// Where the codes come from.
   public enum Origin: String, Codable, Sendable {
     /// Every sample in training shards, as often as an epoch sees it.
@@ -31,15 +31,14 @@ public struct CodebookUse: Codable, Equatable, Sendable {
   /// Points of the curve, at most.
   private static let points = 160
 
-  /// - Parameter counts: how often each code of the vocabulary occurs; at least one does.
-  public init(_ counts: [Int], pictures: Int, origin: Origin) {
-    (self.origin, self.pictures, vocabulary) = (origin, pictures, counts.count)
-    let total = counts.reduce(0, +)
-    precondition(total > 0, "the use of no codes")
-    tokens = total
-    let shares = counts.filter { $0 > 0 }.sorted(by: >).map { Double($0) / Double(total) }
+  /// - Parameter usage: at least one code occurs.
+  public init(_ usage: CodebookUsage, pictures: Int, origin: Origin) {
+    let total = usage.counts.reduce(0, +)
+    precondition(total > 0, "statistics of no codes")
+    (self.origin, self.pictures, tokens, vocabulary) = (origin, pictures, total, usage.counts.count)
+    perplexity = usage.perplexity
+    let shares = usage.counts.filter { $0 > 0 }.sorted(by: >).map { Double($0) / Double(total) }
     used = shares.count
-    perplexity = exp(-shares.reduce(0) { $0 + $1 * log($1) })
     let last = max(1, min(Self.points, shares.count) - 1)
     curve = (0..<min(Self.points, shares.count)).map { place in
       let index = place * (shares.count - 1) / last

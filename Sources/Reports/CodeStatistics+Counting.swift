@@ -6,7 +6,7 @@ import Layers
 import Models
 import Shards
 
-extension CodebookUse {
+extension CodeStatistics {
   /// Pictures that are encoded for the report where there are no shards.
   static let pictures = 256
   /// What the random choice of pictures is for.
@@ -14,25 +14,25 @@ extension CodebookUse {
 
   /// Counts the codes in training shards, frame by frame.
   public init(_ shards: ShardSet, progress: (_ done: Int, _ total: Int) -> Void) throws {
-    var counts = [Int](repeating: 0, count: shards.header.imageVocabulary)
+    var usage = CodebookUsage(vocabulary: shards.header.imageVocabulary)
     var pictures = 0
     for shard in shards.shards {
       for frame in 0..<shard.frameCount {
         for sample in try shard.frame(frame).samples {
-          for code in sample.image { counts[Int(code)] += 1 }
+          sample.image.withUnsafeBufferPointer { usage.add($0) }
           pictures += 1
         }
         progress(pictures, shards.samples)
       }
     }
-    self.init(counts, pictures: pictures, origin: .shards)
+    self.init(usage, pictures: pictures, origin: .shards)
   }
 
   /// Encodes random training pictures and counts their codes. Pictures that cannot be read do not count; nil if none can.
   public init?(
     _ dataset: Dataset, seed: UInt64, dvae: DVAE, weights: any ParameterSource, progress: (_ done: Int, _ total: Int) -> Void
   ) throws {
-    var counts = [Int](repeating: 0, count: dvae.config.vocabulary)
+    var usage = CodebookUsage(vocabulary: dvae.config.vocabulary)
     var (pictures, done) = (0, 0)
     let chosen = try dataset.chosenSamples(Self.pictures, seed: seed, purpose: Self.purpose)
     for first in stride(from: 0, to: chosen.count, by: dvae.batch) {
@@ -42,12 +42,12 @@ extension CodebookUse {
           crops.append(try dataset.picture(number, .training).centreCrop(dvae.config.imageSize))
         } catch is PictureError {} catch is DatasetError {} catch is FileError {}
       }
-      for code in try dvae.encode(crops, weights) { counts[Int(code)] += 1 }
+      try dvae.encode(crops, weights).withUnsafeBufferPointer { usage.add($0) }
       pictures += crops.count
       done += dvae.batch
       progress(min(done, chosen.count), chosen.count)
     }
     if pictures == 0 { return nil }
-    self.init(counts, pictures: pictures, origin: .pictures)
+    self.init(usage, pictures: pictures, origin: .pictures)
   }
 }
