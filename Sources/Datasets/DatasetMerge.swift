@@ -74,7 +74,7 @@ struct DatasetMerge {
     try writeSamples(facts, fates, allPath, &summary, skips)
     try skips.finish()
     summary.skipped = skips.counts
-    guard summary.training > 0 else { throw DatasetError("\(folder.path): its weights leave no sample to train on") }
+    guard summary.training > 0 else { throw DatasetError("\(folder.path): weights and what is held out leave no sample to train on") }
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
     try replaceFile(folder.summary, with: encoder.encode(summary) + Data("\n".utf8))

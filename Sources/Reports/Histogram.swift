@@ -41,7 +41,7 @@ public struct Histogram: Codable, Equatable, Sendable {
   static func linear(_ tally: Tally) -> Histogram? {
     if tally.count == 0 { return nil }
     let (least, most, usual) = (tally.quantile(0), tally.quantile(1), tally.quantile(0.99))
-    let end = most <= 2 * usual ? most : usual
+    let end = most <= max(2 * usual, least + 30) ? most : usual
     // 1, 2, 5, 10, 20, 50, ...
     var (step, power) = (1, 1)
     while end / step - least / step >= 31 {

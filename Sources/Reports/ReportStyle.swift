@@ -61,7 +61,7 @@ enum ReportStyle {
     .examples li .place { font-size: 0.75rem; }
     .count { color: var(--soft); }
 
-    .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 22rem), 1fr)); gap: 1.5rem 2.5rem; align-items: start; }
+    .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 20rem), 1fr)); gap: 1.5rem 2rem; align-items: start; }
     figure { margin: 0; }
     figcaption { font-weight: 600; font-size: 0.9375rem; margin-bottom: 0.5rem; }
     svg { display: block; width: 100%; height: auto; }

@@ -220,8 +220,110 @@ func tar(_ members: [(name: String, bytes: Data)], gnuLongNames: Bool = false) -
     for (number, item) in cases.enumerated() {
       #expect(skips.first { $0.place.hasSuffix("/\(number).png") }?.reason == item.reason, "\(item.caption)")
     }
+    let counts = Dictionary(grouping: cases.compactMap(\.reason), by: \.rawValue).mapValues(\.count)
+    #expect(dataset.summary.skipped == counts && counts["boilerplate"] == 3)
     filters.patterns = ["("]
     #expect(throws: DatasetError.self) { try shop.collect([Source("f")], into: "bad", filters: filters) }
+  }
+
+  /// What lies on a limit stays, what is one beyond it goes; a filter at rest takes everything.
+  @Test func filtersKeepWhatIsAtTheirLimits() throws {
+    let shop = try Workshop()
+    var number = 0
+    /// Whether a sample alone stays.
+    func stays(_ caption: String, width: Int = 24, height: Int = 24, _ change: (inout Filters) -> Void) throws -> SkipReason? {
+      number += 1
+      let folder = "f\(number)"
+      for (place, name) in ["x", "good 1", "good 2"].enumerated() {
+        let size = name == "x" ? (width, height) : (24, 24)
+        try shop.write("\(folder)/\(name).png", shop.picture(number + place, width: size.0, height: size.1))
+        try shop.write("\(folder)/\(name).txt", name == "x" ? caption : "abcde fghij")
+      }
+      var filters = Filters()
+      filters.duplicates = .keep
+      change(&filters)
+      _ = try shop.collect([Source(folder)], into: "out\(number)", filters: filters)
+      let skips = try shop.skips("out\(number)")
+      #expect(skips.count <= 1 && skips.allSatisfy { $0.place.hasSuffix("x.png") })
+      return skips.first?.reason
+    }
+    #expect(try stays("12345") { $0.minimumCharacters = 5 } == nil)
+    #expect(try stays("1234") { $0.minimumCharacters = 5 } == .captionLength)
+    // Characters as people count them, not bytes or signs.
+    #expect(try stays("👩‍👩‍👧‍👦🏳️‍🌈é漢字") { $0.minimumCharacters = 5 } == nil)
+    #expect(try stays("👩‍👩‍👧‍👦🏳️‍🌈é漢字") { ($0.minimumCharacters, $0.maximumCharacters) = (1, 12) } == nil)
+    #expect(try stays("123456789012") { $0.maximumCharacters = 12 } == nil)
+    #expect(try stays("1234567890123") { $0.maximumCharacters = 12 } == .captionLength)
+    #expect(try stays("ab 12") { $0.letterShare = 0.5 } == nil)
+    #expect(try stays("ab 123") { $0.letterShare = 0.5 } == .letterShare)
+    #expect(try stays("abcd ж") { $0.script = .latin } == nil)
+    #expect(try stays("abc ж") { $0.script = .latin } == .script)
+    #expect(try stays("wide", width: 48) { $0.aspectRatio = 2 } == nil)
+    #expect(try stays("wide", width: 49) { $0.aspectRatio = 2 } == .aspectRatio)
+    #expect(try stays("tall", height: 49) { $0.aspectRatio = 2 } == .aspectRatio)
+    #expect(try stays("wide", width: 480) { _ in } == nil)
+    #expect(try stays("small", width: 24, height: 16) { $0.minimumSide = 16 } == nil)
+    #expect(try stays("small", width: 15, height: 24) { $0.minimumSide = 16 } == .smallPicture)
+    #expect(try stays("large", width: 40, height: 25) { $0.maximumPixels = 1000 } == nil)
+    #expect(try stays("large", width: 40, height: 26) { $0.maximumPixels = 1000 } == .largePicture)
+    let bytes = try shop.picture(1, width: 300, height: 200).count
+    #expect(try stays("heavy", width: 300, height: 200) { $0.maximumBytes = bytes - 50 } == .largePicture)
+    #expect(try stays("a black cat sleeps, by shutterstock") { $0.boilerplate = true } == nil)
+    #expect(try stays("cat by shutterstock, getty images") { $0.boilerplate = true } == .boilerplate)
+    #expect(try stays("IMG_2034.jpg") { _ in } == nil)
+  }
+
+  @Test func everyScriptKnowsItsOwn() throws {
+    let captions: [(Script, String)] = [
+      (.latin, "Ein Mädchen"), (.greek, "ένα κορίτσι"), (.cyrillic, "девочка"), (.hebrew, "ילדה קטנה"), (.arabic, "فتاة صغيرة"),
+      (.devanagari, "छोटी लड़की"), (.thai, "เด็กหญิง"), (.hangul, "작은 소녀"), (.kana, "ちいさなオンナノコ"), (.han, "小女孩"),
+    ]
+    #expect(captions.count == Script.allCases.count)
+    let shop = try Workshop()
+    for (number, (_, caption)) in captions.enumerated() {
+      for copy in 0..<2 {
+        try shop.write("f/\(number)-\(copy).png", shop.picture(10 * number + copy))
+        try shop.write("f/\(number)-\(copy).txt", caption)
+      }
+    }
+    for (script, caption) in captions {
+      var filters = Filters()
+      filters.script = script
+      let dataset = try shop.collect([Source("f")], into: script.rawValue, filters: filters)
+      #expect(try shop.captions(dataset) == [caption, caption], "\(script)")
+      #expect(dataset.summary.skipped == [SkipReason.script.rawValue: 2 * (captions.count - 1)])
+    }
+  }
+
+  /// Pictures that were scaled and compressed again are found, others are not.
+  @Test func nearDuplicatesOfPhotographs() throws {
+    let shop = try Workshop()
+    // Blurred patches of colour, which scale and compress as photographs do.
+    var state: UInt64 = 1
+    func photograph() -> Picture {
+      let patches = (0..<6 * 6 * 3).map { _ -> UInt8 in
+        state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+        return UInt8(state >> 56)
+      }
+      return Picture(width: 6, height: 6, pixels: patches).resized(width: 160, height: 120)
+    }
+    for number in 0..<30 {
+      let picture = photograph()
+      try shop.write("a/\(number).png", picture.png())
+      try shop.write("a/\(number).txt", "a\(number)")
+      let copy = number % 2 == 0 ? try picture.jpeg(quality: 40) : try picture.resized(width: 80, height: 60).jpeg(quality: 75)
+      try shop.write("b/\(number).jpg", copy)
+      try shop.write("b/\(number).txt", "b\(number)")
+    }
+    var filters = Filters()
+    filters.duplicates = .near
+    let dataset = try shop.collect([Source("a"), Source("b")], filters: filters)
+    #expect(try shop.captions(dataset) == (0..<30).map { "a\($0)" }.sorted())
+    #expect(dataset.summary.skipped == [SkipReason.nearDuplicate.rawValue: 30])
+    for skip in try shop.skips() {
+      let number = ((skip.place as NSString).lastPathComponent as NSString).deletingPathExtension
+      #expect(skip.detail == "looks like \(shop.path)/a/\(number).png")
+    }
   }
 
   @Test func duplicatesAndWeights() throws {
