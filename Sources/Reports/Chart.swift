@@ -2,12 +2,13 @@ import Foundation
 
 /// Drawings of the page, as SVG. Colours come from the page's style.
 enum Chart {
-  private static let width = 420.0
-  private static let height = 176.0
-  private static let left = 40.0
-  private static let right = 414.0
-  private static let top = 10.0
-  private static let bottom = 148.0
+  // In units that are about a pixel.
+  private static let width = 360.0
+  private static let height = 170.0
+  private static let left = 38.0
+  private static let right = 356.0
+  private static let top = 8.0
+  private static let bottom = 144.0
 
   /// A mark on the axis below a drawing, at a share of its width.
   private struct Tick {
@@ -40,28 +41,30 @@ enum Chart {
     return frame(name, [lines, body, axis(ticks(bars, histogram.scale))].flatMap { $0 })
   }
 
-  /// Shares of codes by rank, on a logarithmic scale, with the share that each would have if all were used equally.
-  static func curve(_ use: CodeStatistics, name: String) -> HTML {
-    let equal = 1 / Double(use.vocabulary)
-    let shares = use.curve.map(\.share) + [equal]
-    let (low, high) = (log10(shares.min()!) - 0.1, log10(shares.max()!) + 0.1)
-    func y(_ share: Double) -> Double { bottom - (bottom - top) * (log10(share) - low) / (high - low) }
-    func x(_ rank: Int) -> Double { left + (right - left) * (Double(rank) - 0.5) / Double(use.vocabulary) }
+  /// How often codes are used by rank, on a logarithmic scale; 1 is what each would have if all were used equally.
+  static func curve(_ codes: CodeStatistics, name: String) -> HTML {
+    let vocabulary = Double(codes.vocabulary)
+    let uses = codes.curve.map { (rank: $0.rank, use: $0.share * vocabulary) }
+    let (low, high) = (log10(min(1, uses.last!.use)) - 0.1, log10(max(1, uses.first!.use)) + 0.1)
+    func y(_ use: Double) -> Double { bottom - (bottom - top) * (log10(use) - low) / (high - low) }
+    func x(_ rank: Int) -> Double { left + (right - left) * (Double(rank) - 0.5) / vocabulary }
     // Powers of ten alone, unless they are too few.
     let digits = high - low > 2 ? [1.0] : [1, 2, 5]
-    let values = (Int(low.rounded(.down))...Int(high.rounded(.up))).flatMap { power in digits.map { $0 * pow(10, Double(power)) } }
-    let lines = values.filter { (low...high).contains(log10($0)) }.map { line(at: y($0), label: NumberText.percent($0)) }
-    let points = use.curve.map { "\(tenth(x($0.rank))),\(tenth(y($0.share)))" }.joined(separator: " ")
-    let (first, last) = (x(use.curve.first!.rank), x(use.curve.last!.rank))
-    let step = NumberText.niceStep(Double(use.vocabulary) / 5)
-    let ticks = stride(from: 0, through: Double(use.vocabulary), by: step).map {
-      Tick(place: $0 / Double(use.vocabulary), label: NumberText.grouped(Int($0)))
+    let values = (Int(low.rounded(.down))...Int(high.rounded(.up))).flatMap { power in digits.map { (power: power, value: $0 * pow(10, Double(power))) } }
+    let lines = values.filter { (low...high).contains(log10($0.value)) }.map { power, value in
+      line(at: y(value), label: power < -2 ? "10" + NumberText.superscript(power) : NumberText.compact(value))
+    }
+    let points = uses.map { "\(tenth(x($0.rank))),\(tenth(y($0.use)))" }.joined(separator: " ")
+    let (first, last) = (x(uses.first!.rank), x(uses.last!.rank))
+    let step = max(1, NumberText.niceStep(vocabulary / 5))
+    let ticks = stride(from: 0, through: vocabulary, by: step).map {
+      Tick(place: $0 / vocabulary, label: NumberText.grouped(Int($0)))
     }
     let drawing: HTML = """
       <polygon class="area" points="\(first),\(bottom) \(points) \(last),\(bottom)"/>
       <polyline class="curve" points="\(points)"/>
-      <line class="even" x1="\(left)" x2="\(right)" y1="\(y(equal))" y2="\(y(equal))"/>
-      <text class="note" x="\(right)" y="\(y(equal) - 4)" text-anchor="end">if all were used equally</text>
+      <line class="even" x1="\(left)" x2="\(right)" y1="\(y(1))" y2="\(y(1))"/>
+      <text class="note" x="\(right)" y="\(y(1) - 4)" text-anchor="end">if all were used equally</text>
       """
     return frame(name, [lines, [drawing], axis(ticks)].flatMap { $0 })
   }

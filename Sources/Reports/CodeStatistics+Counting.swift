@@ -13,7 +13,7 @@ extension CodeStatistics {
   private static let purpose: UInt64 = 0x636F_6465
 
   /// Counts the codes in training shards, frame by frame.
-  public init(_ shards: ShardSet, progress: (_ done: Int, _ total: Int) -> Void) throws {
+  public init(_ shards: ShardSet, in folder: String, progress: (_ done: Int, _ total: Int) -> Void) throws {
     var usage = CodebookUsage(vocabulary: shards.header.imageVocabulary)
     var pictures = 0
     for shard in shards.shards {
@@ -25,7 +25,7 @@ extension CodeStatistics {
         progress(pictures, shards.samples)
       }
     }
-    self.init(usage, pictures: pictures, origin: .shards)
+    self.init(usage, pictures: pictures, shards: folder)
   }
 
   /// Encodes random training pictures and counts their codes. Pictures that cannot be read do not count; nil if none can.
@@ -48,6 +48,6 @@ extension CodeStatistics {
       progress(min(done, chosen.count), chosen.count)
     }
     if pictures == 0 { return nil }
-    self.init(usage, pictures: pictures, origin: .pictures)
+    self.init(usage, pictures: pictures, shards: nil)
   }
 }

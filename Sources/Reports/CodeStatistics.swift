@@ -2,15 +2,9 @@ import Models
 
 /// How evenly a dVAE uses its codes.
 public struct CodeStatistics: Codable, Equatable, Sendable {
-  /// Where the codes come from.
-  public enum Origin: String, Codable, Sendable {
-    /// Every sample in training shards, as often as an epoch sees it.
-    case shards
-    /// The middles of pictures chosen at random, encoded for the report.
-    case pictures
-  }
-
-  public var origin: Origin
+  /// The folder of the training shards whose codes were counted, every sample as often as an epoch sees it; nil if the middles
+  /// of random pictures were encoded for the report.
+  public var shards: String?
   public var pictures: Int
   /// Codes in all those pictures.
   public var tokens: Int
@@ -32,10 +26,10 @@ public struct CodeStatistics: Codable, Equatable, Sendable {
   private static let points = 160
 
   /// - Parameter usage: at least one code occurs.
-  public init(_ usage: CodebookUsage, pictures: Int, origin: Origin) {
+  public init(_ usage: CodebookUsage, pictures: Int, shards: String?) {
     let total = usage.counts.reduce(0, +)
     precondition(total > 0, "statistics of no codes")
-    (self.origin, self.pictures, tokens, vocabulary) = (origin, pictures, total, usage.counts.count)
+    (self.shards, self.pictures, tokens, vocabulary) = (shards, pictures, total, usage.counts.count)
     perplexity = usage.perplexity
     let shares = usage.counts.filter { $0 > 0 }.sorted(by: >).map { Double($0) / Double(total) }
     used = shares.count

@@ -32,6 +32,14 @@ enum NumberText {
     }
   }
 
+  /// A small number raised: `⁻³`.
+  static func superscript(_ number: Int) -> String {
+    let digits: [Character: Character] = [
+      "-": "⁻", "0": "⁰", "1": "¹", "2": "²", "3": "³", "4": "⁴", "5": "⁵", "6": "⁶", "7": "⁷", "8": "⁸", "9": "⁹",
+    ]
+    return String(String(number).map { digits[$0]! })
+  }
+
   static func percent(_ share: Double) -> String { short(100 * share) + " %" }
 
   static func percent(_ part: Int, of whole: Int) -> String { whole == 0 ? "0 %" : percent(Double(part) / Double(whole)) }

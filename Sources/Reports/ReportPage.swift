@@ -202,7 +202,7 @@ public struct ReportPage {
     }
     var numbers = [("least", histogram.minimum), ("median", histogram.median)]
     if histogram.scale != .ratio { numbers.append(("mean", histogram.mean)) }
-    numbers += [("99 % up to", histogram.ninetyNinth), ("most", histogram.maximum)]
+    numbers += [("99 % ≤", histogram.ninetyNinth), ("most", histogram.maximum)]
     let facts = numbers.map { (name, value) -> HTML in "<span>\(name) <b>\(text(value))</b></span>\n" }
     let chart = Chart.bars(histogram, name: "\(title): how many \(what)", unit: unit)
     return """
@@ -234,15 +234,16 @@ public struct ReportPage {
 
   private var codebook: HTML? {
     guard let use = report.codebook else { return nil }
-    let origin =
-      switch use.origin {
-      case .shards: "of all \(NumberText.grouped(use.pictures)) samples in the training shards"
-      case .pictures: "of the middles of \(NumberText.amount(use.pictures, "picture")), chosen at random"
+    let origin: HTML =
+      if let folder = use.shards {
+        "of all \(NumberText.amount(use.pictures, "sample")) in the training shards of \(bdi(folder))"
+      } else {
+        "of the middles of \(NumberText.amount(use.pictures, "picture")), chosen at random"
       }
     return """
       <div class="charts">
-      <figure><figcaption>Share of each code, the most frequent first</figcaption>
-      \(Chart.curve(use, name: "Share of each code by its rank"))</figure>
+      <figure><figcaption>Use of each code, the most frequent first</figcaption>
+      \(Chart.curve(use, name: "Use of each code by its rank, 1 if all were used equally"))</figure>
       <div><dl class="facts-list">
       <div><dt>codes used</dt><dd><b>\(NumberText.grouped(use.used))</b> of \(NumberText.grouped(use.vocabulary)) \
       (\(NumberText.percent(use.used, of: use.vocabulary)))</dd></div>

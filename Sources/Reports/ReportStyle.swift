@@ -61,11 +61,11 @@ enum ReportStyle {
     .examples li .place { font-size: 0.75rem; }
     .count { color: var(--soft); }
 
-    .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 20rem), 1fr)); gap: 1.5rem 2rem; align-items: start; }
+    .charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 20rem), 1fr)); gap: 1.5rem 2rem; align-items: start; }
     figure { margin: 0; }
     figcaption { font-weight: 600; font-size: 0.9375rem; margin-bottom: 0.5rem; }
-    svg { display: block; width: 100%; height: auto; }
-    svg text { font-size: 11px; fill: var(--soft); }
+    svg { display: block; width: 100%; max-width: 27rem; height: auto; }
+    svg text { font-size: 12px; fill: var(--soft); }
     .bar { fill: var(--bar); }
     .bar.rest { fill: var(--rest); }
     .grid { stroke: var(--line); }
@@ -73,7 +73,7 @@ enum ReportStyle {
     .area { fill: var(--tint); }
     .curve { fill: none; stroke: var(--bar); stroke-width: 2; stroke-linejoin: round; }
     .even { stroke: var(--soft); stroke-dasharray: 4 3; }
-    .facts { display: flex; flex-wrap: wrap; gap: 0 1rem; margin: 0.25rem 0 0; font-size: 0.8125rem; color: var(--soft); }
+    .facts { display: flex; flex-wrap: wrap; gap: 0 0.625rem; margin: 0.25rem 0 0; font-size: 0.78125rem; color: var(--soft); }
     .facts b, .facts-list b { color: var(--ink); font-weight: 600; }
     .same { margin: 0; display: flex; gap: 0.75rem; align-items: baseline; }
     .same b { font-size: 1.75rem; font-weight: 600; }

@@ -72,14 +72,15 @@ struct Report: ParsableCommand {
       let folder = DatasetFolder(dataset)
       let source = try Dataset(folder)
       let model = try model.map { try Model($0) }
-      let set = try shardSet(model)
+      let shards = shards ?? shardsOfRun()
+      let set = try shards.map { try shardSet($0, model) }
       var line = ProgressLine()
 
       var report = try DatasetSurvey(source, in: folder, tokenizer: model?.tokenizer, seed: seed).report {
         line.show("reading samples", $0, of: $1)
       }
-      if let set {
-        report.codebook = try CodeStatistics(set) { line.show("counting codes", $0, of: $1) }
+      if let shards, let set {
+        report.codebook = try CodeStatistics(set, in: shards) { line.show("counting codes", $0, of: $1) }
       } else if let dvae = model?.dvae, let weights = model?.weights {
         report.codebook = try CodeStatistics(source, seed: seed, dvae: dvae, weights: weights) {
           line.show("encoding pictures", $0, of: $1)
@@ -100,13 +101,14 @@ struct Report: ParsableCommand {
     } catch { Failure.end(error) }
   }
 
-  /// The training shards to count, if there are any; they must be of the model that is given.
-  private func shardSet(_ model: Model?) throws -> ShardSet? {
-    var folder = shards
-    if folder == nil, let path = self.model, FileManager.default.fileExists(atPath: ShardSet.path("\(path)/shards", "train", 0)) {
-      folder = "\(path)/shards"
-    }
-    guard let folder else { return nil }
+  /// The folder with the shards of the run that is the model, if there are any.
+  private func shardsOfRun() -> String? {
+    guard let model, FileManager.default.fileExists(atPath: ShardSet.path("\(model)/shards", "train", 0)) else { return nil }
+    return "\(model)/shards"
+  }
+
+  /// The training shards in a folder; they must be of the model, if there is one.
+  private func shardSet(_ folder: String, _ model: Model?) throws -> ShardSet {
     let set = try ShardSet(folder, "train")
     if let model, let tokenizer = model.tokenizer, let dvae = model.dvae {
       try set.shards[0].check(

@@ -113,7 +113,7 @@ import Testing
     func statistics(_ counts: [Int]) -> CodeStatistics {
       var usage = CodebookUsage(vocabulary: counts.count)
       usage.add(counts)
-      return CodeStatistics(usage, pictures: 1, origin: .pictures)
+      return CodeStatistics(usage, pictures: 1, shards: nil)
     }
     let even = statistics([Int](repeating: 3, count: 16))
     #expect(even.used == 16 && abs(even.perplexity - 16) < 1e-9 && even.tokens == 48)
@@ -144,10 +144,10 @@ import Testing
       try writer.finish()
     }
     var last = (0, 0)
-    let found = try CodeStatistics(ShardSet(folder, "train")) { last = ($0, $1) }
+    let found = try CodeStatistics(ShardSet(folder, "train"), in: folder) { last = ($0, $1) }
     var usage = CodebookUsage(vocabulary: 20)
     usage.add(counts)
-    #expect(found == CodeStatistics(usage, pictures: 20, origin: .shards))
+    #expect(found == CodeStatistics(usage, pictures: 20, shards: folder))
     #expect(last == (20, 20) && found.tokens == 180)
   }
 }

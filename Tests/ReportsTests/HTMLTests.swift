@@ -17,6 +17,7 @@ import Testing
     #expect([0, 1, 99.96, 123.4, 12.34, 1.234, 0.012345, 10].map(NumberText.short) == ["0", "1", "100", "123", "12.3", "1.23", "0.0123", "10"])
     #expect([950, 1200, 12_000, 3_400_000].map(NumberText.compact) == ["950", "1.2k", "12k", "3.4M"])
     #expect(NumberText.ratio(1.5) == "1.5 : 1" && NumberText.ratio(0.5) == "1 : 2" && NumberText.percent(1, of: 3) == "33.3 %")
+    #expect(NumberText.superscript(-12) == "⁻¹²")
     #expect([0.7, 1, 3, 11, 2000, 0.03].map(NumberText.niceStep) == [1, 1, 5, 20, 2000, 0.05])
   }
 }

@@ -202,7 +202,7 @@ private final class Document: NSObject, XMLParserDelegate {
     var report = try report(dataset, shop)
     report.codebook = try CodeStatistics(dataset, seed: 1, dvae: dvae, weights: weights) { _, _ in }
     let codes = try #require(report.codebook)
-    #expect(codes.pictures == 35 && codes.tokens == 35 * 64 && codes.vocabulary == 32 && codes.origin == .pictures)
+    #expect(codes.pictures == 35 && codes.tokens == 35 * 64 && codes.vocabulary == 32 && codes.shards == nil)
     let html = ReportPage(report, cards: cards).html
     #expect(html.contains("perplexity") && html.contains("the dVAE's reconstruction".replacing("'", with: "&#39;")))
     _ = try Document(html)
