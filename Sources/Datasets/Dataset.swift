@@ -13,7 +13,9 @@ public final class Dataset: PictureSource {
     guard FileManager.default.fileExists(atPath: folder.summary) else {
       throw DatasetError("\(folder.path): holds no finished dataset (\(folder.summary) is missing); collect it with dalle-prep collect")
     }
-    guard let summary = try? JSONDecoder().decode(DatasetSummary.self, from: readFile(folder.summary)), summary.version == 1 else {
+    guard let summary = try? JSONDecoder().decode(DatasetSummary.self, from: readFile(folder.summary)),
+      summary.version == DatasetSummary.currentVersion
+    else {
       throw DatasetError("\(folder.summary): cannot be understood, or is of another version of this program")
     }
     self.summary = summary

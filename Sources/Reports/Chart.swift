@@ -50,7 +50,9 @@ enum Chart {
     func x(_ rank: Int) -> Double { left + (right - left) * (Double(rank) - 0.5) / vocabulary }
     // Powers of ten alone, unless they are too few.
     let digits = high - low > 2 ? [1.0] : [1, 2, 5]
-    let values = (Int(low.rounded(.down))...Int(high.rounded(.up))).flatMap { power in digits.map { (power: power, value: $0 * pow(10, Double(power))) } }
+    let values = (Int(low.rounded(.down))...Int(high.rounded(.up))).flatMap { power in
+      digits.map { (power: power, value: $0 * pow(10, Double(power))) }
+    }
     let lines = values.filter { (low...high).contains(log10($0.value)) }.map { power, value in
       line(at: y(value), label: power < -2 ? "10" + NumberText.superscript(power) : NumberText.compact(value))
     }

@@ -16,8 +16,10 @@ public struct DatasetReport: Codable, Equatable, Sendable {
   /// What was left out for one reason.
   public struct Omission: Codable, Equatable, Sendable {
     public var reason: SkipReason
-    /// Samples, and single captions of samples with several.
-    public var count: Int
+    public var samples: Int
+    /// Captions and files of samples that stay.
+    public var parts: Int
+    public var count: Int { samples + parts }
     /// Some of them, chosen at random.
     public var examples: [Skip]
   }

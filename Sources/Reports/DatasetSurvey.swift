@@ -72,8 +72,8 @@ public struct DatasetSurvey {
     var found: [SkipReason: DatasetReport.Omission] = [:]
     var random = RandomStream(seed: seed, Self.examplePurpose)
     try forEachLine(folder.skipped) { (skip: Skip) in
-      var omission = found[skip.reason] ?? .init(reason: skip.reason, count: 0, examples: [])
-      omission.count += 1
+      var omission = found[skip.reason] ?? .init(reason: skip.reason, samples: 0, parts: 0, examples: [])
+      if skip.sampleStays ?? false { omission.parts += 1 } else { omission.samples += 1 }
       if omission.examples.count < Self.examples {
         omission.examples.append(skip)
       } else {

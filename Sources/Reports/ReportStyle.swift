@@ -50,8 +50,10 @@ enum ReportStyle {
     th:first-child, td:first-child, .filters th:nth-child(2), td.long { text-align: left; }
     th:first-child, td:first-child { padding-left: 0; }
     td.long { white-space: normal; min-width: 10rem; }
-    .off td, .none td:last-child { color: var(--soft); }
-    .filters tr:not(.off):not(.none) td:last-child { font-weight: 600; }
+    .off td, .zero { color: var(--soft); }
+    .some { font-weight: 600; }
+
+    @media (max-width: 40rem) { th, td { padding-left: 0.75rem; } td.long { min-width: 8rem; } }
 
     details > summary { cursor: pointer; }
     .examples { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 22rem), 1fr)); gap: 0 2.5rem; }

@@ -69,7 +69,7 @@ struct Report: ParsableCommand {
   func run() {
     do {
       setThreads(UsableCores().count)
-      let folder = DatasetFolder(dataset)
+      let folder = DatasetFolder(URL(fileURLWithPath: dataset).standardizedFileURL.path)
       let source = try Dataset(folder)
       let model = try model.map { try Model($0) }
       let shards = shards ?? shardsOfRun()

@@ -273,6 +273,28 @@ func tar(_ members: [(name: String, bytes: Data)], gnuLongNames: Bool = false) -
     #expect(try stays("IMG_2034.jpg") { _ in } == nil)
   }
 
+  /// Samples, and captions of samples that stay, are counted apart.
+  @Test func captionsThatGoAlone() throws {
+    let shop = try Workshop()
+    for (number, text) in ["good one\nx\ny", "x\ny", "good two", "good three\nx\nIMG_1.jpg"].enumerated() {
+      try shop.write("f/\(number).png", shop.picture(number))
+      try shop.write("f/\(number).txt", text)
+    }
+    try shop.write("t.tar", tar([("7.png", shop.picture(7)), ("7.png", shop.picture(8)), ("7.txt", Data("good four".utf8))]))
+    var filters = Filters()
+    (filters.minimumCharacters, filters.boilerplate) = (3, true)
+    let dataset = try shop.collect([Source("f"), Source("t.tar")], filters: filters)
+    #expect(try shop.captions(dataset) == ["good four", "good one", "good three", "good two"])
+    #expect(dataset.summary.skipped == ["caption length": 1])
+    #expect(dataset.summary.skippedParts == ["caption length": 3, "boilerplate": 1, "duplicate": 1])
+    #expect(dataset.summary.omissions == [
+      "left out 1 for: caption length", "left out 3 captions or files of samples that stay, for: caption length",
+      "left out 1 captions or files of samples that stay, for: boilerplate",
+      "left out 1 captions or files of samples that stay, for: duplicate",
+    ])
+    #expect(try shop.skips().map { $0.sampleStays ?? false }.count { $0 } == 5)
+  }
+
   @Test func everyScriptKnowsItsOwn() throws {
     let captions: [(Script, String)] = [
       (.latin, "Ein Mädchen"), (.greek, "ένα κορίτσι"), (.cyrillic, "девочка"), (.hebrew, "ילדה קטנה"), (.arabic, "فتاة صغيرة"),

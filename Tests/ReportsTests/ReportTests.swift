@@ -111,9 +111,10 @@ private final class Document: NSObject, XMLParserDelegate {
     #expect(report.words.error == 0)
 
     #expect(report.omissions.map(\.reason) == [.unreadablePicture, .captionLength, .boilerplate])
-    #expect(report.omissions.map(\.count) == [7, 2, 1])
+    #expect(report.omissions.map(\.samples) == [7, 1, 1] && report.omissions.map(\.parts) == [0, 1, 0])
     #expect(report.omissions.map(\.examples.count) == [3, 2, 1])
-    #expect(Dictionary(uniqueKeysWithValues: report.omissions.map { ($0.reason.rawValue, $0.count) }) == dataset.summary.skipped)
+    #expect(Dictionary(uniqueKeysWithValues: report.omissions.map { ($0.reason.rawValue, $0.samples) }) == dataset.summary.skipped)
+    #expect(dataset.summary.skippedParts == [SkipReason.captionLength.rawValue: 1])
     #expect(report.summary.merged == 1)
     // What is written as JSON is all of it.
     #expect(try JSONDecoder().decode(DatasetReport.self, from: JSONEncoder().encode(report)) == report)
