@@ -91,7 +91,7 @@ struct Report: ParsableCommand {
       }
       line.finish()
 
-      let page = out ?? "\(dataset)/report.html"
+      let page = out ?? (dataset as NSString).appendingPathComponent("report.html")
       let numbers = page.dropLast("html".count) + "json"
       let encoder = JSONEncoder()
       encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
