@@ -94,6 +94,10 @@ let package = Package(
         "Models", "Layers", "Kernels", "Memory", "Random", "Tokenizer", "Images", "Scenes", "Safetensors", "Monitoring", "Files",
       ]),
 
+    room(
+      "Reports",
+      holds: ["Datasets", "Shards", "Tokenizer", "Generation", "Models", "Layers", "Images", "Random", "Files"]),
+
     // Doors.
     room(
       "Doors",
@@ -101,15 +105,16 @@ let package = Package(
     door(
       "dalle-prep",
       holds: [
-        "Training", "Preparation", "Datasets", "Shards", "Tokenizer", "Generation", "Models", "Images", "Kernels", "Monitoring",
-        "MPI", "Files",
+        "Training", "Preparation", "Reports", "Datasets", "Shards", "Tokenizer", "Generation", "Models", "Layers", "Images",
+        "Kernels", "Monitoring", "MPI", "Files",
       ]),
     door("dalle-train", holds: ["Training", "MPI", "Parallel"]),
     door("dalle-generate", holds: ["Generation", "Images", "Kernels", "Monitoring", "Files"]),
     door("dalle-eval", holds: ["Training", "Generation", "Images", "Scenes", "Models", "Shards", "Kernels", "Monitoring", "Files"]),
 
     // Tests.
-    .target(name: "TestSupport", dependencies: ["Memory", "Layers", "Safetensors"], path: "Tests/TestSupport", swiftSettings: swift),
+    .target(
+      name: "TestSupport", dependencies: ["Memory", "Layers", "Safetensors", "Datasets", "Images"], path: "Tests/TestSupport", swiftSettings: swift),
     tests("Hashing", holds: ["Hashing"]),
     tests("Memory", holds: ["Memory"]),
     tests("Random", holds: ["Random"]),
@@ -122,6 +127,7 @@ let package = Package(
     tests("Optimization", holds: ["Optimization", "Layers", "Memory"]),
     tests("Safetensors", holds: ["Safetensors"]),
     tests("Datasets", holds: ["Datasets", "Images", "Files"]),
+    tests("Reports", holds: ["Reports", "Datasets", "Images", "Models", "Layers", "Random", "Shards", "Tokenizer"]),
     tests("Training", holds: ["Training", "Datasets", "Images", "Models", "Layers", "Monitoring", "Memory"]),
     tests("Generation", holds: ["Generation", "Models", "Layers", "Memory", "Random"]),
     .executableTarget(name: "interop-tokens", dependencies: ["Tokenizer"], path: "Tests/Interop", exclude: ["compare.py", "run"], swiftSettings: swift),

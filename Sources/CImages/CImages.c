@@ -82,11 +82,25 @@ error:
   return failed();
 }
 
-int images_png(const uint8_t *pixels, int width, int height, uint8_t **png, size_t *size) {
+/// An image that reads the caller's pixels where they are.
+static VipsImage *image_of(const uint8_t *pixels, int width, int height) {
   VipsImage *image = vips_image_new_from_memory(pixels, (size_t)width * height * 3, width, height, 3, VIPS_FORMAT_UCHAR);
+  if (image) image->Type = VIPS_INTERPRETATION_sRGB;
+  return image;
+}
+
+int images_png(const uint8_t *pixels, int width, int height, uint8_t **png, size_t *size) {
+  VipsImage *image = image_of(pixels, width, height);
   if (!image) return failed();
-  image->Type = VIPS_INTERPRETATION_sRGB;
   int code = vips_pngsave_buffer(image, (void **)png, size, NULL);
+  g_object_unref(image);
+  return code ? failed() : 0;
+}
+
+int images_jpeg(const uint8_t *pixels, int width, int height, int quality, uint8_t **jpeg, size_t *size) {
+  VipsImage *image = image_of(pixels, width, height);
+  if (!image) return failed();
+  int code = vips_jpegsave_buffer(image, (void **)jpeg, size, "Q", quality, "optimize_coding", TRUE, NULL);
   g_object_unref(image);
   return code ? failed() : 0;
 }

@@ -13,7 +13,9 @@ public final class Dataset: PictureSource {
     guard FileManager.default.fileExists(atPath: folder.summary) else {
       throw DatasetError("\(folder.path): holds no finished dataset (\(folder.summary) is missing); collect it with dalle-prep collect")
     }
-    guard let summary = try? JSONDecoder().decode(DatasetSummary.self, from: readFile(folder.summary)), summary.version == 1 else {
+    guard let summary = try? JSONDecoder().decode(DatasetSummary.self, from: readFile(folder.summary)),
+      summary.version == DatasetSummary.currentVersion
+    else {
       throw DatasetError("\(folder.summary): cannot be understood, or is of another version of this program")
     }
     self.summary = summary
@@ -37,6 +39,20 @@ public final class Dataset: PictureSource {
       !sample.captions.isEmpty
     else { throw DatasetError("\(file.path): sample \(number) cannot be understood; the file or its index is damaged") }
     return sample
+  }
+
+  /// Every sample of a split once, in order, and how often an epoch sees it; needs memory for one sample. A sample that an
+  /// epoch never sees, because of a weight below 1, does not come.
+  public func forEachSample(_ split: Split, _ body: (_ sample: Sample, _ copies: Int) throws -> Void) throws {
+    let lines = index[split]!
+    var number = 0
+    while number < lines.count {
+      // The copies of a sample are neighbours.
+      var end = number + 1
+      while end < lines.count, lines[end].offset == lines[number].offset { end += 1 }
+      try body(sample(number, split), end - number)
+      number = end
+    }
   }
 
   public func captions(_ number: Int, _ split: Split) throws -> [String] { try sample(number, split).captions }

@@ -27,6 +27,8 @@ public struct Skip: Codable, Error, Equatable, Sendable {
   public var place: String
   public var reason: SkipReason
   public var detail: String
+  /// True where a caption or a file alone is left out, and the sample stays with its others.
+  public var sampleStays: Bool?
 
   public init(_ place: String, _ reason: SkipReason, _ detail: String) {
     (self.place, self.reason, self.detail) = (place, reason, detail)

@@ -73,8 +73,8 @@ struct DatasetMerge {
     try holdOut(facts, fates)
     try writeSamples(facts, fates, allPath, &summary, skips)
     try skips.finish()
-    summary.skipped = skips.counts
-    guard summary.training > 0 else { throw DatasetError("\(folder.path): its weights leave no sample to train on") }
+    (summary.skipped, summary.skippedParts) = (skips.counts, skips.partCounts)
+    guard summary.training > 0 else { throw DatasetError("\(folder.path): weights and what is held out leave no sample to train on") }
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
     try replaceFile(folder.summary, with: encoder.encode(summary) + Data("\n".utf8))

@@ -41,7 +41,9 @@ public struct DatasetOptions: Codable, Equatable, Sendable {
 
 /// What became of the sources: `dataset.json`, which is written last.
 public struct DatasetSummary: Codable, Equatable, Sendable {
-  public var version = 1
+  public var version = DatasetSummary.currentVersion
+  /// Version 1 counted captions among the samples that are left out.
+  static let currentVersion = 2
   public var options: DatasetOptions
   /// Samples to train on, and those of them that weights repeat.
   public var training = 0
@@ -50,8 +52,18 @@ public struct DatasetSummary: Codable, Equatable, Sendable {
   public var validation = 0
   /// Samples whose captions went to another one with the same picture.
   public var merged = 0
-  /// Samples and captions left out, by reason.
+  /// Samples left out, by reason.
   public var skipped: [String: Int] = [:]
+  /// Captions and files left out of samples that stay, by reason.
+  public var skippedParts: [String: Int] = [:]
 
   public init(options: DatasetOptions) { self.options = options }
+
+  /// What was left out as lines to read, the most frequent reasons first.
+  public var omissions: [String] {
+    func lines(_ counts: [String: Int], _ what: String) -> [String] {
+      counts.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.map { "left out \($0.value.formatted())\(what) for: \($0.key)" }
+    }
+    return lines(skipped, "") + lines(skippedParts, " captions or files of samples that stay,")
+  }
 }

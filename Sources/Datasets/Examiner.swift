@@ -74,7 +74,10 @@ struct Examiner {
       }
     }
     if captions.isEmpty { throw problems.first ?? Skip(place, .noCaption, "the caption is empty") }
-    try problems.forEach(report)
+    for var problem in problems {
+      problem.sampleStays = true
+      try report(problem)
+    }
     return captions
   }
 
@@ -142,7 +145,9 @@ struct Examiner {
           group = Group(key: key)
         }
         if group[[kind]] != nil {
-          try found(.failure(Skip("\(path):\(key)", .duplicate, "`\(member.name)` is there twice; the first is used")))
+          var skip = Skip("\(path):\(key)", .duplicate, "`\(member.name)` is there twice; the first is used")
+          skip.sampleStays = true
+          try found(.failure(skip))
         } else {
           group.members.append((kind, member))
         }

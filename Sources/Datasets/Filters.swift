@@ -102,7 +102,7 @@ struct CaptionFilter: @unchecked Sendable {
   func problem(_ caption: String) -> (reason: SkipReason, detail: String)? {
     let characters = caption.count
     if characters < filters.minimumCharacters {
-      return (.captionLength, "the caption has \(characters) characters; at least \(filters.minimumCharacters)")
+      return (.captionLength, "the caption has \(characters) \(characters == 1 ? "character" : "characters"); at least \(filters.minimumCharacters)")
     }
     if characters > filters.maximumCharacters {
       return (.captionLength, "the caption has \(characters) characters; at most \(filters.maximumCharacters)")

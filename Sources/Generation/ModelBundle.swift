@@ -14,13 +14,9 @@ public struct TokenBundle {
 
   /// Loads them from a bundle, or from the `model` folder of a run, which may still lack its transformer.
   public init(_ path: String) throws {
-    let inner = path + "/model"
-    folder = FileManager.default.fileExists(atPath: inner) ? inner : path
-    tokenizer = try Tokenizer(contentsOf: ModelBundle.existing(ModelBundle.File.tokenizer, in: folder))
-    dvae = try ModelBundle.config(ModelBundle.existing(ModelBundle.File.dvae, in: folder))
-    try dvae.validate()
-    dvaeWeights = try ModelBundle.weights(
-      DVAEArchitecture(dvae).table, ModelBundle.existing(ModelBundle.File.dvaeWeights, in: folder))
+    folder = ModelBundle.folder(path)
+    tokenizer = try ModelBundle.tokenizer(in: folder)
+    (dvae, dvaeWeights) = try ModelBundle.dvae(in: folder)
   }
 }
 
@@ -58,7 +54,23 @@ public struct ModelBundle {
     transformerWeights = try Self.weights(Transformer.table(transformer), Self.existing(File.transformerWeights, in: folder))
   }
 
-  fileprivate static func existing(_ name: String, in folder: String) throws -> String {
+  /// The folder that holds a model's files: the `model` folder of a run, or `path` itself.
+  public static func folder(_ path: String) -> String {
+    let inner = path + "/model"
+    return FileManager.default.fileExists(atPath: inner) ? inner : path
+  }
+
+  public static func tokenizer(in folder: String) throws -> Tokenizer {
+    try Tokenizer(contentsOf: existing(File.tokenizer, in: folder))
+  }
+
+  public static func dvae(in folder: String) throws -> (config: DVAEConfig, weights: LocalParameters) {
+    let config: DVAEConfig = try config(existing(File.dvae, in: folder))
+    try config.validate()
+    return (config, try weights(DVAEArchitecture(config).table, existing(File.dvaeWeights, in: folder)))
+  }
+
+  private static func existing(_ name: String, in folder: String) throws -> String {
     let file = "\(folder)/\(name)"
     guard FileManager.default.fileExists(atPath: file) else {
       throw ModelBundleError(file, "is missing: this is no trained model; a run makes one in its folder `model`")
@@ -89,7 +101,7 @@ public struct ModelBundle {
     return parameters
   }
 
-  fileprivate static func config<Config: Decodable>(_ path: String) throws -> Config {
+  private static func config<Config: Decodable>(_ path: String) throws -> Config {
     do {
       return try JSONDecoder().decode(Config.self, from: readFile(path))
     } catch let error as DecodingError {

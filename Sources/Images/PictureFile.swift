@@ -51,10 +51,19 @@ extension Picture {
 
   /// The picture as a PNG file.
   public func png() throws -> Data {
+    try file("PNG") { images_png(pixels, Int32(width), Int32(height), &$0, &$1) }
+  }
+
+  /// The picture as a JPEG file, quality from 1 to 100.
+  public func jpeg(quality: Int) throws -> Data {
+    try file("JPEG") { images_jpeg(pixels, Int32(width), Int32(height), Int32(quality), &$0, &$1) }
+  }
+
+  private func file(_ format: String, _ compress: (inout UnsafeMutablePointer<UInt8>?, inout Int) -> Int32) throws -> Data {
     Vips.start()
     var bytes: UnsafeMutablePointer<UInt8>?
     var size = 0
-    guard images_png(pixels, Int32(width), Int32(height), &bytes, &size) == 0 else { throw Vips.error("PNG") }
+    guard compress(&bytes, &size) == 0 else { throw Vips.error(format) }
     defer { images_free(bytes) }
     return Data(bytes: bytes!, count: size)
   }

@@ -108,10 +108,8 @@ struct Collect: ParsableCommand {
       say("\(out): \(summary.training.formatted()) samples to train on, \(summary.validation.formatted()) held out")
       if summary.repeated > 0 { say("\(summary.repeated.formatted()) of them are repeated by weights") }
       if summary.merged > 0 { say("\(summary.merged.formatted()) duplicates gave their captions to the first of their kind") }
-      for (reason, count) in summary.skipped.sorted(by: { ($0.value, $1.key) > ($1.value, $0.key) }) {
-        say("left out \(count.formatted()) for: \(reason)")
-      }
-      if !summary.skipped.isEmpty { say("each is listed in \(collector.folder.skipped)") }
+      summary.omissions.forEach(say)
+      if !summary.omissions.isEmpty { say("each is listed in \(collector.folder.skipped)") }
     }
   }
 }

@@ -1,59 +1,8 @@
 import Datasets
 import Foundation
 import Images
+import TestSupport
 import Testing
-
-/// A folder of its own for sources and the dataset made of them; goes away with the test.
-final class Workshop {
-  let path = NSTemporaryDirectory() + "dataset-" + UUID().uuidString
-
-  init() throws { try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true) }
-  deinit { try? FileManager.default.removeItem(atPath: path) }
-
-  func write(_ name: String, _ bytes: Data) throws {
-    let file = "\(path)/\(name)"
-    try FileManager.default.createDirectory(
-      atPath: (file as NSString).deletingLastPathComponent, withIntermediateDirectories: true)
-    try bytes.write(to: URL(fileURLWithPath: file))
-  }
-
-  func write(_ name: String, _ text: String) throws { try write(name, Data(text.utf8)) }
-
-  /// A picture that differs from those of other numbers: stripes whose width and colour come from the number.
-  func picture(_ number: Int, width: Int = 24, height: Int = 24) throws -> Data {
-    var picture = Picture(width: width, height: height, (UInt8(number * 37 % 256), UInt8(number * 91 % 256), UInt8(number * 53 % 256)))
-    for x in 0..<width where x * (number % 7 + 1) / 5 % 2 == 0 {
-      picture.place(Picture(width: 1, height: height, (UInt8(number * 11 % 256), 255, 0)), x: x, y: 0)
-    }
-    return try picture.png()
-  }
-
-  /// Collects everything below `source`.
-  func collect(
-    _ sources: [Source], into name: String = "out", filters: Filters = Filters(), validation: Int = 1, columns: Columns = Columns()
-  ) throws -> Dataset {
-    let options = DatasetOptions(
-      sources: sources.map { Source($0.path.hasPrefix("/") ? $0.path : "\(path)/\($0.path)", weight: $0.weight) },
-      columns: columns, filters: filters, validation: validation)
-    let collector = try Collector(DatasetFolder("\(path)/\(name)"), options: options)
-    try collector.list()
-    for unit in 0..<collector.unitCount() where !collector.isExamined(unit) { try collector.examine(unit) }
-    _ = try collector.finish()
-    return try Dataset(collector.folder)
-  }
-
-  func samples(_ dataset: Dataset) throws -> [Sample] {
-    try Split.allCases.flatMap { split in try (0..<dataset.count(split)).map { try dataset.sample($0, split) } }
-  }
-
-  /// Every caption of a dataset, sorted.
-  func captions(_ dataset: Dataset) throws -> [String] { try samples(dataset).flatMap(\.captions).sorted() }
-
-  func skips(_ name: String = "out") throws -> [Skip] {
-    try String(contentsOfFile: "\(path)/\(name)/skipped.jsonl", encoding: .utf8).split(separator: "\n")
-      .map { try JSONDecoder().decode(Skip.self, from: Data($0.utf8)) }
-  }
-}
 
 /// A tar archive in memory.
 func tar(_ members: [(name: String, bytes: Data)], gnuLongNames: Bool = false) -> Data {
@@ -271,8 +220,132 @@ func tar(_ members: [(name: String, bytes: Data)], gnuLongNames: Bool = false) -
     for (number, item) in cases.enumerated() {
       #expect(skips.first { $0.place.hasSuffix("/\(number).png") }?.reason == item.reason, "\(item.caption)")
     }
+    let counts = Dictionary(grouping: cases.compactMap(\.reason), by: \.rawValue).mapValues(\.count)
+    #expect(dataset.summary.skipped == counts && counts["boilerplate"] == 3)
     filters.patterns = ["("]
     #expect(throws: DatasetError.self) { try shop.collect([Source("f")], into: "bad", filters: filters) }
+  }
+
+  /// What lies on a limit stays, what is one beyond it goes; a filter at rest takes everything.
+  @Test func filtersKeepWhatIsAtTheirLimits() throws {
+    let shop = try Workshop()
+    var number = 0
+    /// Whether a sample alone stays.
+    func stays(_ caption: String, width: Int = 24, height: Int = 24, _ change: (inout Filters) -> Void) throws -> SkipReason? {
+      number += 1
+      let folder = "f\(number)"
+      for (place, name) in ["x", "good 1", "good 2"].enumerated() {
+        let size = name == "x" ? (width, height) : (24, 24)
+        try shop.write("\(folder)/\(name).png", shop.picture(number + place, width: size.0, height: size.1))
+        try shop.write("\(folder)/\(name).txt", name == "x" ? caption : "abcde fghij")
+      }
+      var filters = Filters()
+      filters.duplicates = .keep
+      change(&filters)
+      _ = try shop.collect([Source(folder)], into: "out\(number)", filters: filters)
+      let skips = try shop.skips("out\(number)")
+      #expect(skips.count <= 1 && skips.allSatisfy { $0.place.hasSuffix("x.png") })
+      return skips.first?.reason
+    }
+    #expect(try stays("12345") { $0.minimumCharacters = 5 } == nil)
+    #expect(try stays("1234") { $0.minimumCharacters = 5 } == .captionLength)
+    // Characters as people count them, not bytes or signs.
+    #expect(try stays("👩‍👩‍👧‍👦🏳️‍🌈é漢字") { $0.minimumCharacters = 5 } == nil)
+    #expect(try stays("👩‍👩‍👧‍👦🏳️‍🌈é漢字") { ($0.minimumCharacters, $0.maximumCharacters) = (1, 12) } == nil)
+    #expect(try stays("123456789012") { $0.maximumCharacters = 12 } == nil)
+    #expect(try stays("1234567890123") { $0.maximumCharacters = 12 } == .captionLength)
+    #expect(try stays("ab 12") { $0.letterShare = 0.5 } == nil)
+    #expect(try stays("ab 123") { $0.letterShare = 0.5 } == .letterShare)
+    #expect(try stays("abcd ж") { $0.script = .latin } == nil)
+    #expect(try stays("abc ж") { $0.script = .latin } == .script)
+    #expect(try stays("wide", width: 48) { $0.aspectRatio = 2 } == nil)
+    #expect(try stays("wide", width: 49) { $0.aspectRatio = 2 } == .aspectRatio)
+    #expect(try stays("tall", height: 49) { $0.aspectRatio = 2 } == .aspectRatio)
+    #expect(try stays("wide", width: 480) { _ in } == nil)
+    #expect(try stays("small", width: 24, height: 16) { $0.minimumSide = 16 } == nil)
+    #expect(try stays("small", width: 15, height: 24) { $0.minimumSide = 16 } == .smallPicture)
+    #expect(try stays("large", width: 40, height: 25) { $0.maximumPixels = 1000 } == nil)
+    #expect(try stays("large", width: 40, height: 26) { $0.maximumPixels = 1000 } == .largePicture)
+    let bytes = try shop.picture(1, width: 300, height: 200).count
+    #expect(try stays("heavy", width: 300, height: 200) { $0.maximumBytes = bytes - 50 } == .largePicture)
+    #expect(try stays("a black cat sleeps, by shutterstock") { $0.boilerplate = true } == nil)
+    #expect(try stays("cat by shutterstock, getty images") { $0.boilerplate = true } == .boilerplate)
+    #expect(try stays("IMG_2034.jpg") { _ in } == nil)
+  }
+
+  /// Samples, and captions of samples that stay, are counted apart.
+  @Test func captionsThatGoAlone() throws {
+    let shop = try Workshop()
+    for (number, text) in ["good one\nx\ny", "x\ny", "good two", "good three\nx\nIMG_1.jpg"].enumerated() {
+      try shop.write("f/\(number).png", shop.picture(number))
+      try shop.write("f/\(number).txt", text)
+    }
+    try shop.write("t.tar", tar([("7.png", shop.picture(7)), ("7.png", shop.picture(8)), ("7.txt", Data("good four".utf8))]))
+    var filters = Filters()
+    (filters.minimumCharacters, filters.boilerplate) = (3, true)
+    let dataset = try shop.collect([Source("f"), Source("t.tar")], filters: filters)
+    #expect(try shop.captions(dataset) == ["good four", "good one", "good three", "good two"])
+    #expect(dataset.summary.skipped == ["caption length": 1])
+    #expect(dataset.summary.skippedParts == ["caption length": 3, "boilerplate": 1, "duplicate": 1])
+    #expect(dataset.summary.omissions == [
+      "left out 1 for: caption length", "left out 3 captions or files of samples that stay, for: caption length",
+      "left out 1 captions or files of samples that stay, for: boilerplate",
+      "left out 1 captions or files of samples that stay, for: duplicate",
+    ])
+    #expect(try shop.skips().map { $0.sampleStays ?? false }.count { $0 } == 5)
+  }
+
+  @Test func everyScriptKnowsItsOwn() throws {
+    let captions: [(Script, String)] = [
+      (.latin, "Ein Mädchen"), (.greek, "ένα κορίτσι"), (.cyrillic, "девочка"), (.hebrew, "ילדה קטנה"), (.arabic, "فتاة صغيرة"),
+      (.devanagari, "छोटी लड़की"), (.thai, "เด็กหญิง"), (.hangul, "작은 소녀"), (.kana, "ちいさなオンナノコ"), (.han, "小女孩"),
+    ]
+    #expect(captions.count == Script.allCases.count)
+    let shop = try Workshop()
+    for (number, (_, caption)) in captions.enumerated() {
+      for copy in 0..<2 {
+        try shop.write("f/\(number)-\(copy).png", shop.picture(10 * number + copy))
+        try shop.write("f/\(number)-\(copy).txt", caption)
+      }
+    }
+    for (script, caption) in captions {
+      var filters = Filters()
+      filters.script = script
+      let dataset = try shop.collect([Source("f")], into: script.rawValue, filters: filters)
+      #expect(try shop.captions(dataset) == [caption, caption], "\(script)")
+      #expect(dataset.summary.skipped == [SkipReason.script.rawValue: 2 * (captions.count - 1)])
+    }
+  }
+
+  /// Pictures that were scaled and compressed again are found, others are not.
+  @Test func nearDuplicatesOfPhotographs() throws {
+    let shop = try Workshop()
+    // Blurred patches of colour, which scale and compress as photographs do.
+    var state: UInt64 = 1
+    func photograph() -> Picture {
+      let patches = (0..<6 * 6 * 3).map { _ -> UInt8 in
+        state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+        return UInt8(state >> 56)
+      }
+      return Picture(width: 6, height: 6, pixels: patches).resized(width: 160, height: 120)
+    }
+    for number in 0..<30 {
+      let picture = photograph()
+      try shop.write("a/\(number).png", picture.png())
+      try shop.write("a/\(number).txt", "a\(number)")
+      let copy = number % 2 == 0 ? try picture.jpeg(quality: 40) : try picture.resized(width: 80, height: 60).jpeg(quality: 75)
+      try shop.write("b/\(number).jpg", copy)
+      try shop.write("b/\(number).txt", "b\(number)")
+    }
+    var filters = Filters()
+    filters.duplicates = .near
+    let dataset = try shop.collect([Source("a"), Source("b")], filters: filters)
+    #expect(try shop.captions(dataset) == (0..<30).map { "a\($0)" }.sorted())
+    #expect(dataset.summary.skipped == [SkipReason.nearDuplicate.rawValue: 30])
+    for skip in try shop.skips() {
+      let number = ((skip.place as NSString).lastPathComponent as NSString).deletingPathExtension
+      #expect(skip.detail == "looks like \(shop.path)/a/\(number).png")
+    }
   }
 
   @Test func duplicatesAndWeights() throws {

@@ -64,10 +64,9 @@ public final class Run {
       throw StoppedBySignal()
     }
     let dataset = try Dataset(collector.folder)
-    for (reason, count) in dataset.summary.skipped.sorted(by: { $0.key < $1.key }) {
-      log.say("data: left out \(count.formatted()) for: \(reason)")
-    }
-    if !dataset.summary.skipped.isEmpty { log.say("data: each is listed in \(collector.folder.skipped)") }
+    let omissions = dataset.summary.omissions
+    for line in omissions { log.say("data: \(line)") }
+    if !omissions.isEmpty { log.say("data: each is listed in \(collector.folder.skipped)") }
     return dataset
   }
 

@@ -1,0 +1,42 @@
+import Models
+
+/// How evenly a dVAE uses its codes.
+public struct CodeStatistics: Codable, Equatable, Sendable {
+  /// The folder of the training shards whose codes were counted, every sample as often as an epoch sees it; nil if the middles
+  /// of random pictures were encoded for the report.
+  public var shards: String?
+  public var pictures: Int
+  /// Codes in all those pictures.
+  public var tokens: Int
+  public var vocabulary: Int
+  /// Different codes that occur.
+  public var used: Int
+  /// e to the entropy: as many codes, used equally often, would carry as much information.
+  public var perplexity: Double
+  /// Shares of the codes that occur, the most frequent first, at ranks that are spread evenly over all of them.
+  public var curve: [Point]
+
+  public struct Point: Codable, Equatable, Sendable {
+    /// From 1.
+    public var rank: Int
+    public var share: Double
+  }
+
+  /// Points of the curve, at most.
+  private static let points = 160
+
+  /// - Parameter usage: at least one code occurs.
+  public init(_ usage: CodebookUsage, pictures: Int, shards: String?) {
+    let total = usage.counts.reduce(0, +)
+    precondition(total > 0, "statistics of no codes")
+    (self.shards, self.pictures, tokens, vocabulary) = (shards, pictures, total, usage.counts.count)
+    perplexity = usage.perplexity
+    let shares = usage.counts.filter { $0 > 0 }.sorted(by: >).map { Double($0) / Double(total) }
+    used = shares.count
+    let last = max(1, min(Self.points, shares.count) - 1)
+    curve = (0..<min(Self.points, shares.count)).map { place in
+      let index = place * (shares.count - 1) / last
+      return Point(rank: index + 1, share: shares[index])
+    }
+  }
+}

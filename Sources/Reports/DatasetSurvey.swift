@@ -1,0 +1,87 @@
+import Datasets
+import Files
+import Random
+import Tokenizer
+
+/// Reads a dataset once, sample by sample, and makes its report's numbers. Memory does not grow with the dataset.
+public struct DatasetSurvey {
+  private let folder: DatasetFolder
+  private let dataset: Dataset
+  private let tokenizer: Tokenizer?
+  private let seed: UInt64
+
+  private static let words = 90
+  private static let examples = 3
+  /// What the random stream of the examples is for.
+  private static let examplePurpose: UInt64 = 0x736B_6970
+
+  /// - Parameters:
+  ///   - tokenizer: counts tokens of captions, if there is one.
+  ///   - seed: chooses examples.
+  public init(_ dataset: Dataset, in folder: DatasetFolder, tokenizer: Tokenizer?, seed: UInt64) {
+    (self.dataset, self.folder, self.tokenizer, self.seed) = (dataset, folder, tokenizer, seed)
+  }
+
+  /// - Parameter progress: told now and then how many entries of how many are read.
+  public func report(progress: (_ done: Int, _ total: Int) -> Void) throws -> DatasetReport {
+    var report = DatasetReport(
+      dataset: folder.path, summary: dataset.summary, seed: seed,
+      sources: dataset.summary.options.sources.map { .init(path: $0.path, weight: $0.weight) }, omissions: try omissions())
+    var (characters, tokens, captions) = (Tally(), Tally(), Tally())
+    var (sides, ratios) = (Tally(), Tally())
+    var words = WordCounter()
+    var done = 0
+    let total = Split.allCases.reduce(0) { $0 + dataset.count($1) }
+    for split in Split.allCases {
+      try dataset.forEachSample(split) { sample, copies in
+        guard report.sources.indices.contains(sample.source), sample.width > 0, sample.height > 0 else {
+          throw DatasetError("\(folder.samples(split)): the sample \(sample.place) has impossible values; the file is damaged")
+        }
+        if split == .training {
+          report.sources[sample.source].samples += 1
+          report.sources[sample.source].perEpoch += copies
+        } else {
+          report.sources[sample.source].heldOut += copies
+        }
+        report.sources[sample.source].captions += sample.captions.count
+        captions.add(sample.captions.count)
+        for caption in sample.captions {
+          characters.add(caption.count)
+          if let tokenizer { tokens.add(tokenizer.encode(caption).count) }
+        }
+        words.add(captions: sample.captions)
+        sides.add(min(sample.width, sample.height))
+        ratios.add(Histogram.ratioStep(width: sample.width, height: sample.height))
+        done += copies
+        if done % 500 < copies { progress(done, total) }
+      }
+    }
+    report.captionCharacters = .linear(characters)
+    report.captionTokens = .linear(tokens)
+    report.captionsPerPicture = .linear(captions)
+    report.shorterSide = .octaves(sides)
+    report.widthByHeight = .ratios(ratios)
+    report.words = .init(
+      top: words.top(Self.words).map { .init(word: $0.word, count: $0.count) }, total: words.total, different: words.count,
+      error: words.error)
+    return report
+  }
+
+  /// What was left out, with examples that are equally likely wherever they stand in the list (reservoir sampling).
+  private func omissions() throws -> [DatasetReport.Omission] {
+    var found: [SkipReason: DatasetReport.Omission] = [:]
+    var random = RandomStream(seed: seed, Self.examplePurpose)
+    try forEachLine(folder.skipped) { (skip: Skip) in
+      var omission = found[skip.reason] ?? .init(reason: skip.reason, samples: 0, parts: 0, examples: [])
+      if skip.sampleStays ?? false { omission.parts += 1 } else { omission.samples += 1 }
+      if omission.examples.count < Self.examples {
+        omission.examples.append(skip)
+      } else {
+        let place = random.integer(in: 0..<omission.count)
+        if place < Self.examples { omission.examples[place] = skip }
+      }
+      found[skip.reason] = omission
+    }
+    return found.values.sorted { ($1.count, $0.reason.rawValue) < ($0.count, $1.reason.rawValue) }
+  }
+}

@@ -1,0 +1,44 @@
+/// Markup. Text that is interpolated into it is escaped, markup is not: so a caption or a file's name, which may hold
+/// anything, never becomes markup.
+public struct HTML: ExpressibleByStringInterpolation, Equatable, Sendable {
+  public let markup: String
+
+  public init(stringLiteral markup: String) { self.markup = markup }
+  public init(stringInterpolation: StringInterpolation) { markup = stringInterpolation.markup }
+
+  public struct StringInterpolation: StringInterpolationProtocol {
+    fileprivate var markup = ""
+
+    public init(literalCapacity: Int, interpolationCount: Int) { markup.reserveCapacity(literalCapacity) }
+
+    public mutating func appendLiteral(_ markup: String) { self.markup += markup }
+    public mutating func appendInterpolation(_ text: String) { markup += HTML.escaped(text) }
+    public mutating func appendInterpolation(_ html: HTML?) { markup += html?.markup ?? "" }
+    public mutating func appendInterpolation(_ parts: [HTML]) { for part in parts { markup += part.markup } }
+    /// Plain digits, as attributes need them.
+    public mutating func appendInterpolation(_ number: Int) { markup += String(number) }
+    /// A coordinate, to a tenth.
+    public mutating func appendInterpolation(_ coordinate: Double) {
+      let tenths = Int((coordinate * 10).rounded())
+      markup += tenths % 10 == 0 ? String(tenths / 10) : String(Double(tenths) / 10)
+    }
+  }
+
+  /// Text as markup that shows it. Characters that no document may hold, such as most control characters, are replaced.
+  private static func escaped(_ text: String) -> String {
+    var result = ""
+    result.reserveCapacity(text.utf8.count)
+    for scalar in text.unicodeScalars {
+      switch scalar {
+      case "&": result += "&amp;"
+      case "<": result += "&lt;"
+      case ">": result += "&gt;"
+      case "\"": result += "&quot;"
+      case "'": result += "&#39;"
+      case "\u{0}"..."\u{8}", "\u{B}"..."\u{1F}", "\u{7F}"..."\u{9F}", "\u{FFFE}", "\u{FFFF}": result += "\u{FFFD}"
+      default: result.unicodeScalars.append(scalar)
+      }
+    }
+    return result
+  }
+}

@@ -1,0 +1,95 @@
+import Foundation
+
+/// How numbers are distributed: a few figures, and bars for drawing.
+public struct Histogram: Codable, Equatable, Sendable {
+  public struct Bar: Codable, Equatable, Sendable {
+    public var from: Double
+    /// The first number that is above the bar; nil if the bar holds everything from `from` on.
+    public var to: Double?
+    public var count: Int
+  }
+
+  public enum Scale: String, Codable, Sendable {
+    /// Bars of equal width.
+    case linear
+    /// Four bars from a number to its double.
+    case octaves
+    /// Width by height: eight bars from a ratio to its double, one of them around 1.
+    case ratio
+  }
+
+  public var scale: Scale
+  public var count: Int
+  public var minimum: Double
+  public var median: Double
+  public var mean: Double
+  /// What 99 % of the numbers do not exceed.
+  public var ninetyNinth: Double
+  public var maximum: Double
+  public var bars: [Bar]
+
+  private init(_ tally: Tally, _ scale: Scale, bars: [Bar], value: (Int) -> Double) {
+    (self.scale, self.bars, count) = (scale, bars, tally.count)
+    minimum = value(tally.quantile(0))
+    median = value(tally.quantile(0.5))
+    ninetyNinth = value(tally.quantile(0.99))
+    maximum = value(tally.quantile(1))
+    mean = tally.counts.sorted { $0.key < $1.key }.reduce(0) { $0 + value($1.key) * Double($1.value) } / Double(tally.count)
+  }
+
+  /// At most 32 bars; where a few numbers lie far above the others, the last bar holds them all.
+  static func linear(_ tally: Tally) -> Histogram? {
+    if tally.count == 0 { return nil }
+    let (least, most, usual) = (tally.quantile(0), tally.quantile(1), tally.quantile(0.99))
+    let end = most <= max(2 * usual, least + 30) ? most : usual
+    // 1, 2, 5, 10, 20, 50, ...
+    var (step, power) = (1, 1)
+    while end / step - least / step >= 31 {
+      switch step / power {
+      case 1: step = 2 * power
+      case 2: step = 5 * power
+      default:
+        power *= 10
+        step = power
+      }
+    }
+    let first = least / step
+    var counts = [Int](repeating: 0, count: end / step - first + 1)
+    var above = 0
+    for (value, count) in tally.counts {
+      if value / step - first < counts.count { counts[value / step - first] += count } else { above += count }
+    }
+    var bars = counts.enumerated().map {
+      Bar(from: Double((first + $0.offset) * step), to: Double((first + $0.offset + 1) * step), count: $0.element)
+    }
+    if above > 0 { bars.append(Bar(from: bars.last!.to!, to: nil, count: above)) }
+    return Histogram(tally, .linear, bars: bars, value: Double.init)
+  }
+
+  static func octaves(_ tally: Tally) -> Histogram? {
+    if tally.count == 0 { return nil }
+    func place(_ value: Int) -> Int { Int((4 * log2(Double(max(1, value)))).rounded(.down)) }
+    let first = place(tally.quantile(0))
+    var counts = [Int](repeating: 0, count: place(tally.quantile(1)) - first + 1)
+    for (value, count) in tally.counts { counts[place(value) - first] += count }
+    let bars = counts.enumerated().map {
+      Bar(from: exp2(Double(first + $0.offset) / 4), to: exp2(Double(first + $0.offset + 1) / 4), count: $0.element)
+    }
+    return Histogram(tally, .octaves, bars: bars, value: Double.init)
+  }
+
+  /// What a tally for `ratios` counts a picture as: 64 steps from a ratio to its double.
+  static func ratioStep(width: Int, height: Int) -> Int { Int((64 * log2(Double(width) / Double(height))).rounded()) }
+
+  /// Bars from 1:4 to 4:1, the outer two with everything beyond.
+  static func ratios(_ tally: Tally) -> Histogram? {
+    if tally.count == 0 { return nil }
+    var counts = [Int](repeating: 0, count: 33)
+    for (step, count) in tally.counts { counts[min(32, max(0, Int((Double(step) / 8).rounded()) + 16))] += count }
+    func edge(_ bar: Int) -> Double { exp2((Double(bar - 16) - 0.5) / 8) }
+    let bars = counts.enumerated().map { bar, count in
+      Bar(from: bar == 0 ? 0 : edge(bar), to: bar == 32 ? nil : edge(bar + 1), count: count)
+    }
+    return Histogram(tally, .ratio, bars: bars) { exp2(Double($0) / 64) }
+  }
+}

@@ -1,0 +1,104 @@
+import Foundation
+
+/// A report as one page of HTML that needs no other file, no script and no network.
+public struct ReportPage {
+  let report: DatasetReport
+  let cards: [SampleCard]
+
+  public init(_ report: DatasetReport, cards: [SampleCard]) {
+    (self.report, self.cards) = (report, cards)
+  }
+
+  public var html: String {
+    let sections = [
+      ("samples", "Samples", samples), ("sources", "Sources", sources), ("filters", "Left out", filters),
+      ("captions", "Captions", captions), ("words", "Words", words), ("pictures", "Pictures", pictures),
+      ("codebook", "Codebook", codebook),
+    ].compactMap { name, title, body in body.map { (name: name, title: title, body: $0) } }
+    let links = sections.map { section -> HTML in "<a href=\"#\(section.name)\">\(section.title)</a>\n" }
+    let bodies = sections.map { section -> HTML in
+      "<section id=\"\(section.name)\">\n<h2>\(section.title)</h2>\n\(section.body)</section>\n"
+    }
+    let name = (report.dataset as NSString).lastPathComponent
+    // Allows the page nothing but its own pictures and style, whatever else might get into it.
+    let policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+    let page: HTML = """
+      <!DOCTYPE html>
+      <html lang="en">
+      <head>
+      <meta charset="utf-8"/>
+      <meta http-equiv="Content-Security-Policy" content="\(policy)"/>
+      <meta name="viewport" content="width=device-width, initial-scale=1"/>
+      <meta name="color-scheme" content="light dark"/>
+      <title>\(name): dataset report</title>
+      <style>\(ReportStyle.css)</style>
+      </head>
+      <body>
+      <header>
+      <h1>\(bdi(name))</h1>
+      <p class="place">\(bdi(report.dataset))</p>
+      \(tiles)<nav>
+      \(links)</nav>
+      </header>
+      <main>
+      \(bodies)</main>
+      <footer>
+      <p>Made by dalle-prep report. Samples and examples were chosen with seed \(String(report.seed)). The numbers are in the \
+      .json file beside this page.</p>
+      </footer>
+      </body>
+      </html>
+
+      """
+    return page.markup
+  }
+
+  // MARK: Overview
+
+  private var tiles: HTML {
+    let summary = report.summary
+    let skipped = summary.skipped.values.reduce(0, +)
+    let parts = summary.skippedParts.values.reduce(0, +)
+    let others = parts == 0 ? "samples" : "samples, and \(NumberText.amount(parts, "caption")) of others"
+    let different = summary.repeated == 0 ? "each once an epoch" : "an epoch; \(NumberText.grouped(report.distinct)) different"
+    let tiles: [HTML] = [
+      tile(summary.training, "to train on", different),
+      tile(summary.validation, "held out", "by the pictures' hashes"),
+      tile(report.captions, "captions", report.captionCharacters.map { "of \(NumberText.short($0.mean)) characters on average" } ?? ""),
+      tile(summary.merged, "merged", "as a picture's duplicates"),
+      tile(skipped, "left out", others),
+    ]
+    return "<dl class=\"tiles\">\n\(tiles)</dl>\n"
+  }
+
+  private func tile(_ number: Int, _ name: String, _ note: String) -> HTML {
+    "<div><dt>\(name)</dt><dd><b>\(NumberText.grouped(number))</b><span>\(note)</span></dd></div>\n"
+  }
+
+  private var sources: HTML? {
+    let total = report.summary.training
+    let rows = report.sources.map { source -> HTML in
+      """
+      <tr><td class="long">\(bdi(source.path))</td><td>\(NumberText.short(source.weight))</td>\
+      <td>\(NumberText.grouped(source.samples))</td><td>\(NumberText.grouped(source.perEpoch))</td>\
+      <td>\(NumberText.percent(source.perEpoch, of: total))</td><td>\(NumberText.grouped(source.heldOut))</td>\
+      <td>\(NumberText.grouped(source.captions))</td></tr>
+
+      """
+    }
+    return """
+      <div class="scroll"><table>
+      <thead><tr><th>source</th><th>weight</th><th>samples</th><th>an epoch</th><th>share</th><th>held out</th>\
+      <th>captions</th></tr></thead>
+      <tbody>
+      \(rows)</tbody>
+      </table></div>
+      <p class="note">An epoch sees a sample as often as its source's weight says. A sample that several sources have belongs to the \
+      first of them.</p>
+
+      """
+  }
+
+  /// Text whose direction of writing does not disturb what is around it.
+  func bdi(_ text: String) -> HTML { "<bdi>\(text)</bdi>" }
+}
