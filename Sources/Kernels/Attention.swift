@@ -115,6 +115,8 @@ extension AttentionPattern {
     _ qkv: MatrixView<Element>, heads: Int, into output: MatrixView<Element>, logSums: Vector,
     scratch: AttentionScratch<Element>
   ) {
+    let span = KernelClock.begin(.attention)
+    defer { KernelClock.end(span) }
     let samples = qkv.rows / length
     let size = output.columns / heads
     let scale = 1 / Float(size).squareRoot()
@@ -164,6 +166,8 @@ extension AttentionPattern {
     _ dOutput: MatrixView<Element>, _ qkv: MatrixView<Element>, output: MatrixView<Element>, logSums: Vector, heads: Int,
     into dQKV: MatrixView<Element>, scratch: AttentionScratch<Element>
   ) {
+    let span = KernelClock.begin(.attention)
+    defer { KernelClock.end(span) }
     let samples = qkv.rows / length
     let size = output.columns / heads
     let scale = 1 / Float(size).squareRoot()

@@ -74,18 +74,24 @@ public final class Convolution {
   /// y = scale · (weights * x + bias), treated as `Output` says. x is `[samples, height, width, inputs]`, y
   /// `[samples, height, width, outputs]`.
   public func forward(_ x: Vector, weights: Vector, bias: Vector, into y: Vector) {
+    let span = KernelClock.begin(.convolutions)
+    defer { KernelClock.end(span) }
     let plan = plan(samples: check(x, y, weights, bias))
     check(cdnn_convolution_forward(plan, x.base, weights.base, bias.base, y.base, scratch.base), "forward")
   }
 
   /// dx = the gradient of x, overwritten.
   public func backwardInput(_ dy: Vector, weights: Vector, into dx: Vector) {
+    let span = KernelClock.begin(.convolutions)
+    defer { KernelClock.end(span) }
     let plan = plan(samples: check(dx, dy, weights, nil))
     check(cdnn_convolution_backward_input(plan, dy.base, weights.base, dx.base, scratch.base), "backward of the input")
   }
 
   /// Adds the gradients of the weights and the bias.
   public func backwardWeights(_ x: Vector, _ dy: Vector, intoWeights dWeights: Vector, bias dBias: Vector) {
+    let span = KernelClock.begin(.convolutions)
+    defer { KernelClock.end(span) }
     let plan = plan(samples: check(x, dy, dWeights, dBias))
     check(
       cdnn_convolution_backward_weights(plan, x.base, dy.base, dWeights.base, dBias.base, scratch.base),

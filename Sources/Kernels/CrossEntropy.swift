@@ -16,6 +16,8 @@ import Glibc
 public func softmaxCrossEntropy<Element: Scalar>(
   _ logits: Matrix, targets: UnsafePointer<Int32>, gradient: (into: MatrixView<Element>, scale: Float)?
 ) -> Double {
+  let span = KernelClock.begin(.crossEntropy)
+  defer { KernelClock.end(span) }
   var total = 0.0
   let classes = logits.columns
   for row in 0..<logits.rows {

@@ -4,6 +4,8 @@ import Memory
 @specialized(where Element == Float)
 @specialized(where Element == BFloat16)
 public func biasBackward<Element: Scalar>(_ dy: MatrixView<Element>, addingTo dBias: Vector) {
+  let span = KernelClock.begin(.biases)
+  defer { KernelClock.end(span) }
   precondition(dy.columns % 16 == 0 && dBias.count == dy.columns, "bias of \(dBias.count) for \(dy.columns) columns")
   for row in 0..<dy.rows {
     let source = dy.base + row * dy.stride
@@ -20,6 +22,8 @@ public func biasBackward<Element: Scalar>(_ dy: MatrixView<Element>, addingTo dB
 @specialized(where Element == Float)
 @specialized(where Element == BFloat16)
 public func quickGELU<Element: Scalar>(_ x: VectorView<Element>, into y: VectorView<Element>) {
+  let span = KernelClock.begin(.activations)
+  defer { KernelClock.end(span) }
   precondition(x.count % 16 == 0 && y.count == x.count)
   for i in stride(from: 0, to: x.count, by: 16) {
     let v = Element.load(x.base + i)
@@ -31,6 +35,8 @@ public func quickGELU<Element: Scalar>(_ x: VectorView<Element>, into y: VectorV
 @specialized(where Element == Float)
 @specialized(where Element == BFloat16)
 public func quickGELUBackward<Element: Scalar>(_ dy: VectorView<Element>, _ x: VectorView<Element>) {
+  let span = KernelClock.begin(.activations)
+  defer { KernelClock.end(span) }
   precondition(x.count % 16 == 0 && dy.count == x.count)
   for i in stride(from: 0, to: x.count, by: 16) {
     let v = Element.load(x.base + i)

@@ -19,6 +19,8 @@ public struct NoiseAddress: Hashable, Sendable {
 /// Row `position` of an address is always the same. `row.count` is a multiple of 64: 16 Philox counters side by side give
 /// 64 numbers, the first words of all 16 first.
 public func fillGumbel(_ row: Vector, _ address: NoiseAddress, position: Int) {
+  let span = KernelClock.begin(.relaxation)
+  defer { KernelClock.end(span) }
   precondition(row.count % 64 == 0, "a noise row of \(row.count) floats is not a multiple of 64")
   var counter = UInt64(position * (row.count / 4))
   for start in stride(from: 0, to: row.count, by: 64) {

@@ -14,6 +14,8 @@ let layerNormEpsilon: Float = 1e-5
 public func layerNorm<Element: Scalar>(
   _ x: Matrix, gain: Vector, bias: Vector, into y: MatrixView<Element>, means: Vector, inverseDeviations: Vector
 ) {
+  let span = KernelClock.begin(.norms)
+  defer { KernelClock.end(span) }
   let d = x.columns
   precondition(d % 16 == 0 && gain.count == d && bias.count == d && y.columns == d && y.rows == x.rows, "layer norm of \(x)")
   for row in 0..<x.rows {
@@ -39,6 +41,8 @@ public func layerNorm<Element: Scalar>(
 public func layerNormAgain<Element: Scalar>(
   _ x: Matrix, gain: Vector, bias: Vector, means: Vector, inverseDeviations: Vector, into y: MatrixView<Element>
 ) {
+  let span = KernelClock.begin(.norms)
+  defer { KernelClock.end(span) }
   for row in 0..<x.rows {
     normalizeRow(x.base + row * x.stride, means[row], inverseDeviations[row], gain, bias, into: y.base + row * y.stride)
   }
@@ -61,6 +65,8 @@ public func layerNormBackward(
   _ dy: Matrix, _ x: Matrix, gain: Vector, means: Vector, inverseDeviations: Vector, addingTo dx: Matrix, dGain: Vector,
   dBias: Vector
 ) {
+  let span = KernelClock.begin(.norms)
+  defer { KernelClock.end(span) }
   let d = x.columns
   precondition(d % 16 == 0 && dy.columns == d && dx.columns == d && dy.rows == x.rows && dx.rows == x.rows)
   for row in 0..<x.rows {

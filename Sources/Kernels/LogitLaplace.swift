@@ -71,6 +71,8 @@ public enum PixelMap {
 /// `output` is `[6, positions]`: mu for red, green, blue, then ln b for the same; `targets` is logit(x), `[3, positions]`.
 /// `gradient`, if wanted, is overwritten with `scale` times the gradient of `output`.
 public func logitLaplace(_ output: Matrix, _ targets: Matrix, scale: Float, gradient: Matrix?) -> Double {
+  let span = KernelClock.begin(.logitLaplace)
+  defer { KernelClock.end(span) }
   let positions = output.columns
   precondition(
     output.rows == 6 && targets.rows == 3 && targets.columns == positions

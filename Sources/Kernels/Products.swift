@@ -70,6 +70,8 @@ extension Float {
   public static func product<Result: Scalar>(
     _ o: ProductOperands<Float>, into result: MatrixView<Result>, _ destination: Destination
   ) {
+    let span = KernelClock.begin(.products)
+    defer { KernelClock.end(span) }
     guard let result = result as? Matrix else { preconditionFailure("products of fp32 give fp32") }
     cblas_sgemm(
       CblasRowMajor, o.aIsTransposed ? CblasTrans : CblasNoTrans, o.bIsTransposed ? CblasTrans : CblasNoTrans,
@@ -87,6 +89,8 @@ extension BFloat16 {
   public static func product<Result: Scalar>(
     _ o: ProductOperands<BFloat16>, into result: MatrixView<Result>, _ destination: Destination
   ) {
+    let span = KernelClock.begin(.products)
+    defer { KernelClock.end(span) }
     func strides(_ matrix: MatrixView<BFloat16>, _ isTransposed: Bool) -> (row: Int32, column: Int32) {
       isTransposed ? (1, Int32(matrix.stride)) : (Int32(matrix.stride), 1)
     }

@@ -9,6 +9,8 @@ import Glibc
 /// `KL(q || uniform) = sum q ln q + ln K` in nats, and leaves `klWeight` times its gradient,
 /// `q_k (ln q_k - sum q ln q)`, in place of the logits. The noise is used up as scratch.
 public func relax(_ logits: Vector, noise: Vector, temperature: Float, klWeight: Float, into y: Vector) -> Double {
+  let span = KernelClock.begin(.relaxation)
+  defer { KernelClock.end(span) }
   let count = logits.count
   precondition(y.count == count && noise.count >= count, "\(count) logits with \(noise.count) noise into \(y.count)")
   let (l, g, y) = (logits.base, noise.base, y.base)
@@ -54,6 +56,8 @@ public func relax(_ logits: Vector, noise: Vector, temperature: Float, klWeight:
 
 /// Adds the relaxation's gradient to `dLogits`: `y (dy - <y, dy>) / tau`.
 public func relaxBackward(_ dy: Vector, _ y: Vector, temperature: Float, addingTo dLogits: Vector) {
+  let span = KernelClock.begin(.relaxation)
+  defer { KernelClock.end(span) }
   let count = y.count
   precondition(dy.count == count && dLogits.count == count, "gradients of \(dy.count), \(dLogits.count) for \(count)")
   let (dy, y, dl) = (dy.base, y.base, dLogits.base)
@@ -71,6 +75,8 @@ public func relaxBackward(_ dy: Vector, _ y: Vector, temperature: Float, addingT
 
 /// `KL(softmax(logits) || uniform)` in nats.
 public func klFromUniform(_ logits: Vector) -> Double {
+  let span = KernelClock.begin(.relaxation)
+  defer { KernelClock.end(span) }
   let (l, count) = (logits.base, logits.count)
   var highest = Lanes(repeating: -.infinity)
   forEachRun(count) { i, n in highest = highest.larger(Lanes.load(l + i, first: n, fill: -.infinity)) }
@@ -89,6 +95,8 @@ public func klFromUniform(_ logits: Vector) -> Double {
 
 /// The index of the largest value, the first of equals.
 public func indexOfLargest(_ values: Vector) -> Int {
+  let span = KernelClock.begin(.relaxation)
+  defer { KernelClock.end(span) }
   let (base, count) = (values.base, values.count)
   var best = Lanes(repeating: -.infinity)
   var bestIndex = SIMD16<Int32>(repeating: 0)

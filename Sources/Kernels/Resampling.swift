@@ -23,6 +23,8 @@ public struct Pictures {
 
 /// y = the largest of each 2 x 2 square of x. x has twice the height and width of y.
 public func maxPool(_ x: Pictures, into y: Pictures) {
+  let span = KernelClock.begin(.resampling)
+  defer { KernelClock.end(span) }
   forEachSquare(y, x) { y, a, b, c, d, channels in
     var i = 0
     while i &+ 16 <= channels {
@@ -40,6 +42,8 @@ public func maxPool(_ x: Pictures, into y: Pictures) {
 
 /// x becomes dx: the place of each square's first maximum (in reading order) gets the gradient dy, the others 0.
 public func maxPoolBackward(_ dy: Pictures, _ x: Pictures) {
+  let span = KernelClock.begin(.resampling)
+  defer { KernelClock.end(span) }
   forEachSquare(dy, x) { dy, a, b, c, d, channels in
     let zero = Lanes.zero
     var i = 0
@@ -72,6 +76,8 @@ public func maxPoolBackward(_ dy: Pictures, _ x: Pictures) {
 
 /// y = x with each pixel repeated in a 2 x 2 square.
 public func upsample(_ x: Pictures, into y: Pictures) {
+  let span = KernelClock.begin(.resampling)
+  defer { KernelClock.end(span) }
   forEachSquare(x, y) { x, a, b, c, d, channels in
     a.update(from: x, count: channels)
     b.update(from: x, count: channels)
@@ -82,6 +88,8 @@ public func upsample(_ x: Pictures, into y: Pictures) {
 
 /// dx = the sum of dy over each 2 x 2 square, overwritten.
 public func upsampleBackward(_ dy: Pictures, into dx: Pictures) {
+  let span = KernelClock.begin(.resampling)
+  defer { KernelClock.end(span) }
   forEachSquare(dx, dy) { dx, a, b, c, d, channels in
     var i = 0
     while i &+ 16 <= channels {

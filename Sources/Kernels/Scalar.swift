@@ -42,6 +42,8 @@ extension BFloat16: Scalar {
 
 /// Each number in bf16.
 public func round(_ values: Vector, into result: VectorView<BFloat16>) {
+  let span = KernelClock.begin(.rounding)
+  defer { KernelClock.end(span) }
   precondition(values.count == result.count, "rounding \(values.count) floats into \(result.count)")
   var i = 0
   while i + 16 <= values.count {
