@@ -26,7 +26,7 @@ func tests(_ name: String, holds: [Target.Dependency]) -> Target {
 
 let package = Package(
   name: "dalle",
-  products: ["dalle-prep", "dalle-train", "dalle-generate", "dalle-eval"].map {
+  products: ["dalle-prep", "dalle-train", "dalle-generate", "dalle-eval", "dalle-bench"].map {
     .executable(name: $0, targets: [$0])
   },
   dependencies: [
@@ -107,6 +107,7 @@ let package = Package(
     door("dalle-train", holds: ["Training", "MPI", "Parallel"]),
     door("dalle-generate", holds: ["Generation", "Images", "Kernels", "Monitoring", "Files"]),
     door("dalle-eval", holds: ["Training", "Generation", "Images", "Scenes", "Models", "Shards", "Kernels", "Monitoring", "Files"]),
+    door("dalle-bench", holds: ["Tokenizer", "Images", "Shards", "Hashing", "Random", "Files"]),
 
     // Tests.
     .target(name: "TestSupport", dependencies: ["Memory", "Layers", "Safetensors"], path: "Tests/TestSupport", swiftSettings: swift),
