@@ -44,7 +44,7 @@ let package = Package(
     .target(name: "CMPI", dependencies: ["COpenMPI"], cSettings: c),
     .target(
       name: "CDNN", dependencies: ["COneDNN"], cSettings: c, linkerSettings: [.linkedLibrary("dnnl"), .linkedLibrary("gomp")]),
-    .target(name: "CImages", dependencies: ["CVips"], cSettings: c),
+    .target(name: "CImages", dependencies: ["CVips"], cSettings: c, linkerSettings: [.linkedLibrary("jpeg")]),
 
     // Ground.
     room("Memory"),
