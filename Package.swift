@@ -26,7 +26,7 @@ func tests(_ name: String, holds: [Target.Dependency]) -> Target {
 
 let package = Package(
   name: "dalle",
-  products: ["dalle-prep", "dalle-train", "dalle-generate", "dalle-eval"].map {
+  products: ["dalle-prep", "dalle-train", "dalle-generate", "dalle-eval", "dalle-bench"].map {
     .executable(name: $0, targets: [$0])
   },
   dependencies: [
@@ -44,7 +44,7 @@ let package = Package(
     .target(name: "CMPI", dependencies: ["COpenMPI"], cSettings: c),
     .target(
       name: "CDNN", dependencies: ["COneDNN"], cSettings: c, linkerSettings: [.linkedLibrary("dnnl"), .linkedLibrary("gomp")]),
-    .target(name: "CImages", dependencies: ["CVips"], cSettings: c),
+    .target(name: "CImages", dependencies: ["CVips"], cSettings: c, linkerSettings: [.linkedLibrary("jpeg")]),
 
     // Ground.
     room("Memory"),
@@ -111,6 +111,7 @@ let package = Package(
     door("dalle-train", holds: ["Training", "MPI", "Parallel"]),
     door("dalle-generate", holds: ["Generation", "Images", "Kernels", "Monitoring", "Files"]),
     door("dalle-eval", holds: ["Training", "Generation", "Images", "Scenes", "Models", "Shards", "Kernels", "Monitoring", "Files"]),
+    door("dalle-bench", holds: ["Tokenizer", "Images", "Shards", "Hashing", "Random", "Files"]),
 
     // Tests.
     .target(

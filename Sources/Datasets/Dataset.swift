@@ -58,7 +58,7 @@ public final class Dataset: PictureSource {
   public func captions(_ number: Int, _ split: Split) throws -> [String] { try sample(number, split).captions }
   public func name(_ number: Int, _ split: Split) throws -> String { try sample(number, split).place }
 
-  public func picture(_ number: Int, _ split: Split) throws -> Picture {
+  public func picture(_ number: Int, _ split: Split, forCropsOf side: Int? = nil) throws -> Picture {
     let sample = try sample(number, split)
     let place = sample.picture
     let file = try RandomAccessFile(place.path)
@@ -67,7 +67,7 @@ public final class Dataset: PictureSource {
     }
     return try Picture(
       data: Data(file.read(place.offset..<place.offset + size)), name: sample.place,
-      pixelLimit: summary.options.filters.maximumPixels)
+      pixelLimit: summary.options.filters.maximumPixels, leastSide: side.map(Picture.leastSide))
   }
 
   /// Captions that are not trained on.

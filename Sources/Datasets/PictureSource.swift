@@ -13,7 +13,9 @@ public protocol PictureSource: Sendable {
   /// At least one caption.
   func captions(_ index: Int, _ split: Split) throws -> [String]
   /// The picture as it is stored, before cropping. Throws if it cannot be read.
-  func picture(_ index: Int, _ split: Split) throws -> Picture
+  ///
+  /// - Parameter side: of the crops that it is wanted for: a picture much larger may come reduced, which is faster.
+  func picture(_ index: Int, _ split: Split, forCropsOf side: Int?) throws -> Picture
   /// What the sample is called in messages.
   func name(_ index: Int, _ split: Split) throws -> String
   /// Prompts for the sample pictures of a training.

@@ -1,69 +1,112 @@
 /// Weights by which the pixels of one axis make up those of another size.
 private struct Taps {
-  /// For each target pixel: the first source pixel, and the weight of it and those after it.
-  let taps: [(first: Int, weights: [Float])]
+  /// Source pixels that make up a target pixel, at most; where they are fewer, some weights are 0.
+  let count: Int
+  /// The first source pixel of each target pixel.
+  var first: [Int] = []
+  /// `[target, count]`
+  var weights: [Float] = []
 
   /// Smaller: every target pixel is the mean of the area that it covers (OpenCV's INTER_AREA, which the paper's listings
   /// name). Larger: linear interpolation between pixel centres.
-  init(from source: Int, to target: Int) {
+  ///
+  /// - Parameter part: the target pixels that are needed.
+  init(from source: Int, to target: Int, part: Range<Int>) {
     let scale = Double(source) / Double(target)
-    taps = (0..<target).map { pixel in
-      if target <= source {
-        let (start, end) = (Double(pixel) * scale, Double(pixel + 1) * scale)
-        let first = Int(start)
-        let last = min(source - 1, Int((end - 1e-9).rounded(.down)))
-        let weights = (first...last).map { Float((min(end, Double($0 + 1)) - max(start, Double($0))) / scale) }
-        return (first, weights)
+    count = min(source, target <= source ? Int(scale.rounded(.up)) + 1 : 2)
+    first.reserveCapacity(part.count)
+    weights.reserveCapacity(part.count * count)
+    for pixel in part {
+      let (start, end) = (Double(pixel) * scale, Double(pixel + 1) * scale)
+      let centre = min(max((start + end - 1) / 2, 0), Double(source - 1))
+      let first = min(Int(target <= source ? start : centre), source - count)
+      self.first.append(first)
+      for place in first..<first + count {
+        let weight =
+          target <= source ? (min(end, Double(place + 1)) - max(start, Double(place))) / scale : 1 - abs(Double(place) - centre)
+        weights.append(Float(max(0, weight)))
       }
-      let centre = min(max((Double(pixel) + 0.5) * scale - 0.5, 0), Double(source - 1))
-      let first = min(Int(centre), max(0, source - 2))
-      let share = Float(centre - Double(first))
-      return source == 1 ? (0, [1]) : (first, [1 - share, share])
     }
   }
+}
+
+/// A part of a picture.
+struct Rectangle {
+  var x: Int
+  var y: Int
+  var width: Int
+  var height: Int
 }
 
 extension Picture {
   /// The picture at another size: area averaging where it shrinks, linear interpolation where it grows.
   public func resized(width: Int, height: Int) -> Picture {
-    precondition(width > 0 && height > 0, "a picture of \(width) x \(height)")
-    if width == self.width && height == self.height { return self }
-    let horizontal = Taps(from: self.width, to: width).taps
-    let vertical = Taps(from: self.height, to: height).taps
-    // Source rows, each shrunk to the new width when it is first needed.
-    var rows: [Int: [Float]] = [:]
-    var result: [UInt8] = []
-    result.reserveCapacity(width * height * 3)
-    var sum = [Float](repeating: 0, count: width * 3)
-    for (first, weights) in vertical {
-      for index in sum.indices { sum[index] = 0 }
-      for (offset, weight) in weights.enumerated() {
-        let row = rows[first + offset] ?? resizedRow(first + offset, horizontal)
-        rows[first + offset] = row
-        for index in sum.indices { sum[index] += weight * row[index] }
-      }
-      for value in sum { result.append(UInt8(min(255, max(0, value.rounded())))) }
-      rows = rows.filter { $0.key >= first }
-    }
-    return Picture(width: width, height: height, pixels: result)
+    let target = Rectangle(x: 0, y: 0, width: width, height: height)
+    return scaled(Rectangle(x: 0, y: 0, width: self.width, height: self.height), width: width, height: height, part: target)
   }
 
-  private func resizedRow(_ y: Int, _ taps: [(first: Int, weights: [Float])]) -> [Float] {
-    var row: [Float] = []
-    row.reserveCapacity(taps.count * 3)
-    for (first, weights) in taps {
-      var (red, green, blue): (Float, Float, Float) = (0, 0, 0)
-      var at = (y * width + first) * 3
-      for weight in weights {
-        red += weight * Float(pixels[at])
-        green += weight * Float(pixels[at + 1])
-        blue += weight * Float(pixels[at + 2])
-        at += 3
-      }
-      row.append(red)
-      row.append(green)
-      row.append(blue)
+  /// An area of the picture at another size, and of that a part; nothing else is computed.
+  func scaled(_ area: Rectangle, width: Int, height: Int, part: Rectangle) -> Picture {
+    precondition(width > 0 && height > 0, "a picture of \(width) x \(height)")
+    precondition(
+      area.x >= 0 && area.y >= 0 && area.x + area.width <= self.width && area.y + area.height <= self.height,
+      "\(area) of a picture of \(self.width) x \(self.height)")
+    precondition(part.x >= 0 && part.y >= 0 && part.x + part.width <= width && part.y + part.height <= height, "\(part) of \(width) x \(height)")
+    if width == area.width && height == area.height {
+      return cropped(x: area.x + part.x, y: area.y + part.y, width: part.width, height: part.height)
     }
-    return row
+    let across = Taps(from: area.width, to: width, part: part.x..<part.x + part.width)
+    let down = Taps(from: area.height, to: height, part: part.y..<part.y + part.height)
+    // Rows first: their loop is the longest, over neighbours in memory.
+    let columns = across.first[0]..<across.first[part.width - 1] + across.count
+    var sums = [Float](repeating: 0, count: columns.count * 3 + 1)  // one more: pixels are read four values at a time
+    var row = [Float](repeating: 0, count: part.width * 3 + 1)
+    let result = [UInt8](unsafeUninitializedCapacity: part.width * part.height * 3) { result, filled in
+      pixels.withUnsafeBufferPointer { pixels in
+        sums.withUnsafeMutableBufferPointer { sums in
+          row.withUnsafeMutableBufferPointer { row in
+            for y in 0..<part.height {
+              for tap in 0..<down.count {
+                let weight = down.weights[y * down.count + tap]
+                let start = ((area.y + down.first[y] + tap) * self.width + area.x + columns.lowerBound) * 3
+                let source = pixels.baseAddress! + start
+                Self.accumulate(source, weight, isFirst: tap == 0, into: sums.baseAddress!, count: columns.count * 3)
+              }
+              Self.average(UnsafePointer(sums.baseAddress!), across, from: columns.lowerBound, into: row.baseAddress!)
+              let target = result.baseAddress! + y * part.width * 3
+              // 2^23 + v has v, rounded, in its lowest bits.
+              for index in 0..<part.width * 3 { target[index] = UInt8(truncatingIfNeeded: (row[index] + 0x1p23).bitPattern) }
+            }
+          }
+        }
+      }
+      filled = part.width * part.height * 3
+    }
+    return Picture(width: part.width, height: part.height, pixels: result)
+  }
+
+  private static func accumulate(
+    _ source: UnsafePointer<UInt8>, _ weight: Float, isFirst: Bool, into sums: UnsafeMutablePointer<Float>, count: Int
+  ) {
+    if isFirst {
+      for index in 0..<count { sums[index] = weight * Float(source[index]) }
+    } else if weight != 0 {
+      for index in 0..<count { sums[index] += weight * Float(source[index]) }
+    }
+  }
+
+  private static func average(_ sums: UnsafePointer<Float>, _ taps: Taps, from column: Int, into row: UnsafeMutablePointer<Float>) {
+    taps.weights.withUnsafeBufferPointer { weights in
+      taps.first.withUnsafeBufferPointer { first in
+        for x in 0..<first.count {
+          let source = UnsafeRawPointer(sums + (first[x] - column) * 3)
+          var sum = SIMD4<Float>()
+          for tap in 0..<taps.count {
+            sum += weights[x * taps.count + tap] * (source + 12 * tap).loadUnaligned(as: SIMD4<Float>.self)
+          }
+          UnsafeMutableRawPointer(row + 3 * x).storeBytes(of: sum, as: SIMD4<Float>.self)
+        }
+      }
+    }
   }
 }

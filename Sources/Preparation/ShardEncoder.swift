@@ -139,7 +139,7 @@ public struct ShardEncoder {
       var pictures: [Picture] = []
       for index in first..<min(first + dvae.batch, piece.samples.upperBound) {
         do {
-          let picture = try source.picture(index, split)
+          let picture = try source.picture(index, split, forCropsOf: size)
           var random = RandomStream(seed: seed, Self.crop, UInt64(index))
           pictures.append(split == .training ? picture.transformerCrop(size, using: &random) : picture.centreCrop(size))
           usable.append(index)

@@ -3,7 +3,7 @@
 /// Exactly reproducible: of equally frequent pairs the one with the smaller left token wins, then the smaller right token;
 /// the order of captions does not matter.
 public struct BPETrainer {
-  private var counts: [[UInt8]: Int] = [:]
+  private var words = WordCounts()
   private let split: PreTokenizer
 
   public init(split: PreTokenizer) { self.split = split }
@@ -11,74 +11,108 @@ public struct BPETrainer {
   /// Counts the words of a caption.
   public mutating func add(_ caption: String) {
     split.forEachPiece(of: caption) { piece in
-      if piece.count > 1 { counts[Array(piece), default: 0] += 1 }
+      if piece.count > 1 { words.add(piece) }
     }
   }
 
   /// Learns a vocabulary of at most `vocabulary` tokens, 256 bytes included. It ends earlier when no pair is left.
   public func train(vocabulary: Int) -> Tokenizer {
     precondition((256...65_536).contains(vocabulary), "a vocabulary of \(vocabulary)")
-    var words = counts.sorted { $0.key.lexicographicallyPrecedes($1.key) }.map {
-      (tokens: $0.key.map(UInt16.init), count: $0.value)
-    }
-    var pairs: [UInt32: Int] = [:]
-    var places: [UInt32: Set<Int>] = [:]  // pair to the words that have, or had, it
-    for (index, word) in words.enumerated() {
-      for (left, right) in zip(word.tokens, word.tokens.dropFirst()) {
-        let key = Tokenizer.key(left, right)
-        pairs[key, default: 0] += word.count
-        places[key, default: []].insert(index)
-      }
-    }
-    var heap = PairHeap(pairs.map { PairHeap.Entry(count: $0.value, pair: $0.key) })
+    var words = MergingWords(words)
+    var heap = PairHeap(words.pairs.indices.map(words.entry))
     var merges: [(left: UInt16, right: UInt16)] = []
     while merges.count < vocabulary - 256, let top = heap.pop() {
-      // Counts change after an entry was made; an outdated one goes back with today's count.
-      let count = pairs[top.pair, default: 0]
+      // Counts fall after an entry was made; an outdated one goes back with today's count.
+      let count = words.pairs[top.number].count
       if count != top.count {
-        if count > 0 { heap.push(PairHeap.Entry(count: count, pair: top.pair)) }
+        if count > 0 { heap.push(words.entry(top.number)) }
         continue
       }
       if count == 0 { break }
-      let merge = (left: UInt16(top.pair >> 16), right: UInt16(truncatingIfNeeded: top.pair))
-      let token = UInt16(256 + merges.count)
-      merges.append(merge)
-      var touched = Set<UInt32>()
-      for index in places[top.pair] ?? [] {
-        let word = words[index]
-        let tokens = Self.replace(merge, with: token, in: word.tokens)
-        if tokens.count == word.tokens.count { continue }
-        for (left, right) in zip(word.tokens, word.tokens.dropFirst()) {
-          pairs[Tokenizer.key(left, right), default: 0] -= word.count
-        }
-        for (left, right) in zip(tokens, tokens.dropFirst()) {
-          let key = Tokenizer.key(left, right)
-          pairs[key, default: 0] += word.count
-          if left == token || right == token { places[key, default: []].insert(index) }
-          touched.insert(key)
-        }
-        words[index].tokens = tokens
-      }
-      pairs[top.pair] = nil
-      places[top.pair] = nil
-      for key in touched { heap.push(PairHeap.Entry(count: pairs[key]!, pair: key)) }
+      let known = words.pairs.count
+      words.merge(top.number, into: UInt16(256 + merges.count))
+      merges.append((left: UInt16(top.pair >> 16), right: UInt16(truncatingIfNeeded: top.pair)))
+      // Counts rise for pairs with the new token alone.
+      for number in known..<words.pairs.count { heap.push(words.entry(number)) }
     }
     return Tokenizer(merges: merges, split: split)
   }
+}
 
-  private static func replace(_ merge: (left: UInt16, right: UInt16), with token: UInt16, in tokens: [UInt16]) -> [UInt16] {
-    var result: [UInt16] = []
-    var i = 0
-    while i < tokens.count {
-      if i + 1 < tokens.count && tokens[i] == merge.left && tokens[i + 1] == merge.right {
-        result.append(token)
-        i += 2
-      } else {
-        result.append(tokens[i])
-        i += 1
-      }
+/// Words as tokens, and the pairs of neighbours in them.
+private struct MergingWords {
+  struct Pair {
+    let key: UInt32
+    /// How often it occurs.
+    var count = 0
+    /// Numbers of the words that have, or had, it.
+    var words: [Int32] = []
+  }
+
+  private(set) var pairs: [Pair] = []
+  private var numbers = PairTable()
+  private var tokens: [UInt16]
+  private var ranges: [Range<Int>]
+  private let counts: [Int]
+
+  init(_ words: WordCounts) {
+    tokens = words.bytes.map(UInt16.init)
+    ranges = zip(words.starts, words.starts.dropFirst()).map { $0..<$1 }
+    counts = words.counts
+    for word in ranges.indices {
+      for index in ranges[word].dropLast() { add(tokens[index], tokens[index + 1], in: word) }
     }
-    return result
+  }
+
+  func entry(_ number: Int) -> PairHeap.Entry {
+    PairHeap.Entry(count: pairs[number].count, pair: pairs[number].key, number: number)
+  }
+
+  /// Puts `token` in the place of a pair, in all words.
+  mutating func merge(_ number: Int, into token: UInt16) {
+    let left = UInt16(pairs[number].key >> 16)
+    let right = UInt16(truncatingIfNeeded: pairs[number].key)
+    let words = pairs[number].words
+    pairs[number].words = []
+    for word in words { replace(left, right, with: token, in: Int(word)) }
+    // All of it is gone; pairs that overlapped (a a a) were counted twice.
+    pairs[number].count = 0
+  }
+
+  private mutating func replace(_ left: UInt16, _ right: UInt16, with token: UInt16, in word: Int) {
+    let range = ranges[word]
+    var (from, to) = (range.lowerBound, range.lowerBound)
+    while from < range.upperBound {
+      if tokens[from] == left, from + 1 < range.upperBound, tokens[from + 1] == right {
+        if to > range.lowerBound {
+          remove(tokens[to - 1], left, in: word)
+          add(tokens[to - 1], token, in: word)
+        }
+        if from + 2 < range.upperBound {
+          remove(right, tokens[from + 2], in: word)
+          add(token, tokens[from + 2], in: word)
+        }
+        tokens[to] = token
+        from += 2
+      } else {
+        tokens[to] = tokens[from]
+        from += 1
+      }
+      to += 1
+    }
+    ranges[word] = range.lowerBound..<to
+  }
+
+  private mutating func add(_ left: UInt16, _ right: UInt16, in word: Int) {
+    let key = PairTable.key(left, right)
+    let number = numbers.number(of: key)
+    if number == pairs.count { pairs.append(Pair(key: key)) }
+    pairs[number].count += counts[word]
+    if pairs[number].words.last != Int32(word) { pairs[number].words.append(Int32(word)) }
+  }
+
+  private mutating func remove(_ left: UInt16, _ right: UInt16, in word: Int) {
+    pairs[numbers[PairTable.key(left, right)]!].count -= counts[word]
   }
 }
 
@@ -87,6 +121,7 @@ private struct PairHeap {
   struct Entry {
     let count: Int
     let pair: UInt32
+    let number: Int
     func goesBefore(_ other: Entry) -> Bool { count != other.count ? count > other.count : pair < other.pair }
   }
   private var entries: [Entry] = []

@@ -21,71 +21,78 @@ public enum PreTokenizer: String, Codable, CaseIterable, Sendable {
   }
 
   /// Calls `body` with each piece of a text.
-  func forEachPiece(of text: String, _ body: (ArraySlice<UInt8>) -> Void) {
-    let bytes = Self.lowercased(text)
-    switch self {
-    case .published: Self.publishedPieces(bytes, body)
-    case .gpt2: Self.gpt2Pieces(bytes, body)
+  @inline(__always) func forEachPiece(of text: String, _ body: (UnsafeBufferPointer<UInt8>) -> Void) {
+    Self.lowercased(text).withUnsafeBufferPointer { bytes in
+      var start = 0
+      while start < bytes.count {
+        let end = self == .published ? Self.publishedEnd(bytes, start) : Self.gpt2End(bytes, start)
+        body(UnsafeBufferPointer(rebasing: bytes[start..<end]))
+        start = end
+      }
     }
   }
 
   /// Lower case, scalar by scalar, without regard to context: what the `Lowercase` normaliser of the file does.
   private static func lowercased(_ text: String) -> [UInt8] {
+    var text = text
+    let ascii = text.withUTF8 { utf8 -> [UInt8]? in
+      if utf8.contains(where: { $0 >= 0x80 }) { return nil }
+      return [UInt8](unsafeUninitializedCapacity: utf8.count) { bytes, count in
+        for index in 0..<utf8.count { bytes[index] = lowercased(utf8[index]) }
+        count = utf8.count
+      }
+    }
+    if let ascii { return ascii }
     var bytes: [UInt8] = []
     bytes.reserveCapacity(text.utf8.count)
     for scalar in text.unicodeScalars {
       if scalar.isASCII {
-        let byte = UInt8(scalar.value)
-        bytes.append(byte >= 65 && byte <= 90 ? byte + 32 : byte)
-      } else {
+        bytes.append(lowercased(UInt8(scalar.value)))
+      } else if scalar.properties.changesWhenLowercased {
         bytes.append(contentsOf: scalar.properties.lowercaseMapping.utf8)
+      } else {
+        bytes.append(contentsOf: scalar.utf8)
       }
     }
     return bytes
   }
 
-  /// The bytes of a character that stands alone come one by one: nothing merges them.
-  private static func publishedPieces(_ bytes: [UInt8], _ body: (ArraySlice<UInt8>) -> Void) {
-    var start = 0
-    while start < bytes.count {
-      var end = start + 1
-      if isLetter(bytes[start]) {
-        while end < bytes.count && isLetter(bytes[end]) { end += 1 }
-      }
-      body(bytes[start..<end])
-      start = end
+  private static func lowercased(_ byte: UInt8) -> UInt8 { byte >= 65 && byte <= 90 ? byte + 32 : byte }
+
+  /// Where the piece that starts at `start` ends. The bytes of a character that stands alone come one by one: nothing merges
+  /// them.
+  private static func publishedEnd(_ bytes: UnsafeBufferPointer<UInt8>, _ start: Int) -> Int {
+    var end = start + 1
+    if isLetter(bytes[start]) {
+      while end < bytes.count && isLetter(bytes[end]) { end += 1 }
     }
+    return end
   }
 
+  private static func isLetter(_ byte: UInt8) -> Bool { byte >= 97 && byte <= 122 }
+
   /// `'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`
-  private static func gpt2Pieces(_ bytes: [UInt8], _ body: (ArraySlice<UInt8>) -> Void) {
-    let scalars = String(decoding: bytes, as: UTF8.self).unicodeScalars
-    var classes: [(kind: Kind, end: Int)] = []  // of each character, and where it ends in the bytes
-    classes.reserveCapacity(bytes.count)
-    for scalar in scalars {
-      classes.append((Kind(scalar), (classes.last?.end ?? 0) + UTF8.width(scalar)))
+  private static func gpt2End(_ bytes: UnsafeBufferPointer<UInt8>, _ start: Int) -> Int {
+    if let end = contractionEnd(bytes, start) { return end }
+    let first = Scalar(bytes, start)
+    if first.kind != .space { return runEnd(bytes, first).end }
+    if bytes[start] == UInt8(ascii: " "), first.end < bytes.count, case let second = Scalar(bytes, first.end), second.kind != .space {
+      return runEnd(bytes, second).end
     }
-    var next = 0
-    func endOfRun(_ start: Int) -> Int {
-      var end = start + 1
-      while end < classes.count && classes[end].kind == classes[start].kind { end += 1 }
-      return end
+    // The last of several spaces before a word belongs to the word.
+    let (last, end) = runEnd(bytes, first)
+    return end == bytes.count || last == start ? end : last
+  }
+
+  /// Where characters of one kind, of which `first` is the first, end, and where the last of them starts.
+  private static func runEnd(_ bytes: UnsafeBufferPointer<UInt8>, _ first: Scalar) -> (last: Int, end: Int) {
+    var (last, end) = (first.start, first.end)
+    while end < bytes.count {
+      let next = Scalar(bytes, end)
+      if next.kind != first.kind { break }
+      (last, end) = (end, next.end)
     }
-    while next < classes.count {
-      let start = next == 0 ? 0 : classes[next - 1].end
-      if let ending = contraction(bytes[start...]) {
-        next += ending  // one byte a character
-      } else if classes[next].kind != .space {
-        next = endOfRun(next)
-      } else if bytes[start] == UInt8(ascii: " "), next + 1 < classes.count, classes[next + 1].kind != .space {
-        next = endOfRun(next + 1)
-      } else {
-        // The last of several spaces before a word belongs to the word.
-        let end = endOfRun(next)
-        next = end == classes.count || end == next + 1 ? end : end - 1
-      }
-      body(bytes[start..<classes[next - 1].end])
-    }
+    return (last, end)
   }
 
   private enum Kind {
@@ -100,13 +107,35 @@ public enum PreTokenizer: String, Codable, CaseIterable, Sendable {
     }
   }
 
-  /// The length of an English contraction's ending, if the text begins with one.
-  private static func contraction(_ bytes: ArraySlice<UInt8>) -> Int? {
-    guard bytes.first == UInt8(ascii: "'") else { return nil }
-    return ["'s", "'t", "'re", "'ve", "'m", "'ll", "'d"].first { bytes.starts(with: $0.utf8) }?.utf8.count
+  /// A scalar in UTF-8: what it is, and where it ends.
+  private struct Scalar {
+    let kind: Kind
+    let start: Int
+    let end: Int
+
+    private static let ascii = (0..<0x80).map { Kind(Unicode.Scalar(UInt8($0))) }
+
+    @inline(__always) init(_ bytes: UnsafeBufferPointer<UInt8>, _ start: Int) {
+      self.start = start
+      if bytes[start] < 0x80 {
+        (kind, end) = (Self.ascii[Int(bytes[start])], start + 1)
+        return
+      }
+      // The bytes are a string's, so they are good UTF-8.
+      let count = bytes[start] < 0xE0 ? 2 : bytes[start] < 0xF0 ? 3 : 4
+      end = start + count
+      var value = UInt32(bytes[start]) & (0x7F >> UInt32(count))
+      for index in start + 1..<end { value = value << 6 | UInt32(bytes[index] & 0x3F) }
+      kind = Kind(Unicode.Scalar(value)!)
+    }
   }
 
-  private static func isLetter(_ byte: UInt8) -> Bool { byte >= 97 && byte <= 122 }
+  /// Where an English contraction's ending that starts at `start` ends, if there is one.
+  private static func contractionEnd(_ bytes: UnsafeBufferPointer<UInt8>, _ start: Int) -> Int? {
+    guard bytes[start] == UInt8(ascii: "'") else { return nil }
+    let ending = ["'s", "'t", "'re", "'ve", "'m", "'ll", "'d"].first { bytes[start...].starts(with: $0.utf8) }
+    return ending.map { start + $0.utf8.count }
+  }
 }
 
 /// The printable stand-ins for bytes in byte-level vocabularies: 188 printable bytes stand for themselves, the other 68 are

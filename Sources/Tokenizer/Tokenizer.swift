@@ -5,18 +5,20 @@ public struct Tokenizer: Sendable {
   public let merges: [(left: UInt16, right: UInt16)]
   /// How text is cut before merging.
   public let split: PreTokenizer
-  private let ranks: [UInt32: UInt16]
+  /// The number of a merge, by its pair.
+  private let ranks: PairTable
   private let pieces: [[UInt8]]
 
   public init(merges: [(left: UInt16, right: UInt16)], split: PreTokenizer) {
     precondition(256 + merges.count <= 65_536, "\(merges.count) merges do not fit 16-bit tokens")
     (self.merges, self.split) = (merges, split)
     var pieces = (0..<256).map { [UInt8($0)] }
-    var ranks: [UInt32: UInt16] = [:]
+    var ranks = PairTable()
     for (index, merge) in merges.enumerated() {
       precondition(Int(max(merge.left, merge.right)) < 256 + index, "merge \(index) uses a token that comes later")
       pieces.append(pieces[Int(merge.left)] + pieces[Int(merge.right)])
-      ranks[Self.key(merge.left, merge.right)] = UInt16(index)
+      let rank = ranks.number(of: PairTable.key(merge.left, merge.right))
+      precondition(rank == index, "merge \(index) is merge \(rank) again")
     }
     self.pieces = pieces
     self.ranks = ranks
@@ -28,24 +30,14 @@ public struct Tokenizer: Sendable {
   /// The bytes of a token.
   public func bytes(of token: UInt16) -> [UInt8] { pieces[Int(token)] }
 
-  public func encode(_ text: String) -> [UInt16] {
-    var tokens: [UInt16] = []
-    split.forEachPiece(of: text) { piece in
-      tokens += merged(piece.map(UInt16.init)) { _ in true }
-    }
-    return tokens
-  }
+  public func encode(_ text: String) -> [UInt16] { encode(text) { true } }
 
   /// Encodes with BPE dropout (Provilkov et al. 2020): at each merge step every candidate pair is passed over with
   /// probability `dropout`; a word ends when no candidate is left.
   public func encode(
     _ text: String, dropout: Float, using random: inout some RandomNumberGenerator
   ) -> [UInt16] {
-    var tokens: [UInt16] = []
-    split.forEachPiece(of: text) { piece in
-      tokens += merged(piece.map(UInt16.init)) { _ in Float.random(in: 0..<1, using: &random) >= dropout }
-    }
-    return tokens
+    encode(text) { Float.random(in: 0..<1, using: &random) >= dropout }
   }
 
   /// The text of tokens; bytes that are not UTF-8 become replacement characters.
@@ -53,39 +45,66 @@ public struct Tokenizer: Sendable {
     String(decoding: tokens.flatMap { Int($0) < pieces.count ? pieces[Int($0)] : [] }, as: UTF8.self)
   }
 
-  /// Applies merges to one piece: the earliest learned pair that is kept first, all its kept places at once.
-  private func merged(_ piece: [UInt16], _ keeps: (Int) -> Bool) -> [UInt16] {
-    var tokens = piece
-    while tokens.count > 1 {
-      var best = UInt16.max
-      var places: [Int] = []
-      for i in 0..<tokens.count - 1 {
-        guard let rank = ranks[Self.key(tokens[i], tokens[i + 1])], keeps(i), rank <= best else { continue }
-        if rank < best {
-          best = rank
-          places.removeAll(keepingCapacity: true)
-        }
-        places.append(i)
-      }
-      if places.isEmpty { break }
-      var result: [UInt16] = []
-      var i = 0
-      var next = places.startIndex
-      while i < tokens.count {
-        // A place that overlaps the pair before it (a a a) is no longer there.
-        while next < places.endIndex && places[next] < i { next += 1 }
-        if next < places.endIndex && places[next] == i {
-          result.append(256 + best)
-          i += 2
-        } else {
-          result.append(tokens[i])
-          i += 1
-        }
-      }
-      tokens = result
+  /// - Parameter keeps: asked at each merge step for every candidate pair.
+  @inline(__always) private func encode(_ text: String, keeps: () -> Bool) -> [UInt16] {
+    var tokens: [UInt16] = []
+    var scratch = Scratch()
+    split.forEachPiece(of: text) { piece in
+      let start = tokens.count
+      for byte in piece { tokens.append(UInt16(byte)) }
+      if piece.count > 1 { merge(&tokens, from: start, &scratch, keeps) }
     }
     return tokens
   }
 
-  static func key(_ left: UInt16, _ right: UInt16) -> UInt32 { UInt32(left) << 16 | UInt32(right) }
+  private struct Scratch {
+    /// The merge that each token could make with the next one, or `none`.
+    var ranks: [Int] = []
+    /// Where the merge of a step applies.
+    var places: [Int] = []
+    static let none = Int.max
+  }
+
+  /// Applies merges to the tokens from `start`: at each step the earliest learned pair that is kept, at all its kept places.
+  @inline(__always) private func merge(_ tokens: inout [UInt16], from start: Int, _ scratch: inout Scratch, _ keeps: () -> Bool) {
+    scratch.ranks.removeAll(keepingCapacity: true)
+    for index in start..<tokens.count - 1 { scratch.ranks.append(rank(tokens[index], tokens[index + 1])) }
+    while true {
+      var best = Scratch.none
+      scratch.places.removeAll(keepingCapacity: true)
+      for (index, rank) in scratch.ranks.enumerated() where rank != Scratch.none && keeps() && rank <= best {
+        if rank < best {
+          best = rank
+          scratch.places.removeAll(keepingCapacity: true)
+        }
+        scratch.places.append(start + index)
+      }
+      guard var to = scratch.places.first else { return }
+      let made = UInt16(256 + best)
+      let first = to
+      var (from, next) = (to, 0)
+      while from < tokens.count {
+        // A place that overlaps the pair before it (a a a) is no longer there.
+        while next < scratch.places.count && scratch.places[next] < from { next += 1 }
+        if next < scratch.places.count && scratch.places[next] == from {
+          tokens[to] = made
+          from += 2
+        } else {
+          tokens[to] = tokens[from]
+          // The last token has no rank.
+          if from < tokens.count - 1 { scratch.ranks[to - start] = scratch.ranks[from - start] }
+          from += 1
+        }
+        to += 1
+      }
+      tokens.removeLast(tokens.count - to)
+      // Ranks moved with their tokens; those beside a new token are others.
+      scratch.ranks.removeLast(scratch.ranks.count - (to - 1 - start))
+      for index in max(start, first - 1)..<max(start, to - 1) where tokens[index] == made || tokens[index + 1] == made {
+        scratch.ranks[index - start] = rank(tokens[index], tokens[index + 1])
+      }
+    }
+  }
+
+  @inline(__always) private func rank(_ left: UInt16, _ right: UInt16) -> Int { ranks[PairTable.key(left, right)] ?? Scratch.none }
 }

@@ -4,7 +4,7 @@ import pathlib
 import struct
 import zlib
 
-from PIL import Image
+from PIL import Image, ImageCms
 
 folder = pathlib.Path(__file__).parent / "pictures"
 folder.mkdir(exist_ok=True)
@@ -31,6 +31,20 @@ palette.save(folder / "palette.png", transparency=palette.getpixel((31, 15)))
 quarters("L", [0, 85, 170, 255]).save(folder / "grey.jpg", quality=95)
 quarters("CMYK", [(0, 255, 255, 0), (255, 0, 255, 0), (255, 255, 0, 0), (0, 0, 0, 0)]).save(folder / "cmyk.jpg", quality=95)
 quarters().save(folder / "animated.gif", save_all=True, append_images=[Image.new("RGB", (32, 16))], duration=100)
+
+# Smooth and sharp, larger than what is asked for; alone, with a profile that says sRGB, and with one that exchanges red and green.
+large = Image.new("RGB", (400, 272))
+large.putdata([(x * 255 // 400, y * 255 // 272, 255 if (x // 40 + y // 40) % 2 else 40) for y in range(272) for x in range(400)])
+large.save(folder / "large.jpg", quality=80)
+srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+swapped = bytearray(srgb)
+for entry in range(132, 132 + 12 * struct.unpack_from(">I", srgb, 128)[0], 12):
+    for one, other in [(b"rXYZ", b"gXYZ"), (b"gXYZ", b"rXYZ")]:
+        if srgb[entry : entry + 4] == one:
+            swapped[entry : entry + 4] = other
+swapped = bytes(swapped).replace("sRGB".encode("utf-16-be"), "none".encode("utf-16-be")).replace(b"sRGB", b"none")
+large.save(folder / "large-srgb.jpg", quality=80, icc_profile=srgb)
+large.save(folder / "large-swapped.jpg", quality=80, icc_profile=swapped)
 
 
 def png16(path, pixels, width, height):

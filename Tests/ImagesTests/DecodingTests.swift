@@ -66,4 +66,51 @@ private let (red, green, blue, yellow, white) = ([255, 0, 0], [0, 255, 0], [0, 0
     #expect(try Picture(contentsOf: path) == picture)
     #expect(throws: FileError.self) { try picture.write(to: "/nowhere/picture.png") }
   }
+
+  /// Asked for fewer pixels, JPEGs come reduced by a power of two and look the same; everything else comes whole.
+  @Test func largeJPEGsComeReduced() throws {
+    let whole = try Picture(contentsOf: "\(folder)/large.jpg")
+    #expect(whole.width == 400 && whole.height == 272)
+    for (leastSide, width, height) in [(137, 400, 272), (136, 200, 136), (68, 100, 68), (20, 50, 34), (1, 50, 34)] {
+      let picture = try Picture(contentsOf: "\(folder)/large.jpg", leastSide: leastSide)
+      #expect(picture.width == width && picture.height == height, "least side \(leastSide)")
+      if width == 400 { continue }
+      // JPEG's own reduction drops the finest waves instead of averaging: alike within a PSNR of 30 dB.
+      let average = whole.resized(width: width, height: height)
+      let error = zip(picture.pixels, average.pixels).reduce(0.0) { $0 + pow(Double($1.0) - Double($1.1), 2) }
+      #expect(error / Double(picture.pixels.count) < 65, "least side \(leastSide)")
+    }
+    #expect(try Picture(contentsOf: "\(folder)/plain.png", leastSide: 2) == Picture(contentsOf: "\(folder)/plain.png"))
+    // Reduced, turned and converted.
+    for name in ["turned.jpg", "cmyk.jpg", "grey.jpg"] {
+      let (whole, small) = (try Picture(contentsOf: "\(folder)/\(name)"), try Picture(contentsOf: "\(folder)/\(name)", leastSide: 8))
+      #expect((small.width, small.height) == (whole.width / 2, whole.height / 2), "\(name)")
+      for (a, b) in zip(small.pixels, whole.resized(width: small.width, height: small.height).pixels) {
+        #expect(abs(Int(a) - Int(b)) <= 4, "\(name)")
+      }
+    }
+  }
+
+  /// A profile that says sRGB changes nothing; another one does.
+  @Test func colourProfilesCount() throws {
+    let plain = try Picture(contentsOf: "\(folder)/large.jpg")
+    #expect(try Picture(contentsOf: "\(folder)/large-srgb.jpg") == plain)
+    let swapped = try Picture(contentsOf: "\(folder)/large-swapped.jpg")
+    // Its profile exchanges red and green.
+    var error = 0
+    for pixel in stride(from: 0, to: plain.pixels.count, by: 3) {
+      error += abs(Int(plain.pixels[pixel]) - Int(swapped.pixels[pixel + 1])) + abs(Int(plain.pixels[pixel + 1]) - Int(swapped.pixels[pixel]))
+    }
+    #expect(error < 2 * plain.pixels.count)
+    #expect(swapped != plain)
+  }
+
+  @Test func damagedJPEGsAreRefused() throws {
+    let good = try readFile("\(folder)/large.jpg")
+    for leastSide in [nil, 20] {
+      for cut in stride(from: 0, to: good.count - 2, by: 97) {
+        #expect(throws: PictureError.self) { try Picture(data: good.prefix(cut), name: "cut", leastSide: leastSide) }
+      }
+    }
+  }
 }

@@ -114,3 +114,13 @@ private func trained(_ vocabulary: Int = 300, split: PreTokenizer = .published) 
   }
   #expect { try Tokenizer(contentsOf: path + ".none") } throws: { "\($0)".contains("no such") }
 }
+
+/// Every character's lower case is Unicode's, without regard to its neighbours.
+@Test func everyCharacterIsLowerCased() {
+  let tokenizer = Tokenizer(merges: [], split: .gpt2)
+  for value in UInt32(0)..<0x11_0000 {
+    guard let scalar = Unicode.Scalar(value) else { continue }
+    let expected = scalar.properties.lowercaseMapping.utf8.map(UInt16.init)
+    if tokenizer.encode(String(Character(scalar))) != expected { Issue.record("U+\(String(value, radix: 16))") }
+  }
+}

@@ -12,11 +12,16 @@ const char *images_error(void);
 /// The picture has more pixels than the limit.
 enum { IMAGES_TOO_LARGE = -2 };
 
-/// Decodes `size` bytes of a file into `width * height * 3` bytes of sRGB: EXIF orientation applied, colour
-/// profile applied, transparency on white, the first frame of several. Refuses more than `max_pixels` before decoding.
-/// The caller frees `*pixels` with images_free. Returns 0, -1, or IMAGES_TOO_LARGE.
-int images_decode(const void *bytes, size_t size, int64_t max_pixels, uint8_t **pixels, int *width,
-                  int *height);
+typedef struct images_picture images_picture;
+
+/// Reads the header of a picture file of `size` bytes, and prepares its decoding into sRGB: EXIF orientation applied, colour
+/// profile applied, transparency on white, the first frame of several. Refuses more than `max_pixels`. Where `least_side` is not
+/// 0, a JPEG may come reduced by 2, 4 or 8, its shorter side still at least that long. Returns 0, -1, or IMAGES_TOO_LARGE.
+int images_open(const void *bytes, size_t size, int64_t max_pixels, int least_side, images_picture **picture, int *width,
+                int *height);
+
+/// Decodes into `width * height * 3` bytes, and lets go of the picture, whose file must still be in memory. Returns 0 or -1.
+int images_read(images_picture *picture, uint8_t *pixels);
 
 /// Compresses sRGB pixels as PNG. The caller frees `*png` with images_free. Returns 0 or -1.
 int images_png(const uint8_t *pixels, int width, int height, uint8_t **png, size_t *size);

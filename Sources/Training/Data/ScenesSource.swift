@@ -20,7 +20,9 @@ public struct ScenesSource: PictureSource {
   public func count(_ split: Split) -> Int { split == .training ? config.scenes : config.validation }
   public func captions(_ index: Int, _ split: Split) -> [String] { [scene(index, split).caption] }
   public func name(_ index: Int, _ split: Split) -> String { "scene \(index)" }
-  public func picture(_ index: Int, _ split: Split) -> Picture { scene(index, split).draw(size: config.imageSize) }
+  public func picture(_ index: Int, _ split: Split, forCropsOf side: Int?) -> Picture {
+    scene(index, split).draw(size: config.imageSize)
+  }
 
   /// Half held-out descriptions, half with a pair of colour and shape that is never trained on.
   public func prompts(_ count: Int) -> [String] {

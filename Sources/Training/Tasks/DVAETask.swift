@@ -41,7 +41,7 @@ public final class DVAETask: TrainingTask {
       for position in part {
         let index = SampleNumber.at(step * training.batch + position, count: source.count(.training), seed: seed)
         var random = RandomStream(seed: seed, Purpose.dvaeCrop, UInt64(step), UInt64(position))
-        pixels += try source.readable(index, .training, warn: warn).dvaeCrop(size, using: &random).pixels
+        pixels += try source.readable(index, .training, forCropsOf: size, warn: warn).dvaeCrop(size, using: &random).pixels
       }
       if noise > 0 {
         for (place, position) in part.enumerated() {
@@ -130,6 +130,7 @@ public final class DVAETask: TrainingTask {
   }
 
   private func heldOut(_ indices: [Int]) throws -> [Picture] {
-    try indices.map { try source.readable($0, .validation, warn: warn).centreCrop(model.config.imageSize) }
+    let size = model.config.imageSize
+    return try indices.map { try source.readable($0, .validation, forCropsOf: size, warn: warn).centreCrop(size) }
   }
 }

@@ -1,0 +1,47 @@
+/// Different words, and how often each was added.
+struct WordCounts {
+  /// The words one after another.
+  private(set) var bytes: [UInt8] = []
+  /// Where each word starts, and where the last one ends.
+  private(set) var starts = [0]
+  private(set) var counts: [Int] = []
+  private var hashes: [UInt32] = []
+  /// A hash table with open addresses: numbers of words, -1 where there is none; at most half of it in use.
+  private var slots = [Int32](repeating: -1, count: 1024)
+
+  mutating func add(_ word: UnsafeBufferPointer<UInt8>) {
+    var hash: UInt32 = 0x811C_9DC5  // FNV-1a
+    for byte in word { hash = (hash ^ UInt32(byte)) &* 0x0100_0193 }
+    var place = Int(hash) & (slots.count - 1)
+    while slots[place] >= 0 {
+      let number = Int(slots[place])
+      if hashes[number] == hash, equals(number, word) {
+        counts[number] += 1
+        return
+      }
+      place = (place + 1) & (slots.count - 1)
+    }
+    slots[place] = Int32(counts.count)
+    bytes.append(contentsOf: word)
+    starts.append(bytes.count)
+    counts.append(1)
+    hashes.append(hash)
+    if 2 * counts.count > slots.count { grow() }
+  }
+
+  private func equals(_ number: Int, _ word: UnsafeBufferPointer<UInt8>) -> Bool {
+    let start = starts[number]
+    guard starts[number + 1] - start == word.count else { return false }
+    for index in 0..<word.count where bytes[start + index] != word[index] { return false }
+    return true
+  }
+
+  private mutating func grow() {
+    slots = [Int32](repeating: -1, count: 2 * slots.count)
+    for (number, hash) in hashes.enumerated() {
+      var place = Int(hash) & (slots.count - 1)
+      while slots[place] >= 0 { place = (place + 1) & (slots.count - 1) }
+      slots[place] = Int32(number)
+    }
+  }
+}
