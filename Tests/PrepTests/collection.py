@@ -91,7 +91,7 @@ def make(root):
         (b'{"image": "folder/002.png", "caption": "once"}', None),
         (b'{"image": "folder/002.png", "caption": "twice"}', None),
         (b'{"image": "folder/none.png", "caption": "c"}', "picture missing"),
-        (b'{"image": "folder/\\u0000.png", "caption": "c"}', "picture missing"),
+        (b'{"image": "folder/\\u0000.png", "caption": "c"}', "picture unreadable"),
         (b"{not json}", "source damaged"),
         (b'{"image": "folder/003.png", "caption": "caf\xe9"}', "source damaged"),
         (b'{"image": "folder/003.png", "caption": "half \\ud800"}', "source damaged"),
