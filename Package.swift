@@ -24,6 +24,11 @@ func tests(_ name: String, holds: [Target.Dependency]) -> Target {
   .testTarget(name: "\(name)Tests", dependencies: holds + ["TestSupport"], swiftSettings: swift)
 }
 
+// Fuzzing needs all modules built for it, so its command is there for `Tests/Fuzz/run` alone.
+let fuzzing: [Target] = Context.environment["DALLE_FUZZ"] == nil ? [] : [
+  .executableTarget(name: "fuzz-parsers", dependencies: ["FuzzTargets"], path: "Tests/Fuzz/Driver", swiftSettings: swift),
+]
+
 let package = Package(
   name: "dalle",
   products: ["dalle-prep", "dalle-train", "dalle-generate", "dalle-eval", "dalle-bench"].map {
@@ -131,12 +136,16 @@ let package = Package(
     tests("Reports", holds: ["Reports", "Datasets", "Images", "Models", "Layers", "Random", "Shards", "Tokenizer"]),
     tests("Training", holds: ["Training", "Datasets", "Images", "Models", "Layers", "Monitoring", "Memory"]),
     tests("Generation", holds: ["Generation", "Models", "Layers", "Memory", "Random"]),
+    .target(
+      name: "FuzzTargets", dependencies: ["Datasets", "Safetensors", "Shards", "Tokenizer", "Training", "Files"],
+      path: "Tests/Fuzz/Targets", swiftSettings: swift),
+    tests("Fuzz", holds: ["FuzzTargets"]),
     .executableTarget(name: "interop-tokens", dependencies: ["Tokenizer"], path: "Tests/Interop", exclude: ["compare.py", "run"], swiftSettings: swift),
     // Run by `Launch/test` under mpirun with 1 to 4 ranks.
     .executableTarget(
       name: "rank-tests",
       dependencies: ["MPI", "Parallel", "Checkpoint", "Layers", "Memory", "Random", "Optimization"],
       path: "Tests/RankTests", exclude: ["run"], swiftSettings: swift),
-  ],
+  ] + fuzzing,
   swiftLanguageModes: [.v6]
 )

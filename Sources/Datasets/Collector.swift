@@ -81,7 +81,14 @@ public struct Collector: Sendable {
 
   /// Puts together what was examined. One process calls it, after every unit has been examined.
   public func finish() throws -> DatasetSummary {
-    let summary = try DatasetMerge(folder, options: options, units: unitCount()).write()
+    let summary: DatasetSummary
+    do {
+      summary = try DatasetMerge(folder, options: options, units: unitCount()).write()
+    } catch let error as DatasetError {
+      // The sources are of no use as they are; when they have been mended they must be listed and examined anew.
+      try? FileManager.default.removeItem(atPath: folder.work)
+      throw error
+    }
     try? FileManager.default.removeItem(atPath: folder.work)
     return summary
   }

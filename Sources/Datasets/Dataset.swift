@@ -1,5 +1,6 @@
 import Files
 import Foundation
+import Hashing
 import Images
 
 /// A collected dataset: samples by number, each looked up on disk in constant time.
@@ -26,6 +27,14 @@ public final class Dataset: PictureSource {
         throw DatasetError("\(folder.index(split)): has \(index[split]!.count) entries, but \(folder.summary) counts \(count)")
       }
     }
+  }
+
+  /// SHA-256 of the lists of samples.
+  public func identity() throws -> String {
+    try Split.allCases.map { split in
+      guard let hash = SHA256.hex(ofFile: samples[split]!.path) else { throw FileError(samples[split]!.path, "cannot be read") }
+      return hash
+    }.joined(separator: " ")
   }
 
   public func count(_ split: Split) -> Int { index[split]!.count }

@@ -23,7 +23,7 @@ public struct DatasetOptions: Codable, Equatable, Sendable {
     if validation < 1 { throw DatasetError("\(validation) samples to hold out; at least 1") }
     let limits: [(String, Double, ClosedRange<Double>)] = [
       ("the smallest number of characters", Double(filters.minimumCharacters), 1...1e6),
-      ("the largest number of characters", Double(filters.maximumCharacters), Double(filters.minimumCharacters)...1e6),
+      ("the largest number of characters", Double(filters.maximumCharacters), min(Double(filters.minimumCharacters), 1e6)...1e6),
       ("the share of letters", filters.letterShare, 0...1),
       ("the shortest side", Double(filters.minimumSide), 1...1e6),
       ("the largest number of pixels", Double(filters.maximumPixels), 1...1e10),

@@ -43,7 +43,7 @@ struct Examiner {
     let bytes: Data
     do {
       let path = candidate.picture.path
-      guard FileManager.default.fileExists(atPath: path) else {
+      if access(path, F_OK) != 0, errno == ENOENT {
         throw Skip(candidate.place, .missingPicture, "\(path): there is no such file")
       }
       let size = try fileSize(path)

@@ -2,15 +2,15 @@ import Files
 import Foundation
 
 /// The lines of a manifest: JSONL, CSV or TSV with named columns.
-struct ManifestReader {
-  enum Format: String {
+public struct ManifestReader {
+  public enum Format: String {
     case jsonl, csv, tsv
   }
 
   /// A line's picture, relative to the manifest, and its captions.
-  struct Entry: Equatable {
-    var image: String
-    var captions: [String]
+  public struct Entry: Equatable {
+    public var image: String
+    public var captions: [String]
   }
 
   private let path: String
@@ -21,16 +21,17 @@ struct ManifestReader {
   private var imageIndex = 0
   private var captionIndices: [Int] = []
   /// The first line of the last record, for messages.
-  private(set) var line = 0
+  public private(set) var line = 0
 
-  init(_ path: String, _ format: Format, columns: Columns) throws {
+  /// - Throws: a file that cannot be read, or a first line without the columns.
+  public init(_ path: String, _ format: Format, columns: Columns) throws {
     (self.path, self.format, self.columns) = (path, format, columns)
     lines = try LineReader(path)
     if format != .jsonl { try readNames() }
   }
 
   /// The next entry, or nil at the end. An entry that cannot be used is a `Skip`; the one after it can be asked for.
-  mutating func next() throws -> Result<Entry, Skip>? {
+  public mutating func next() throws -> Result<Entry, Skip>? {
     switch format {
     case .jsonl:
       while let line = try lines.next() {
@@ -97,61 +98,78 @@ struct ManifestReader {
     return Entry(image: fields[imageIndex], captions: captions)
   }
 
-  /// The fields of the next record that is not empty. In CSV a field in quotes may hold commas, line breaks and doubled
-  /// quotes (RFC 4180); in TSV a field ends at a tab, whatever it holds.
+  /// The fields of the next record that is not empty.
   private mutating func record() throws -> Result<[String], Skip>? {
     while let first = try lines.next() {
       line = first.number
       var bytes = first.bytes
       if first.number == 1, bytes.starts(with: [0xEF, 0xBB, 0xBF]) { bytes.removeFirst(3) }
       if bytes.isEmpty { continue }
-      var isCut = first.isCut
-      // An odd number of quotes: the record goes on in the next line.
-      while format == .csv, !isCut, bytes.count(where: { $0 == UInt8(ascii: "\"") }) % 2 == 1 {
-        guard bytes.count <= LineReader.limit, let more = try lines.next() else {
-          return .failure(Skip(place, .damagedSource, "a field in quotes does not end"))
+      var fields = Fields(format)
+      fields.add(bytes)
+      var last = first
+      while fields.isOpen, !last.isCut {
+        guard fields.count <= LineReader.limit, let more = try lines.next() else {
+          return .failure(
+            Skip(place, .damagedSource, "a field in quotes does not end; it takes the lines up to \(last.number) with it"))
         }
-        bytes.append(UInt8(ascii: "\n"))
-        bytes.append(more.bytes)
-        isCut = more.isCut
+        fields.add([UInt8(ascii: "\n")])
+        fields.add(more.bytes)
+        last = more
       }
-      if isCut { return .failure(Skip(place, .damagedSource, "the line is longer than \(LineReader.limit) bytes")) }
-      guard let text = String(validating: bytes, as: UTF8.self) else {
+      if last.isCut { return .failure(Skip(place, .damagedSource, "line \(last.number) is longer than \(LineReader.limit) bytes")) }
+      let texts = fields.finished.compactMap { String(validating: $0, as: UTF8.self) }
+      guard texts.count == fields.finished.count else {
         return .failure(Skip(place, .unreadableCaption, "the line is not UTF-8"))
       }
-      return .success(format == .csv ? Self.commaFields(text) : text.split(separator: "\t", omittingEmptySubsequences: false).map(String.init))
+      return .success(texts)
     }
     return nil
   }
 
-  private static func commaFields(_ text: String) -> [String] {
-    var fields: [String] = []
-    var field: [UInt8] = []
-    var isQuoted = false
-    let bytes = Array(text.utf8)
-    var index = 0
-    while index < bytes.count {
-      let byte = bytes[index]
-      let quote = UInt8(ascii: "\"")
-      if isQuoted {
-        if byte != quote {
-          field.append(byte)
-        } else if index + 1 < bytes.count && bytes[index + 1] == quote {
-          field.append(quote)
-          index += 1
-        } else {
-          isQuoted = false
-        }
-      } else if byte == quote && field.isEmpty {
-        isQuoted = true
-      } else if byte == UInt8(ascii: ",") {
-        fields.append(String(decoding: field, as: UTF8.self))
-        field.removeAll()
-      } else {
-        field.append(byte)
-      }
-      index += 1
+  /// The fields of a record, which may come in several lines. In CSV a field that begins with a quote may hold commas, line
+  /// breaks and doubled quotes (RFC 4180); a quote inside another field is a sign like any: 5" nails. In TSV a field ends at a
+  /// tab, whatever it holds.
+  private struct Fields {
+    private enum State {
+      case start, plain, quoted
+      /// After a quote in quotes: it ends them, or is the first of two that stand for one.
+      case afterQuote
     }
-    return fields + [String(decoding: field, as: UTF8.self)]
+
+    private let separator: UInt8
+    private let quote: UInt8?
+    private var state = State.start
+    private var done: [[UInt8]] = []
+    private var field: [UInt8] = []
+    /// Bytes taken so far.
+    private(set) var count = 0
+
+    init(_ format: Format) {
+      (separator, quote) = format == .csv ? (UInt8(ascii: ","), UInt8(ascii: "\"")) : (UInt8(ascii: "\t"), nil)
+    }
+
+    /// Whether the record goes on in the next line.
+    var isOpen: Bool { state == .quoted }
+    var finished: [[UInt8]] { done + [field] }
+
+    mutating func add(_ bytes: some Collection<UInt8>) {
+      count += bytes.count
+      for byte in bytes {
+        if state == .quoted {
+          if byte == quote { state = .afterQuote } else { field.append(byte) }
+        } else if byte == quote, state != .plain {
+          if state == .afterQuote { field.append(byte) }
+          state = .quoted
+        } else if byte == separator {
+          done.append(field)
+          field.removeAll(keepingCapacity: true)
+          state = .start
+        } else {
+          field.append(byte)
+          state = .plain
+        }
+      }
+    }
   }
 }

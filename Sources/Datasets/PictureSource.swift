@@ -9,6 +9,8 @@ public enum Split: String, Sendable, CaseIterable {
 
 /// Captioned pictures that can be asked for by number, in any order, from any thread.
 public protocol PictureSource: Sendable {
+  /// Tells this source from others: what is made of pictures is made anew when it changes.
+  func identity() throws -> String
   func count(_ split: Split) -> Int
   /// At least one caption.
   func captions(_ index: Int, _ split: Split) throws -> [String]

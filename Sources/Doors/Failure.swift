@@ -33,6 +33,7 @@ public enum Failure {
   /// Ends all ranks of a job. Where several fail alike, the coordinator alone is heard: the others wait two seconds, and
   /// stay silent if mpirun ends the job meanwhile.
   public static func end(_ error: any Error, in world: Communicator) -> Never {
+    DeadRanks.speak()
     if world.rank != 0 {
       if time(nil) - lastContinued > 5 { sleep(2) }
       if time(nil) - lastContinued <= 5 { exit(code(error)) }
@@ -42,7 +43,12 @@ public enum Failure {
   }
 
   /// Notices when mpirun ends the job, which it starts with SIGCONT. Every rank calls it first.
-  public static func watchForEnd() { signal(SIGCONT) { _ in lastContinued = time(nil) } }
+  public static func watchForEnd() {
+    signal(SIGCONT) { _ in
+      lastContinued = time(nil)
+      DeadRanks.report()
+    }
+  }
 
   private static func report(_ text: String) {
     let command = (CommandLine.arguments[0] as NSString).lastPathComponent

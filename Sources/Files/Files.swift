@@ -53,9 +53,10 @@ public func makeFolder(_ path: String) throws {
     try makeFolder(parent)
     if mkdir(path, 0o755) == 0 { return }
   }
+  let reason = String(cString: strerror(errno))
   var isFolder: ObjCBool = false
   if FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue { return }
-  throw FileError(path, "the folder cannot be made")
+  throw FileError(path, "the folder cannot be made", reason: reason)
 }
 
 /// Bytes in a plain file; anything else is an error.

@@ -9,12 +9,14 @@ public final class RandomAccessFile: Sendable {
 
   public init(_ path: String) throws {
     self.path = path
-    descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    // Without waiting, as opening a pipe would.
+    descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
     guard descriptor >= 0 else { throw FileError(path, "cannot be opened") }
-    size = Int(lseek(descriptor, 0, SEEK_END))
-    guard size >= 0 else {
+    do {
+      size = try fileSize(path)
+    } catch {
       close(descriptor)
-      throw FileError(path, "cannot be read")
+      throw error
     }
   }
 

@@ -57,6 +57,14 @@ public struct ShardEncoder {
     var exists: Bool { FileManager.default.fileExists(atPath: path) }
   }
 
+  /// What the shards in a folder are made of, beside the header's tokenizer and dVAE.
+  private struct Origin: Codable {
+    var source: String
+    var shardSamples: Int
+    var seed: UInt64
+  }
+
+  private var origin: String { folder + "/origin.json" }
   private var work: String { folder + "/work" }
   private var allSkips: String { folder + "/skipped.jsonl" }
 
@@ -90,6 +98,7 @@ public struct ShardEncoder {
     // Opening them checks that they were made with this tokenizer and this dVAE.
     if world.rank == 0 {
       for shard in shards where shard.exists { try ShardReader(shard.path).check(header) }
+      try checkOrigin()
     }
     if isFinished {
       say("finished (\(shards.count) shards in \(folder))")
@@ -127,6 +136,28 @@ public struct ShardEncoder {
     return true
   }
 
+  /// Refuses to go on with shards of another source, seed or size: some samples would be in them twice, and others not at all.
+  private func checkOrigin() throws {
+    let now = Origin(source: try source.identity(), shardSamples: shardSamples, seed: seed)
+    if FileManager.default.fileExists(atPath: origin) {
+      guard let before = try? JSONDecoder().decode(Origin.self, from: readFile(origin)) else {
+        throw DatasetError("\(origin): cannot be understood; remove \(folder), or name another folder")
+      }
+      for (name, before, now) in [
+        ("pictures and captions", before.source, now.source), ("samples in a shard", "\(before.shardSamples)", "\(now.shardSamples)"),
+        ("seed", "\(before.seed)", "\(now.seed)"),
+      ] where before != now {
+        throw DatasetError(
+          "\(folder): its shards were made with other \(name) (\(before.prefix(12)), now \(now.prefix(12))); remove it, or name another folder")
+      }
+      return
+    }
+    try makeFolder(folder)
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+    try replaceFile(origin, with: encoder.encode(now) + Data("\n".utf8))
+  }
+
   /// Encodes a piece; pictures that cannot be read are left out and listed. Returns how many captions were cut.
   private func encode(_ piece: Piece, _ split: Split) throws -> Int {
     let writer = ShardWriter(piece.path, header: header)
@@ -134,6 +165,7 @@ public struct ShardEncoder {
     let size = dvae.config.imageSize
     let positions = dvae.config.grid * dvae.config.grid
     var cut = 0
+    var (unread, problem) = (0, "")
     for first in stride(from: piece.samples.lowerBound, to: piece.samples.upperBound, by: dvae.batch) {
       var usable: [Int] = []
       var pictures: [Picture] = []
@@ -143,7 +175,10 @@ public struct ShardEncoder {
           var random = RandomStream(seed: seed, Self.crop, UInt64(index))
           pictures.append(split == .training ? picture.transformerCrop(size, using: &random) : picture.centreCrop(size))
           usable.append(index)
-        } catch { try skips.add(Skip(source.name(index, split), .unreadablePicture, "\(error)")) }
+        } catch {
+          try skips.add(Skip(source.name(index, split), .unreadablePicture, "\(error)"))
+          (unread, problem) = (unread + 1, "\(error)")
+        }
       }
       let codes = try dvae.encode(pictures, weights)
       for (row, index) in usable.enumerated() {
@@ -154,6 +189,10 @@ public struct ShardEncoder {
             texts: texts.map { Array($0.prefix(header.textLength)) },
             image: Array(codes[row * positions..<(row + 1) * positions])))
       }
+    }
+    // They were readable when they were collected: a disk that is missing must not end in shards without samples.
+    if unread == piece.samples.count, unread >= 10 {
+      throw DatasetError("\(piece.samples.count) pictures in a row cannot be read; the last: \(problem)")
     }
     // The piece last: where it is, its list is there too.
     try skips.finish()

@@ -83,7 +83,8 @@ public final class SafetensorsReader {
       }
       tensors[name] = try info(name, value, start: start, fileSize: fileSize, path)
     }
-    let ordered = tensors.sorted { $0.value.range.lowerBound < $1.value.range.lowerBound }
+    // A tensor without values lies before the one that begins at the same byte.
+    let ordered = tensors.sorted { ($0.value.range.lowerBound, $0.value.range.upperBound) < ($1.value.range.lowerBound, $1.value.range.upperBound) }
     for (one, next) in zip(ordered, ordered.dropFirst()) where one.value.range.upperBound > next.value.range.lowerBound {
       throw SafetensorsError(path, "tensors `\(one.key)` and `\(next.key)` overlap")
     }

@@ -71,6 +71,8 @@ enum Seekable {
   static let footerMagic: UInt32 = 0x8F92_EAB1
   static let footerSize = 9
   static let entrySize = 8
+  /// Bytes of a frame when decompressed: a reader needs memory for it.
+  static let frameLimit = 1 << 28
 }
 
 extension [UInt8] {

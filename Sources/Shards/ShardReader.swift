@@ -24,8 +24,8 @@ public final class ShardReader: Sendable {
       let samples = header.samples(inFrame: index)
       let least = samples * 2 * (2 + header.grid * header.grid)
       let most = samples * 2 * (1 + TokenSample.captionLimit * (1 + header.textLength) + header.grid * header.grid)
-      guard (least...most).contains(frame.size), frame.size % 2 == 0 else {
-        throw ShardError(path, "frame \(index) claims \(frame.size) bytes for \(samples) samples")
+      guard (least...most).contains(frame.size), frame.size % 2 == 0, frame.size <= Seekable.frameLimit else {
+        throw ShardError(path, "frame \(index) claims \(frame.size) bytes for \(samples) samples; at most \(Seekable.frameLimit)")
       }
     }
   }
@@ -36,6 +36,10 @@ public final class ShardReader: Sendable {
   public func frame(_ index: Int) throws -> ShardFrame {
     let entry = frames[index]
     let compressed = try Self.read(file, entry.range)
+    // Memory is taken only for what the frame itself says, too.
+    guard ZSTD_getFrameContentSize(compressed, compressed.count) == UInt64(entry.size) else {
+      throw ShardError(path, "frame \(index) is damaged, or is not one of \(entry.size) bytes as the seek table says")
+    }
     var result: Int = 0
     let tokens = [UInt16](unsafeUninitializedCapacity: entry.size / 2) { tokens, count in
       result = ZSTD_decompress(tokens.baseAddress, entry.size / 2 * 2, compressed, compressed.count)
@@ -113,10 +117,13 @@ public final class ShardReader: Sendable {
     guard header.version == ShardHeader.currentVersion else {
       throw ShardError(path, "has format version \(header.version); this program reads version \(ShardHeader.currentVersion)")
     }
-    guard (0...65_535).contains(header.textLength), (1...4096).contains(header.grid),
-      (1...65_536).contains(header.textVocabulary), (1...65_536).contains(header.imageVocabulary),
-      header.samples >= 0, header.frameSamples >= 1
-    else { throw ShardError(path, "its header has impossible values: \(header)") }
+    for (name, value, range) in [
+      ("textLength", header.textLength, 0...65_535), ("grid", header.grid, 1...4096),
+      ("textVocabulary", header.textVocabulary, 1...65_536), ("imageVocabulary", header.imageVocabulary, 1...65_536),
+      ("samples", header.samples, 0...1 << 32), ("frameSamples", header.frameSamples, 1...1 << 32),
+    ] where !range.contains(value) {
+      throw ShardError(path, "its header says \(name) \(value); it must lie between \(range.lowerBound) and \(range.upperBound)")
+    }
     return header
   }
 

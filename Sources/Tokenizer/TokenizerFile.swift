@@ -33,9 +33,7 @@ extension Tokenizer {
 
   /// Reads a tokenizer that this project wrote. Another kind of tokenizer is refused.
   public init(contentsOf path: String) throws {
-    guard let data = FileManager.default.contents(atPath: path) else {
-      throw TokenizerError(path, "there is no such tokenizer file, or it cannot be read")
-    }
+    let data = try readFile(path)
     guard let object = try? JSONSerialization.jsonObject(with: data) as? [String: Any],
       let model = object["model"] as? [String: Any], let vocabulary = model["vocab"] as? [String: Int],
       let merges = model["merges"] as? [String], model["type"] as? String == "BPE"

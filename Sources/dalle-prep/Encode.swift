@@ -42,7 +42,7 @@ struct Encode: ParsableCommand {
   func validate() throws {
     for (name, value, range) in [
       ("--text-length", textLength, 1...4096), ("--shard-samples", shardSamples, 1...1_000_000),
-      ("--frame-samples", frameSamples, 1...shardSamples),
+      ("--frame-samples", frameSamples, 1...max(1, shardSamples)),
     ] where !range.contains(value) {
       throw ValidationError("\(name) is \(value); it must lie between \(range.lowerBound) and \(range.upperBound)")
     }

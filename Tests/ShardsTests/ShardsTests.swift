@@ -72,6 +72,46 @@ private final class Folder {
   #expect(unnoticed < 12)
 }
 
+/// Headers and tables that claim what cannot be: refused by name, before memory is taken for it.
+@Test func impossibleClaimsAreRefused() throws {
+  let folder = try Folder()
+  let path = try folder.write(0, 0..<3)
+  let good = try Data(contentsOf: URL(fileURLWithPath: path))
+  func message(_ change: (inout Data) -> Void) throws -> String {
+    var bytes = good
+    change(&bytes)
+    try bytes.write(to: URL(fileURLWithPath: path))
+    do {
+      let reader = try ShardReader(path)
+      _ = try (0..<reader.frameCount).map { try reader.frame($0) }
+      return "no error"
+    } catch {
+      #expect("\(error)".hasPrefix(path + ": "))
+      return "\(error)"
+    }
+  }
+  func replace(_ text: String, _ other: String) throws -> String {
+    // The header's length and the first entry of the seek table change with it.
+    try message { bytes in
+      let range = bytes.range(of: Data(text.utf8))!
+      bytes.replaceSubrange(range, with: Data(other.utf8))
+      let grown = other.utf8.count - text.utf8.count
+      bytes[4] += UInt8(grown)
+      bytes[bytes.count - 25] += UInt8(grown)
+    }
+  }
+  #expect(try message { _ in } == "no error")
+  #expect(try replace("\"samples\":3", "\"samples\":4611686018427387904").contains("samples 4611686018427387904; it must lie between 0"))
+  #expect(try replace("\"frameSamples\":4", "\"frameSamples\":0").contains("frameSamples 0"))
+  #expect(try replace("\"grid\":2", "\"grid\":99999").contains("grid 99999"))
+  #expect(try replace("\"version\":2", "\"version\":3").contains("format version 3; this program reads version 2"))
+  // Four bytes of the second entry: the size of the frame.
+  #expect(try message { $0.replaceSubrange($0.count - 13..<$0.count - 9, with: [0xFE, 0xFF, 0xFF, 0x7F]) }.contains("frame 0 claims 2147483646 bytes"))
+  #expect(try message { $0 = Data() }.contains("has 0 bytes"))
+  #expect(try message { $0 = Data(count: 1000) }.contains("does not end in a seek table"))
+  #expect { try ShardReader(folder.path) } throws: { "\($0)".hasSuffix("it is not a plain file") }
+}
+
 @Test func tokensOutsideTheVocabularyAreRefused() throws {
   let folder = try Folder()
   let path = ShardSet.path(folder.path, "train", 0)
@@ -94,38 +134,80 @@ private final class Folder {
   #expect { try ShardSet(folder.path, "validation") } throws: { "\($0)".contains("no validation shards") }
 }
 
-/// Three epochs cover every sample once each, in different orders; any split among ranks reads the same stream.
-@Test func theStreamCoversEachSampleOnceAnEpoch() throws {
-  let folder = try Folder()
-  let sizes = [11, 4, 7]
+private func set(_ folder: Folder, sizes: [Int]) throws -> ShardSet {
   var first = 0
   for (index, size) in sizes.enumerated() {
     _ = try folder.write(index, first..<first + size)
     first += size
   }
-  let set = try ShardSet(folder.path, "train", expected: header)
-  #expect(set.samples == 22)
-  let all = (0..<22).map { TokenPair(text: sample($0).texts[0], image: sample($0).image) }
+  return try ShardSet(folder.path, "train", expected: header)
+}
+
+/// The place of a sample among those of a set, told from its tokens.
+private func number(_ pair: TokenPair) -> Int { Int(pair.image[0]) + 9 * Int(pair.image[1]) + 81 * Int(pair.image[2]) }
+
+/// Batches of any size, shared by any number of ranks, are the same stream: each epoch has every sample once, in an order that
+/// is the epoch's and the seed's own.
+@Test(arguments: [1, 2, 3, 4, 7]) func theStreamCoversEachSampleOnceAnEpoch(ranks: Int) throws {
+  let folder = try Folder()
+  let set = try set(folder, sizes: [11, 4, 7, 41])
+  let count = 63
+  #expect(set.samples == count)
   for window in [1, 2, 64] {
-    let stream = try ShardSampler(set, seed: 5, windowFrames: window).pairs(0..<66)
-    for epoch in 0..<3 {
-      let part = Array(stream[epoch * 22..<(epoch + 1) * 22])
-      #expect(part.count == 22)
-      for sample in all { #expect(part.contains(sample)) }
-    }
-    #expect(Array(stream[0..<22]) != Array(stream[22..<44]))
-    for ranks in 1...4 {
-      var merged: [TokenPair] = []
-      for batch in 0..<11 {
-        for rank in 0..<ranks {
-          let start = batch * 6
-          let sampler = ShardSampler(set, seed: 5, windowFrames: window)
-          merged += try sampler.pairs(start + 6 * rank / ranks..<start + 6 * (rank + 1) / ranks)
+    for batch in [1, 6, 100] {
+      var stream: [Int] = []
+      let samplers = (0..<ranks).map { _ in ShardSampler(set, seed: 5, windowFrames: window) }
+      for start in stride(from: 0, to: 3 * count, by: batch) {
+        for (rank, sampler) in samplers.enumerated() {
+          let part = try sampler.pairs(start + batch * rank / ranks..<start + batch * (rank + 1) / ranks)
+          #expect(part.allSatisfy { $0.text == sample(number($0)).texts[0] })
+          stream += part.map(number)
         }
       }
-      #expect(merged == stream)
+      let epochs = (0..<3).map { Array(stream[$0 * count..<($0 + 1) * count]) }
+      for epoch in epochs { #expect(epoch.sorted() == Array(0..<count)) }
+      #expect(Set(epochs).count == 3)
+      #expect(try stream == ShardSampler(set, seed: 5, windowFrames: window).pairs(0..<stream.count).map(number))
+      #expect(try stream != ShardSampler(set, seed: 6, windowFrames: window).pairs(0..<stream.count).map(number))
     }
   }
+}
+
+/// Samples of all shards are near each other: of 16 in a row, shuffled over all, few come from one of 16 shards.
+@Test func theShuffleIsGlobal() throws {
+  let folder = try Folder()
+  let set = try set(folder, sizes: [Int](repeating: 40, count: 16))
+  let epoch = try ShardSampler(set, seed: 1).pairs(0..<640).map(number)
+  for first in stride(from: 0, to: 640, by: 16) {
+    // Drawn independently, 16 of 16 shards leave 16 * (15/16)^16 = 5.7 out; 16 from the 10 frames that lie next to each
+    // other in a shard would come from 1 or 2.
+    #expect(Set(epoch[first..<first + 16].map { $0 / 40 }).count >= 5)
+  }
+}
+
+/// Wherever the stream is started, the frame of the first sample is all that is read: the way there costs nothing.
+@Test(arguments: [0, 17, 62, 63 * 1_000_000 + 5, 63 << 40]) func aStreamStartsAnywhere(position: Int) throws {
+  let folder = try Folder()
+  let set = try set(folder, sizes: [11, 4, 7, 41])
+  let expected = try ShardSampler(set, seed: 5).pairs(position..<position + 1)[0]
+  // Damages every frame but one: the first byte of each, which zstd calls for.
+  let (shard, frame) = try #require(
+    set.shards.indices.lazy.flatMap { shard in (0..<set.shards[shard].frameCount).map { (shard, $0) } }
+      .first { try! set.shards[$0.0].frame($0.1).samples.contains { $0.image == expected.image } })
+  for (index, reader) in set.shards.enumerated() {
+    var bytes = try Data(contentsOf: URL(fileURLWithPath: reader.path))
+    let magic = Data([0x28, 0xB5, 0x2F, 0xFD])
+    var (start, number) = (bytes.startIndex, 0)
+    while let found = bytes.range(of: magic, in: start..<bytes.endIndex) {
+      if (index, number) != (shard, frame) { bytes[found.lowerBound] = 0 }
+      (start, number) = (found.upperBound, number + 1)
+    }
+    #expect(number == reader.frameCount)
+    try bytes.write(to: URL(fileURLWithPath: reader.path))
+  }
+  let damaged = try ShardSet(folder.path, "train")
+  #expect(try ShardSampler(damaged, seed: 5).pairs(position..<position + 1) == [expected])
+  #expect(throws: ShardError.self) { try ShardSampler(damaged, seed: 5).pairs(position..<position + 63) }
 }
 
 /// Every caption of a sample is seen in some epoch, about equally often.

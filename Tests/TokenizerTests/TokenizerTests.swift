@@ -112,7 +112,7 @@ private func trained(_ vocabulary: Int = 300, split: PreTokenizer = .published) 
     try text.replacingOccurrences(of: what, with: with).write(toFile: path, atomically: true, encoding: .utf8)
     #expect { try Tokenizer(contentsOf: path) } throws: { "\($0)".hasPrefix(path) }
   }
-  #expect { try Tokenizer(contentsOf: path + ".none") } throws: { "\($0)".contains("no such") }
+  #expect { try Tokenizer(contentsOf: path + ".none") } throws: { "\($0)".contains("No such file") }
 }
 
 /// Every character's lower case is Unicode's, without regard to its neighbours.

@@ -1,3 +1,4 @@
+import Files
 import Foundation
 import Yams
 
@@ -13,13 +14,7 @@ public struct ConfigFile {
   ///   - overrides: `key.path=value` strings, later ones win.
   /// - Throws: `ConfigError` that names the key, its place and the nearest known key.
   public static func load(_ path: String, overrides: [String] = []) throws -> RunConfig {
-    guard FileManager.default.fileExists(atPath: path) else {
-      throw ConfigError("\(path): there is no such configuration file")
-    }
-    guard let bytes = FileManager.default.contents(atPath: path) else {
-      throw ConfigError("\(path): the configuration file cannot be read")
-    }
-    guard let text = String(data: bytes, encoding: .utf8) else {
+    guard let text = String(validating: try readFile(path), as: UTF8.self) else {
       throw ConfigError("\(path): the configuration file is not UTF-8 text")
     }
     return try parse(text, name: path, overrides: overrides)
@@ -140,7 +135,7 @@ public struct ConfigFile {
     return config
   }
 
-  private func place(of key: String) -> String { origins[key].map { "\($0): " } ?? "" }
+  private func place(of key: String) -> String { "\(origins[key] ?? path): " }
 
   private func describe(_ error: DecodingError) -> String {
     let context: DecodingError.Context

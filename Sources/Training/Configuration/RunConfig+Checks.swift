@@ -18,7 +18,7 @@ extension RunConfig {
     checks.atLeast(1, data.scenes, "data.scenes")
     checks.atLeast(1, data.validation, "data.validation")
     checks.atLeast(1, data.shardSamples, "data.shardSamples")
-    checks.range(1...data.shardSamples, data.frameSamples, "data.frameSamples")
+    checks.range(1...max(1, data.shardSamples), data.frameSamples, "data.frameSamples")
     if data.source == .dataset, data.path.isEmpty {
       checks.fail("data.path", "is empty; with `data.source: dataset` it names a dataset, a folder, a manifest or archives")
     }

@@ -17,6 +17,7 @@ public struct ScenesSource: PictureSource {
     generator.scene(index, split == .training ? .training : .heldOut)
   }
 
+  public func identity() -> String { "\(config.scenes) + \(config.validation) scenes of \(config.imageSize) pixels" }
   public func count(_ split: Split) -> Int { split == .training ? config.scenes : config.validation }
   public func captions(_ index: Int, _ split: Split) -> [String] { [scene(index, split).caption] }
   public func name(_ index: Int, _ split: Split) -> String { "scene \(index)" }

@@ -1,0 +1,64 @@
+import Foundation
+import MPI
+
+#if canImport(Glibc)
+import Glibc
+#endif
+
+/// Names the rank that died without a word: killed, out of memory, crashed. mpirun, which then ends the job, is kept quiet
+/// (`Launch/env`), because it adds a page to every error that a rank has already explained. It begins with SIGCONT to the
+/// ranks that are left, and the first of them on the machine says who is missing.
+enum DeadRanks {
+  /// What a rank of this machine tells its neighbours in shared memory.
+  private struct Neighbour {
+    let process: pid_t
+    /// Not 0 once the rank has said itself why it ends.
+    let hasSpoken: UnsafeMutablePointer<UInt64>
+    let message: UnsafeMutablePointer<CChar>
+  }
+
+  // Written by `watch` before the first signal can come, and read by the signal's handler, which may not allocate.
+  nonisolated(unsafe) private static var neighbours = UnsafeMutableBufferPointer<Neighbour>(start: nil, count: 0)
+  nonisolated(unsafe) private static var own = 0
+
+  /// Collective. The caller frees the window when all ranks have done their work.
+  static func watch(_ world: Communicator) throws -> SharedWindow {
+    let machine = try world.splitByMemory()
+    let window = try SharedWindow(machine, byteCount: MemoryLayout<UInt64>.stride)
+    let processes = try machine.allGather(getpid())
+    let ranks = try machine.allGather(world.rank)
+    let command = (CommandLine.arguments[0] as NSString).lastPathComponent
+    let host = ProcessInfo.processInfo.hostName
+    let all = UnsafeMutableBufferPointer<Neighbour>.allocate(capacity: machine.size)
+    for index in 0..<machine.size {
+      let text = "\(command): rank \(ranks[index]) (process \(processes[index]) on \(host)) has died: it was killed, ran out of memory or crashed\n"
+      all.initializeElement(
+        at: index,
+        to: Neighbour(
+          process: processes[index], hasSpoken: window.segments[index].assumingMemoryBound(to: UInt64.self), message: strdup(text)))
+    }
+    own = machine.rank
+    neighbours = all
+    return window
+  }
+
+  /// This rank says itself why it ends.
+  static func speak() {
+    if !neighbours.isEmpty { SharedFlag(neighbours[own].hasSpoken).publish(1) }
+  }
+
+  /// Nobody is watched any more.
+  static func stop() { neighbours = UnsafeMutableBufferPointer(start: nil, count: 0) }
+
+  /// Called by the handler of SIGCONT.
+  static func report() {
+    for index in 0..<neighbours.count where index != own && kill(neighbours[index].process, 0) == 0 {
+      if index < own { return }  // that one speaks
+      break
+    }
+    for index in 0..<neighbours.count
+    where kill(neighbours[index].process, 0) != 0 && SharedFlag(neighbours[index].hasSpoken).value == 0 {
+      _ = write(2, neighbours[index].message, strlen(neighbours[index].message))
+    }
+  }
+}

@@ -1,0 +1,147 @@
+import Datasets
+import Files
+import Foundation
+import Safetensors
+import Shards
+import Tokenizer
+import Training
+
+/// A parser of what comes from elsewhere, as the fuzzer and the tests feed it. Any bytes must give a value that can be used,
+/// or an error that names the file: anything else is a finding, and ends the process.
+public enum FuzzTarget: String, CaseIterable, Sendable {
+  /// A file as it is, and the tokens of a frame in a file that is right around them: checksums would keep the fuzzer out.
+  case shard, frame
+  case tar, jsonl, csv, tsv
+  /// A tokenizer's file, and text for tokenizers that are right.
+  case tokenizer, encode
+  case safetensors, config
+
+  /// Returns whether the parser took the bytes.
+  @discardableResult
+  public func feed(_ bytes: Data, _ file: FuzzFile) -> Bool {
+    file.fill(self == .frame ? FrameShard.file(bytes) : bytes)
+    do {
+      switch self {
+      case .shard: _ = try Self.readShard(file.path)
+      case .frame: try Self.readFrame(file.path, bytes)
+      case .tar: try Self.readTar(file.path)
+      case .jsonl: try Self.readManifest(file.path, .jsonl, bytes.count)
+      case .csv: try Self.readManifest(file.path, .csv, bytes.count)
+      case .tsv: try Self.readManifest(file.path, .tsv, bytes.count)
+      case .tokenizer: try Self.readTokenizer(file.path)
+      case .encode: Self.encode(String(decoding: bytes, as: UTF8.self))
+      case .safetensors: try Self.readTensors(file.path)
+      case .config: _ = try ConfigFile.load(file.path)
+      }
+      return true
+    } catch {
+      precondition("\(error)".contains(file.path), "an error does not name the file: \(error)")
+      return false
+    }
+  }
+
+  private static func readShard(_ path: String) throws -> [TokenSample] {
+    let reader = try ShardReader(path)
+    let samples = try (0..<reader.frameCount).flatMap { try reader.frame($0).samples }
+    precondition(samples.count == reader.header.samples, "\(samples.count) samples, the header says \(reader.header.samples)")
+    return samples
+  }
+
+  /// What is read must be what was written: nothing may be passed over.
+  private static func readFrame(_ path: String, _ bytes: Data) throws {
+    let samples = try readShard(path)
+    if samples.isEmpty { return }  // then the file has no frame
+    let tokens = samples.flatMap { sample -> [UInt16] in
+      let texts = sample.texts.flatMap { [UInt16($0.count)] + $0 }
+      precondition(texts.allSatisfy { $0 < 300 } && sample.image.allSatisfy { $0 < 9 }, "a token outside its vocabulary")
+      return [UInt16(sample.texts.count)] + texts + sample.image
+    }
+    precondition(Data(tokens.flatMap { [UInt8($0 & 0xFF), UInt8($0 >> 8)] }) == bytes.dropFirst(), "tokens changed")
+  }
+
+  private static func readTar(_ path: String) throws {
+    let tar = try TarReader(path)
+    var end = 0
+    while let member = try tar.nextMember() {
+      precondition(member.offset >= end + 512 && member.offset % 512 == 0, "`\(member.name)` lies in another member")
+      let bytes = try tar.bytes(of: member)
+      precondition(bytes.count == member.size, "\(bytes.count) bytes of \(member.size)")
+      end = member.offset + member.size
+    }
+  }
+
+  private static func readManifest(_ path: String, _ format: ManifestReader.Format, _ count: Int) throws {
+    var reader = try ManifestReader(path, format, columns: Columns())
+    var records = 0
+    while let record = try reader.next() {
+      records += 1
+      precondition(records <= count, "more records than bytes")
+      switch record {
+      case .success(let entry): precondition(!entry.image.isEmpty && !entry.captions.isEmpty, "an empty entry")
+      case .failure(let skip): precondition(skip.place.hasPrefix(path + ":"), "`\(skip.place)` does not name the file")
+      }
+    }
+  }
+
+  private static func readTokenizer(_ path: String) throws {
+    let tokenizer = try Tokenizer(contentsOf: path)
+    try tokenizer.write(to: path + "-again")
+    defer { unlink(path + "-again") }
+    let again = try Tokenizer(contentsOf: path + "-again")
+    precondition(again.json() == tokenizer.json(), "the file changes when it is written again")
+    checkRoundTrip("A small RED circle, isn't it? 12 × Ä", tokenizer)
+  }
+
+  private static let tokenizers = PreTokenizer.allCases.map { FuzzSeeds.tokenizer($0) }
+
+  private static func encode(_ text: String) {
+    for tokenizer in tokenizers {
+      checkRoundTrip(text, tokenizer)
+      // The text as the only caption of a collection.
+      var trainer = BPETrainer(split: tokenizer.split)
+      trainer.add(text)
+      checkRoundTrip(text, trainer.train(vocabulary: 300))
+    }
+  }
+
+  private static func checkRoundTrip(_ text: String, _ tokenizer: Tokenizer) {
+    let lower = text.unicodeScalars.map(\.properties.lowercaseMapping).joined()
+    precondition(tokenizer.decode(tokenizer.encode(text)).utf8.elementsEqual(lower.utf8), "`\(text)` changes")
+  }
+
+  private static func readTensors(_ path: String) throws {
+    let reader = try SafetensorsReader(path)
+    for (name, tensor) in reader.tensors {
+      let count =
+        switch tensor.type {
+        case .f32: try reader.floats(name).count
+        case .i32: try reader.integers(name).count
+        default: tensor.count
+        }
+      precondition(count == tensor.count, "`\(name)` has \(count) values, its shape \(tensor.count)")
+    }
+  }
+}
+
+/// A file that is filled with one input after another. Goes away with its owner.
+public final class FuzzFile {
+  public let path = NSTemporaryDirectory() + "fuzz-\(UUID().uuidString)"
+  private let descriptor: Int32
+
+  public init() {
+    descriptor = open(path, O_RDWR | O_CREAT | O_EXCL, 0o600)
+    precondition(descriptor >= 0, "\(path) cannot be created")
+  }
+
+  deinit {
+    close(descriptor)
+    unlink(path)
+  }
+
+  func fill(_ bytes: Data) {
+    let isFilled = bytes.withUnsafeBytes {
+      ftruncate(descriptor, 0) == 0 && pwrite(descriptor, $0.baseAddress, $0.count, 0) == $0.count
+    }
+    precondition(isFilled, "\(path) cannot be written")
+  }
+}
