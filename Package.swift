@@ -116,7 +116,12 @@ let package = Package(
     door("dalle-train", holds: ["Training", "MPI", "Parallel"]),
     door("dalle-generate", holds: ["Generation", "Images", "Kernels", "Monitoring", "Files"]),
     door("dalle-eval", holds: ["Training", "Generation", "Images", "Scenes", "Models", "Shards", "Kernels", "Monitoring", "Files"]),
-    door("dalle-bench", holds: ["Tokenizer", "Images", "Shards", "Hashing", "Random", "Files"]),
+    door(
+      "dalle-bench",
+      holds: [
+        "Training", "Preparation", "Checkpoint", "Parallel", "MPI", "Models", "Kernels", "Memory", "Monitoring", "Tokenizer",
+        "Images", "Shards", "Hashing", "Random", "Files",
+      ]),
 
     // Tests.
     .target(

@@ -124,13 +124,6 @@ public func short(_ value: Double) -> String {
   return String(format: size >= 100 ? "%.1f" : size >= 10 ? "%.2f" : "%.4f", value)
 }
 
-/// Bytes of memory that this process has resident.
-public func residentBytes() -> Int {
-  guard let text = try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8) else { return 0 }
-  let fields = text.split(separator: " ")
-  return fields.count > 1 ? (Int(fields[1]) ?? 0) * Int(getpagesize()) : 0
-}
-
 /// How long the rest of some work takes, from the pace of its recent part.
 public struct RemainingTime {
   private var marks: [(time: ContinuousClock.Instant, done: Int)] = []

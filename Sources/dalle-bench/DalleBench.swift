@@ -1,7 +1,11 @@
 import ArgumentParser
+import Doors
 
 @main
 struct DalleBench: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "dalle-bench", abstract: "Measures how fast this machine does each part of the work.", subcommands: [DataCommand.self])
+    commandName: "dalle-bench", abstract: "Measures how fast this machine does each part of the work.", 
+    subcommands: [MachineCommand.self, TrainCommand.self, DataCommand.self])
+
+  static func main() { RankedCommand.main(Self.self) }
 }

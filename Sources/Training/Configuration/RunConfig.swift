@@ -27,7 +27,7 @@ public enum PrecisionChoice: String, Codable, Sendable, CaseIterable {
   case fp32, bf16
 
   /// - Throws: `ConfigError` for bf16 where this CPU would be slow with it.
-  func resolved() throws -> Precision {
+  public func resolved() throws -> Precision {
     switch self {
     case .auto: .fastest
     case .fp32: .fp32

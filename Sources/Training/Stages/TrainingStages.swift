@@ -39,7 +39,7 @@ extension Run {
       let prompts = try source.prompts(16)
       let config = config
       let task = try TransformerTask(
-        config, model: shape, precision: precision,
+        config, Transformer(shape, batch: config.transformer.training.microBatch, precision: precision),
         training: ShardSet(folder.shards, Split.training.rawValue, expected: expected),
         validation: ShardSet(folder.shards, Split.validation.rawValue, expected: expected), tokenizer: tokenizer
       ) { weights in

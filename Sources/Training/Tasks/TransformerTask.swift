@@ -18,21 +18,30 @@ public final class TransformerTask: TrainingTask {
   private let draw: (any ParameterSource) throws -> Picture
 
   /// - Parameters:
-  ///   - training, validation: token shards; the second are never trained on.
+  ///   - validation: samples that are never trained on.
   ///   - draw: makes sample pictures with given weights.
+  ///   - load: this rank's samples of a step.
   public init(
-    _ config: RunConfig, model modelConfig: TransformerConfig, precision: Precision, training: ShardSet,
-    validation: ShardSet, tokenizer: Tokenizer, draw: @escaping (any ParameterSource) throws -> Picture
+    _ model: Transformer, textShare: Double, validation: TransformerBatch,
+    draw: @escaping (any ParameterSource) throws -> Picture,
+    load: @escaping @Sendable (_ step: Int, _ part: Range<Int>) throws -> TransformerBatch
+  ) {
+    (self.model, self.textShare, self.validation, self.draw, self.load) = (model, textShare, validation, draw, load)
+  }
+
+  /// Trains on token shards.
+  public convenience init(
+    _ config: RunConfig, _ model: Transformer, training: ShardSet, validation: ShardSet, tokenizer: Tokenizer,
+    draw: @escaping (any ParameterSource) throws -> Picture
   ) throws {
     let stage = config.transformer
-    model = try Transformer(modelConfig, batch: stage.training.microBatch, precision: precision)
-    textShare = stage.textLossShare
-    self.draw = draw
-    self.validation = Self.batch(try validation.all().map { ($0.text, $0.image) })
-
+    let textLength = model.config.textLength
     let seed = UInt64(config.seed)
     let sampler = ShardSampler(training, seed: seed)
-    load = { step, part in
+    self.init(
+      model, textShare: stage.textLossShare,
+      validation: Self.batch(try validation.all().map { ($0.text, $0.image) }), draw: draw
+    ) { step, part in
       let start = step * stage.training.batch
       let samples = try sampler.pairs(start + part.lowerBound..<start + part.upperBound)
       return Self.batch(
@@ -46,7 +55,7 @@ public final class TransformerTask: TrainingTask {
           var merges = random(Purpose.bpeDropout)
           let text = tokenizer.encode(tokenizer.decode(sample.text), dropout: Float(stage.bpeDropout), using: &merges)
           // Skipped merges make a caption longer; where it does not fit any more, it stays as it was.
-          return (text.count <= modelConfig.textLength ? text : sample.text, sample.image)
+          return (text.count <= textLength ? text : sample.text, sample.image)
         })
     }
   }

@@ -1,0 +1,46 @@
+import ArgumentParser
+import Foundation
+import Kernels
+import MPI
+import Monitoring
+import Preparation
+
+/// What every measurement takes.
+struct BenchOptions: ParsableArguments {
+  @Option(help: "Times that each measurement is repeated; the median counts.")
+  var repeats = 5
+
+  @Flag(help: "Print JSON.")
+  var json = false
+
+  func validate() throws {
+    guard (1...1000).contains(repeats) else { throw ValidationError("--repeats is \(repeats); it must lie between 1 and 1000") }
+  }
+
+  /// The coordinator prints a result, for people or for programs.
+  func print(_ result: some Encodable, _ text: String, on world: Communicator) throws {
+    guard world.rank == 0 else { return }
+    if json {
+      let encoder = JSONEncoder()
+      encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
+      Swift.print(String(decoding: try encoder.encode(result), as: UTF8.self))
+    } else {
+      Swift.print(text)
+    }
+  }
+}
+
+/// Ranks and threads of a measurement.
+struct BenchSetting {
+  let ranks: Int
+  let threads: Int
+
+  /// Gives this rank its share of the cores. Collective.
+  init(_ world: Communicator) throws {
+    ranks = world.size
+    threads = try UsableCores().share(among: world.splitByMemory())
+    setThreads(threads)
+  }
+
+  var text: String { "\(ranks) \(ranks == 1 ? "rank" : "ranks"), \(threads) \(threads == 1 ? "thread" : "threads") each" }
+}

@@ -1,0 +1,19 @@
+import ArgumentParser
+import Doors
+import Foundation
+
+struct MachineCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "machine", abstract: "Measures what the machine can do: products, memory, sums between ranks.",
+    discussion: "All ranks of mpirun work at the same time; rates are of all together.")
+
+  @OptionGroup var options: BenchOptions
+
+  func run() {
+    RankedCommand.withRanks { world in
+      let setting = try BenchSetting(world)
+      let rates = try MachineRates(world, repeats: options.repeats)
+      try options.print(rates, "\(setting.text)\n\(rates.text)", on: world)
+    }
+  }
+}

@@ -1,0 +1,75 @@
+import Foundation
+import Kernels
+import MPI
+import Memory
+
+/// What the machine can do while all ranks work: the measure of what a training reaches.
+struct MachineRates: Codable {
+  /// FLOP/s of large products, all ranks together.
+  var fp32: Double
+  /// Nil where the CPU has no fast bf16.
+  var bf16: Double?
+  /// Bytes/s that all ranks together read and write in `y += x` over arrays larger than the caches.
+  var memory: Double
+  /// Bytes/s of gradients that become one, in sums of 2 MB; nil for one rank.
+  var reduction: Double?
+
+  init(_ world: Communicator, repeats: Int) throws {
+    func total(_ perRank: Double) throws -> Double {
+      var rates = [perRank]
+      try world.allReduce(&rates, .sum)
+      return rates[0]
+    }
+    let size = 1024
+    func products<Element: Scalar>(_: Element.Type) throws -> Double {
+      let operands = (0..<2).map { _ in Buffer<Element>(count: size * size) }
+      let result = Buffer<Float>(count: size * size)
+      for operand in operands { operand.vector.fill(Element(0.5)) }
+      let seconds = try Self.median(world, repeats) {
+        for _ in 0..<8 {
+          multiply(
+            operands[0].vector.matrix(rows: size, columns: size), operands[1].vector.matrix(rows: size, columns: size).transposed,
+            into: result.vector.matrix(rows: size, columns: size))
+        }
+      }
+      return try total(8 * 2 * Double(size * size * size) / seconds)
+    }
+    fp32 = try products(Float.self)
+    bf16 = Precision.fastest == .bf16 ? try products(BFloat16.self) : nil
+
+    let count = 1 << 25
+    let (x, y) = (Buffer<Float>(count: count), Buffer<Float>(count: count))
+    memory = try total(12 * Double(count) / Self.median(world, repeats) { add(x.vector, to: y.vector) })
+
+    if world.size > 1 {
+      let gradient = Buffer<Float>(count: 1 << 24)
+      let seconds = try Self.median(world, repeats) {
+        for first in stride(from: 0, to: gradient.count, by: 1 << 19) {
+          try world.startSum(gradient.base + first, count: 1 << 19, owner: gradient).wait()
+        }
+      }
+      reduction = 4 * Double(gradient.count) / seconds
+    }
+  }
+
+  /// Median seconds of a body that all ranks run at the same time; the first run is not counted.
+  static func median(_ world: Communicator, _ repeats: Int, _ body: () throws -> Void) throws -> Double {
+    try body()
+    return try (0..<repeats).map { _ in
+      try world.barrier()
+      let start = ContinuousClock.now
+      try body()
+      return (ContinuousClock.now - start) / .seconds(1)
+    }.sorted()[repeats / 2]
+  }
+
+  func peak(_ precision: Precision) -> Double { precision == .bf16 ? bf16 ?? fp32 : fp32 }
+
+  var text: String {
+    func giga(_ value: Double) -> String { String(format: "%.0f", value / 1e9) }
+    return """
+      products     fp32 \(giga(fp32)) GFLOP/s\(bf16.map { ", bf16 \(giga($0)) GFLOP/s" } ?? ", no fast bf16")
+      memory       \(giga(memory)) GB/s\(reduction.map { "\nsums         \(String(format: "%.1f", $0 / 1e9)) GB/s of gradients between ranks" } ?? "")
+      """
+  }
+}

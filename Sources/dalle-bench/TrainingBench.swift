@@ -1,0 +1,105 @@
+import Checkpoint
+import Foundation
+import Images
+import Kernels
+import MPI
+import Models
+import Monitoring
+import Parallel
+import Random
+import Training
+
+/// How fast a model trains.
+struct TrainingBench: Codable {
+  var name: String
+  var precision: Precision
+  var parameters: Int
+  var batch: Int
+  /// Median seconds of a step.
+  var seconds: Double
+  /// Seconds from the start of the process to the end of the first step.
+  var firstStep: Double
+  /// Samples, or tokens, a second.
+  var rate: Double
+  var unit: String
+  /// FLOP that a step needs.
+  var flops: Double
+  /// Seconds of a step by phase.
+  var phases: [String: Double]
+  /// Seconds of a step in kernels, on the coordinator.
+  var kernels: [String: Double]
+  /// Bytes that the largest rank had resident at most.
+  var peakMemory: Int
+
+  static func transformer(
+    _ shape: TransformerConfig, batch: Int, precision: Precision, repeats: Int, _ world: Communicator
+  ) throws -> TrainingBench {
+    let mine = ProcessGrid.share(of: batch, rank: world.rank, ranks: world.size)
+    let model = try Transformer(shape, batch: max(1, mine.count), precision: precision)
+    var random = RandomStream(seed: 1, UInt64(world.rank), 0, 0)
+    func tokens(_ count: Int, _ vocabulary: Int) -> [Int32] { (0..<count).map { _ in Int32(random.integer(in: 0..<vocabulary)) } }
+    let samples = TransformerBatch(
+      text: mine.map { _ in tokens(shape.textLength, shape.textVocabulary) },
+      image: tokens(mine.count * shape.imageLength, shape.imageVocabulary))
+    let task = TransformerTask(model, textShare: 0.125, validation: samples, draw: { _ in Picture(width: 1, height: 1, (0, 0, 0)) }) { _, _ in samples }
+    var config = RunConfig()
+    config.transformer.training.batch = batch
+    config.transformer.training.microBatch = max(1, mine.count)
+    return try measure(
+      task, config, config.transformer.training, samples, name: "transformer",
+      flops: 3 * Double(batch) * shape.flops(patterns: model.patterns), repeats: repeats, world)
+  }
+
+  private static func measure<Task: TrainingTask>(
+    _ task: Task, _ config: RunConfig, _ training: TrainingConfig, _ batch: Task.Batch, name: String, flops: Double,
+    repeats: Int, _ world: Communicator
+  ) throws -> TrainingBench {
+    let grid = try ProcessGrid(world)
+    let parameters = try SharedParameters(
+      task.table, grid: grid, states: [StateNames.firstMoment, StateNames.secondMoment, StateNames.average],
+      precision: task.precision)
+    try parameters.initialize(seed: 1, averages: [StateNames.average])
+    let step = TrainingStep(task, training, grid: grid, parameters: parameters)
+    var state = TrainingState(config, ranks: world.size, inputs: [:])
+    var timers: [PhaseTimer] = []
+    var seconds: [Double] = []
+    var first = 0.0
+    // The first two touch all memory and prepare what the kernels keep.
+    for number in 0..<2 + repeats {
+      if number == 2 { KernelClock.start() }
+      var timer = PhaseTimer()
+      _ = try step.run(batch, &state, stop: false, timer: &timer) { _ in }
+      if number == 0 { first = processSeconds() }
+      timers.append(timer)
+      seconds.append(timer.total)
+    }
+    let kernels = KernelClock.stop()
+    try parameters.free()
+    let counted = zip(seconds, timers).dropFirst(2).sorted { $0.0 < $1.0 }
+    let median = counted[repeats / 2]
+    var memory = [peakResidentBytes()]
+    try world.allReduce(&memory, .maximum)
+    return TrainingBench(
+      name: name, precision: task.precision, parameters: task.table.parameterCount, batch: training.batch, seconds: median.0,
+      firstStep: first, rate: Double(training.batch) * task.unit.perSample / median.0, unit: "\(task.unit.name)/s", flops: flops,
+      phases: Dictionary(uniqueKeysWithValues: median.1.seconds.map { ($0.key.rawValue, $0.value) }),
+      kernels: kernels.mapValues { $0 / Double(repeats) }, peakMemory: memory[0])
+  }
+
+  func text(peak: Double) -> String {
+    func share(_ part: Double) -> String { String(format: "%.1f %%", 100 * part / seconds) }
+    func table(_ parts: [String: Double]) -> String {
+      parts.sorted { $0.value > $1.value }.map { "\($0.key) \(share($0.value))" }.joined(separator: ", ")
+    }
+    return """
+      \(name)  \(parameters.formatted()) parameters, \(batch) samples a step, \(precision.rawValue)
+      step         \(String(format: "%.3f", seconds)) s; the first was done \(String(format: "%.1f", firstStep)) s after the start
+      rate         \(String(format: rate < 100 ? "%.2f" : "%.0f", rate)) \(unit)
+      arithmetic   \(String(format: "%.0f", flops / 1e9)) GFLOP a step, \(String(format: "%.0f", flops / seconds / 1e9)) GFLOP/s: \
+      \(String(format: "%.1f", 100 * flops / seconds / peak)) % of the products' rate
+      phases       \(table(phases))
+      kernels      \(table(kernels))
+      memory       \(String(format: "%.2f", Double(peakMemory) / 1e9)) GB at most on a rank, shared memory included
+      """
+  }
+}
