@@ -162,6 +162,18 @@ func tar(_ members: [(name: String, bytes: Data)], gnuLongNames: Bool = false) -
     #expect(throws: DatasetError.self) { try shop.collect([Source("m.csv")], into: "csv2") }
   }
 
+  @Test func quotesInTables() throws {
+    let shop = try Workshop()
+    for number in 0..<6 { try shop.write("\(number).png", shop.picture(number)) }
+    try shop.write(
+      "m.csv", "image,caption\n0.png,5\" nails\n1.png,\"a \"\"b\"\", c\nd\"\n2.png,\"\"\n3.png,\"x\"y\n\n4.png,\"no end\n5.png,lost\n")
+    let dataset = try shop.collect([Source("m.csv")])
+    #expect(try shop.captions(dataset) == ["5\" nails", "a \"b\", c d", "xy"])
+    let skips = try shop.skips()
+    #expect(skips.map(\.reason) == [.noCaption, .damagedSource])
+    #expect(skips[1].place.hasSuffix("m.csv:8") && skips[1].detail.contains("lines up to 9"))
+  }
+
   @Test func archivesWithMistakes() throws {
     let shop = try Workshop()
     var members: [(String, Data)] = []

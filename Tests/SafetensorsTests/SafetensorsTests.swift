@@ -51,6 +51,19 @@ private func write(_ path: String) throws {
   }
 }
 
+/// A tensor without values lies where the next one begins, and does not overlap it.
+@Test func emptyTensorsAnywhere() throws {
+  let path = temporaryFile()
+  defer { try? FileManager.default.removeItem(atPath: path) }
+  let tensors = (0..<40).map { (name: "tensor \($0)", shape: [$0 % 2, 3]) }
+  let writer = try SafetensorsWriter(path, tensors: tensors)
+  let values = (0..<60).map(Float.init)
+  try values.withUnsafeBufferPointer(writer.write)
+  try writer.finish()
+  let reader = try SafetensorsReader(path)
+  #expect(try tensors.flatMap { try reader.floats($0.name) } == values)
+}
+
 @Test func wrongShapesAndNamesAreRefused() throws {
   let path = temporaryFile()
   defer { try? FileManager.default.removeItem(atPath: path) }

@@ -57,6 +57,13 @@ private func message(_ yaml: String, _ overrides: [String] = []) -> String {
     #expect(message("", ["transformer.training.batchh=3"]).contains("did you mean `transformer.training.batch`?"))
   }
 
+  /// The order of pictures for the dVAE: every epoch has each once, in another order.
+  @Test(arguments: [1, 2, 97, 1024]) func everyEpochHasEachPictureOnce(count: Int) {
+    let epochs = (0..<3).map { epoch in (0..<count).map { SampleNumber.at(epoch * count + $0, count: count, seed: 4) } }
+    for epoch in epochs { #expect(epoch.sorted() == Array(0..<count)) }
+    if count > 10 { #expect(Set(epochs).count == 3 && !epochs.contains(Array(0..<count))) }
+  }
+
   @Test func shapesOfARunAreCompared() throws {
     var now = RunConfig()
     now.dvae.model.hidden = 64
