@@ -119,7 +119,7 @@ let package = Package(
     door(
       "dalle-bench",
       holds: [
-        "Training", "Preparation", "Checkpoint", "Parallel", "MPI", "Models", "Kernels", "Memory", "Monitoring", "Tokenizer",
+        "Training", "Preparation", "Datasets", "Checkpoint", "Generation", "Parallel", "MPI", "Models", "Layers", "Kernels", "Memory", "Monitoring", "Tokenizer",
         "Images", "Shards", "Hashing", "Random", "Files",
       ]),
 

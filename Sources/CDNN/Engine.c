@@ -25,6 +25,27 @@ void cdnn_set_threads(int count) {
   if (set) set(count);
 }
 
+// OpenMP's calls, as compilers make them of its pragmas: so that these threads are those of oneDNN, and none waits for another's core.
+void GOMP_parallel(void (*work)(void *), void *data, unsigned threads, unsigned flags);
+int omp_get_thread_num(void);
+int omp_get_num_threads(void);
+
+struct parts {
+  int count;
+  void (*work)(int, void *);
+  void *context;
+};
+
+static void do_parts(void *data) {
+  const struct parts *parts = data;
+  for (int part = omp_get_thread_num(); part < parts->count; part += omp_get_num_threads()) parts->work(part, parts->context);
+}
+
+void cdnn_parallel(int count, void (*work)(int part, void *context), void *context) {
+  struct parts parts = {count, work, context};
+  GOMP_parallel(do_parts, &parts, (unsigned)count, 0);
+}
+
 int cdnn_has_fast_bf16(void) {
   unsigned isa = dnnl_get_effective_cpu_isa();
   return (isa & dnnl_cpu_isa_avx512_core_bf16) == dnnl_cpu_isa_avx512_core_bf16;

@@ -1,5 +1,6 @@
 import Files
 import Foundation
+import Kernels
 import Layers
 import Models
 import Safetensors
@@ -37,6 +38,8 @@ public struct ModelBundle {
   public let transformer: TransformerConfig
   public let dvaeWeights: LocalParameters
   public let transformerWeights: LocalParameters
+  /// Of the transformer's products: bf16 where the CPU multiplies it faster.
+  public let precision = Precision.fastest
 
   /// Loads a bundle, or the `model` folder of a run, and checks that its parts fit each other.
   public init(_ path: String) throws {
@@ -51,7 +54,7 @@ public struct ModelBundle {
       throw ModelBundleError(
         "\(folder)/\(File.transformer)", "the transformer has \(ours) \(name), but its neighbours in the folder \(theirs)")
     }
-    transformerWeights = try Self.weights(Transformer.table(transformer), Self.existing(File.transformerWeights, in: folder))
+    transformerWeights = try Self.weights(Transformer.table(transformer), Self.existing(File.transformerWeights, in: folder), precision)
   }
 
   /// The folder that holds a model's files: the `model` folder of a run, or `path` itself.
@@ -82,13 +85,15 @@ public struct ModelBundle {
   public func generator() throws -> PictureGenerator {
     PictureGenerator(
       tokenizer: tokenizer, dvae: try DVAE(dvae, batch: 16, mode: .inference), dvaeWeights: dvaeWeights,
-      transformer: transformer, weights: transformerWeights)
+      transformer: transformer, weights: transformerWeights, precision: precision)
   }
 
   /// Weights of a model from a file that must hold exactly them.
-  public static func weights(_ table: ParameterTable, _ path: String) throws -> LocalParameters {
+  public static func weights(
+    _ table: ParameterTable, _ path: String, _ precision: Precision = .fp32
+  ) throws -> LocalParameters {
     let reader = try SafetensorsReader(path)
-    let parameters = LocalParameters(table, gradients: false)
+    let parameters = LocalParameters(table, gradients: false, precision: precision)
     for parameter in table.parameters {
       let values = parameters.weights(of: parameter.block)[parameter]
       try reader.read(

@@ -1,4 +1,5 @@
 import Images
+import Kernels
 import Layers
 import Memory
 import Models
@@ -17,15 +18,16 @@ public struct PictureGenerator {
   private let dvae: DVAE
   private let dvaeWeights: any ParameterSource
   private let weights: any ParameterSource
+  private let precision: Precision
   /// Rows that are drawn side by side: more use the weights better, until their caches fill the memory.
   public static let mostRows = 64
 
   /// - Parameters:
   ///   - dvae: for inference or training, any batch; its codes are the transformer's image tokens.
-  ///   - weights: the transformer's.
+  ///   - weights: the transformer's, kept in `precision`.
   public init(
     tokenizer: Tokenizer, dvae: DVAE, dvaeWeights: any ParameterSource, transformer: TransformerConfig,
-    weights: any ParameterSource
+    weights: any ParameterSource, precision: Precision
   ) {
     precondition(dvae.config.grid == transformer.grid && dvae.config.vocabulary == transformer.imageVocabulary)
     self.tokenizer = tokenizer
@@ -33,6 +35,7 @@ public struct PictureGenerator {
     self.dvaeWeights = dvaeWeights
     config = transformer
     self.weights = weights
+    self.precision = precision
   }
 
   /// `count` pictures for each prompt. The seed, the prompt and the picture's number decide its random numbers.
@@ -56,9 +59,12 @@ public struct PictureGenerator {
     var pictures = [[Picture]](repeating: [], count: prompts.count)
     let total = rounds.count * config.imageLength
     for (round, part) in rounds.enumerated() {
-      let codes = try drawCodes(Array(captions[part.captions]), part.pictures, seed: seed, sampling) { position in
-        progress(round * config.imageLength + position + 1, total)
-      }
+      let step = { position in progress(round * config.imageLength + position + 1, total) }
+      let codes =
+        switch precision {
+        case .fp32: try drawCodes(Float.self, Array(captions[part.captions]), part.pictures, seed: seed, sampling, step)
+        case .bf16: try drawCodes(BFloat16.self, Array(captions[part.captions]), part.pictures, seed: seed, sampling, step)
+        }
       for (index, caption) in part.captions.enumerated() {
         let mine = codes[index * part.pictures.count..<(index + 1) * part.pictures.count]
         pictures[caption] += try dvae.decode(Array(mine.joined()), dvaeWeights)
@@ -78,13 +84,14 @@ public struct PictureGenerator {
   }
 
   /// Image tokens, `[captions · pictures][grid²]`.
-  private func drawCodes(
-    _ captions: [[Int32]], _ pictures: Range<Int>, seed: UInt64, _ sampling: SamplingConfig, progress: (Int) -> Void
+  private func drawCodes<Element: Scalar>(
+    _: Element.Type, _ captions: [[Int32]], _ pictures: Range<Int>, seed: UInt64, _ sampling: SamplingConfig,
+    _ progress: (Int) -> Void
   ) throws -> [[UInt16]] {
     let guided = sampling.guidance != 1
     let rows = captions.count * pictures.count
     // With guidance every row is drawn twice: with its caption, and below with none.
-    let model = try CachedTransformer(
+    let model = try CachedTransformer<Element>(
       config, captions: guided ? captions + captions.map { _ in [] } : captions, rowsPerCaption: pictures.count,
       source: weights)
     var codes = [[UInt16]](repeating: [], count: rows)
@@ -92,6 +99,7 @@ public struct PictureGenerator {
       RandomStream(
         seed: seed, Self.hash(captions[row / pictures.count]), UInt64(pictures.lowerBound + row % pictures.count))
     }
+    var choice = TokenChoice(sampling, vocabulary: config.imageVocabulary)
     var previous: [Int32] = []
     for position in 0..<config.imageLength {
       let logits = try model.step(position, previous: guided ? previous + previous : previous)
@@ -103,7 +111,7 @@ public struct PictureGenerator {
             with[token] = without[token] + Float(sampling.guidance) * (with[token] - without[token])
           }
         }
-        return Int32(chooseToken(with, sampling, uniform: Double(random[row].next() >> 11) * 0x1p-53))
+        return Int32(choice.choose(with, uniform: Double(random[row].next() >> 11) * 0x1p-53))
       }
       for row in 0..<rows { codes[row].append(UInt16(previous[row])) }
       progress(position)

@@ -71,7 +71,7 @@ public struct SceneEvaluation: Codable, Sendable {
     codes.withUnsafeBufferPointer { usage.add($0) }
     (codesUsed, codePerplexity) = (usage.used, usage.perplexity)
 
-    let transformer = try Transformer(bundle.transformer, batch: 16)
+    let transformer = try Transformer(bundle.transformer, batch: 16, precision: bundle.precision)
     let batch = TransformerBatch(
       text: scenes.map {
         bundle.tokenizer.encode($0.caption).prefix(bundle.transformer.textLength).map(Int32.init)

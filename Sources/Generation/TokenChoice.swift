@@ -1,8 +1,5 @@
+import Kernels
 import Memory
-
-#if canImport(Glibc)
-import Glibc
-#endif
 
 /// How image tokens are drawn from the model's probabilities.
 public struct SamplingConfig: Codable, Sendable, Equatable {
@@ -18,30 +15,94 @@ public struct SamplingConfig: Codable, Sendable, Equatable {
   public init() {}
 }
 
-/// Draws one token. `uniform` lies in [0, 1).
-func chooseToken(_ logits: Vector, _ config: SamplingConfig, uniform: Double) -> Int {
-  let best = (0..<logits.count).max { logits[$0] < logits[$1] }!
-  if config.temperature == 0 { return best }
-  let highest = Double(logits[best])
-  var candidates = (0..<logits.count).map { token in
-    (token: token, weight: exp((Double(logits[token]) - highest) / config.temperature))
+/// Draws tokens, in room that is laid out once.
+public struct TokenChoice {
+  private let config: SamplingConfig
+  private let weights: Buffer<Float>
+  /// Tokens with the largest weight on top: a heap whose parent of `i` is `(i - 1) / 2`.
+  private var heap: [Int32] = []
+
+  public init(_ config: SamplingConfig, vocabulary: Int) {
+    self.config = config
+    weights = Buffer(count: vocabulary)
   }
-  if config.topK > 0 || config.topP < 1 {
-    candidates.sort { ($0.weight, $1.token) > ($1.weight, $0.token) }
-    if config.topK > 0 { candidates.removeLast(max(0, candidates.count - config.topK)) }
-    // The likeliest tokens whose probabilities reach topP together; at least one.
-    let enough = config.topP * candidates.reduce(0) { $0 + $1.weight }
-    var sum = 0.0
-    let last = candidates.firstIndex {
-      sum += $0.weight
-      return sum >= enough
+
+  /// The token that `uniform`, a random number in [0, 1), stands for.
+  public mutating func choose(_ logits: Vector, uniform: Double) -> Int {
+    if config.temperature == 0 { return indexOfLargest(logits) }
+    var sum = Double(softmaxWeights(logits, inverseTemperature: Float(1 / config.temperature), into: weights.vector))
+    if config.topK > 0 || config.topP < 1 {
+      sum = keepLikeliest(of: logits.count, sum: sum)
+      // In the order of their likelihood; the heap's end holds those that were taken from it.
+      return pick(heap.reversed(), uniform * sum)
     }
-    candidates.removeLast(candidates.count - 1 - (last ?? candidates.count - 1))
+    return pick(0..<Int32(logits.count), uniform * sum)
   }
-  var left = uniform * candidates.reduce(0) { $0 + $1.weight }
-  for (token, weight) in candidates {
-    left -= weight
-    if left < 0 { return token }
+
+  private func pick(_ tokens: some Sequence<Int32>, _ goal: Double) -> Int {
+    var left = goal
+    var last = 0
+    for token in tokens {
+      let weight = Double(weights[Int(token)])
+      if weight == 0 { continue }
+      last = Int(token)
+      left -= weight
+      if left < 0 { break }
+    }
+    return last
   }
-  return candidates.last!.token
+
+  /// Moves the k likeliest tokens, or those that reach topP together, from a heap of all to `heap`, least likely first; returns the
+  /// sum of their weights. With both, topP is a share of the k.
+  private mutating func keepLikeliest(of count: Int, sum: Double) -> Double {
+    heap.removeAll(keepingCapacity: true)
+    heap.append(contentsOf: 0..<Int32(count))
+    for parent in stride(from: count / 2 - 1, through: 0, by: -1) { sink(parent, of: count) }
+    var size = count
+    func top() -> Double { Double(weights[Int(heap[0])]) }
+    var kept = 0.0
+    let most = config.topK > 0 ? min(config.topK, count) : count
+    // Without topK the share is of all; with it the k must be known first.
+    let enough = config.topK > 0 ? Double.infinity : config.topP * sum
+    while count - size < most, kept < enough {
+      kept += top()
+      take(&size)
+    }
+    var likeliest = Array(heap[size...])
+    if config.topK > 0, config.topP < 1 {
+      let enough = config.topP * kept
+      kept = 0
+      let first = likeliest.reversed().firstIndex { token in
+        kept += Double(weights[Int(token)])
+        return kept >= enough
+      }
+      // A reversed index points behind its element.
+      if let first { likeliest.removeFirst(first.base - 1) }
+    }
+    heap = likeliest
+    return kept
+  }
+
+  /// Moves the top behind the heap.
+  private mutating func take(_ size: inout Int) {
+    size -= 1
+    heap.swapAt(0, size)
+    sink(0, of: size)
+  }
+
+  private mutating func sink(_ start: Int, of size: Int) {
+    var parent = start
+    while true {
+      var best = parent
+      for child in [2 * parent + 1, 2 * parent + 2] where child < size && goesBefore(heap[child], heap[best]) { best = child }
+      if best == parent { return }
+      heap.swapAt(parent, best)
+      parent = best
+    }
+  }
+
+  private func goesBefore(_ a: Int32, _ b: Int32) -> Bool {
+    let (x, y) = (weights[Int(a)], weights[Int(b)])
+    return x != y ? x > y : a < b
+  }
 }

@@ -255,7 +255,7 @@ private func softmaxBackward<Element: Scalar>(
 }
 
 /// `result = e^(scale · value - offset)`, 0 where there is no value; returns the sum of what is stored.
-private func exponentials<Element: Scalar>(
+func exponentials<Element: Scalar>(
   of values: Vector, scale: Float, minus offset: Float, into result: VectorView<Element>
 ) -> Float {
   var lanes = Lanes.zero
@@ -280,7 +280,7 @@ private func exponentials<Element: Scalar>(
   return sum
 }
 
-private func dot<Element: Scalar>(_ a: VectorView<Element>, _ b: VectorView<Element>) -> Float {
+func dot<Element: Scalar>(_ a: VectorView<Element>, _ b: VectorView<Element>) -> Float {
   var lanes = Lanes.zero
   var i = 0
   while i + 16 <= a.count {

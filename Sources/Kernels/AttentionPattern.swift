@@ -112,6 +112,9 @@ public struct AttentionPattern: Sendable {
     (0...query).filter { Self.allows(kind, query: query, key: $0, grid: grid, kernel: kernel) }
   }
 
+  /// How many image positions, a query's own among them, its keys reach back at most.
+  public var reach: Int { imageLength - imageKeys(of: imageLength - 1)[0] }
+
   /// Query-key pairs that are allowed, text included.
   public var pairCount: Int {
     let text = textLength * (textLength + 1) / 2

@@ -99,3 +99,9 @@ func multiply(_ values: UnsafeMutablePointer<Float>, by factor: Float, count: In
     i += 1
   }
 }
+
+/// The numerators of a softmax, `e^(inverseTemperature · (logit - largest logit))`; returns their sum.
+public func softmaxWeights(_ logits: Vector, inverseTemperature: Float, into weights: Vector) -> Float {
+  let highest = inverseTemperature * largest(logits.base, count: logits.count)
+  return exponentials(of: logits, scale: inverseTemperature, minus: highest, into: weights)
+}

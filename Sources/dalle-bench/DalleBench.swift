@@ -5,7 +5,9 @@ import Doors
 struct DalleBench: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "dalle-bench", abstract: "Measures how fast this machine does each part of the work.", 
-    subcommands: [MachineCommand.self, TrainCommand.self, DataCommand.self])
+    subcommands: [
+      MachineCommand.self, TrainCommand.self, DVAECommand.self, SampleCommand.self, DataCommand.self,
+    ])
 
   static func main() { RankedCommand.main(Self.self) }
 }

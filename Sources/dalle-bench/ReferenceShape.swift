@@ -6,4 +6,25 @@ enum ReferenceShape {
   /// 8 layers of width 512, 256 text and 1024 image tokens, 51 million parameters.
   static let small = TransformerConfig(
     layers: 8, heads: 8, headSize: 64, textLength: 256, grid: 32, textVocabulary: 16_384, imageVocabulary: 8192)
+
+  enum DVAE: String, CaseIterable {
+    /// The published dVAE with a quarter of its channels, on pictures of 128 x 128.
+    case dvae64 = "dvae-64"
+    /// The published dVAE, on pictures of 256 x 256.
+    case dvae256 = "dvae-256"
+
+    /// A run's configuration with this dVAE.
+    var config: RunConfig {
+      var config = RunConfig()
+      if self == .dvae64 {
+        config.data.imageSize = 128
+        config.dvae.model.hidden = 64
+        config.dvae.model.codebookInit = 32
+      }
+      return config
+    }
+
+    /// Pictures of a step, where nothing else is asked for.
+    var batch: Int { self == .dvae64 ? 4 : 2 }
+  }
 }

@@ -46,8 +46,20 @@ struct TrainingBench: Codable {
     config.transformer.training.batch = batch
     config.transformer.training.microBatch = max(1, mine.count)
     return try measure(
-      task, config, config.transformer.training, samples, name: "transformer",
+      task, config, config.transformer.training, samples, name: "small",
       flops: 3 * Double(batch) * shape.flops(patterns: model.patterns), repeats: repeats, world)
+  }
+
+  static func dvae(_ shape: ReferenceShape.DVAE, batch: Int, repeats: Int, _ world: Communicator) throws -> TrainingBench {
+    let mine = ProcessGrid.share(of: batch, rank: world.rank, ranks: world.size)
+    var config = shape.config
+    config.dvae.training.batch = batch
+    config.dvae.training.microBatch = max(1, mine.count)
+    let task = try DVAETask(config, source: NoisePictures(size: config.data.imageSize)) { _ in }
+    let architecture = DVAEArchitecture(config.dvaeConfig)
+    return try measure(
+      task, config, config.dvae.training, task.load(0, mine), name: shape.rawValue,
+      flops: 3 * Double(batch) * (architecture.encoderFlops + architecture.decoderFlops), repeats: repeats, world)
   }
 
   private static func measure<Task: TrainingTask>(

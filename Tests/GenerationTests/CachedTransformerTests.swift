@@ -15,13 +15,14 @@ import Glibc
 private let config = TransformerConfig(
   layers: 6, heads: 2, headSize: 16, textLength: 5, grid: 4, textVocabulary: 11, imageVocabulary: 13, convolutionKernel: 3)
 
-private func randomParameters() -> LocalParameters {
-  let parameters = LocalParameters(Transformer.table(config))
+private func randomParameters(_ precision: Precision) -> LocalParameters {
+  let parameters = LocalParameters(Transformer.table(config), precision: precision)
   for block in parameters.table.blockIDs {
     let values = parameters.weights(of: block).values
     var random = RandomStream(seed: 7, stream: UInt64(block.index))
     random.fillNormal(UnsafeMutableBufferPointer(start: values.base, count: values.count), standardDeviation: 0.3)
   }
+  parameters.roundWeights()
   return parameters
 }
 
@@ -29,14 +30,20 @@ private func randomParameters() -> LocalParameters {
   /// The loss of every image token alone, from full forward passes, against the logits of cached steps. Six layers hold
   /// every kind of attention.
   @Test func stepsGiveTheLogitsOfAFullPass() throws {
+    // Sums of 16 losses of a few nats each, by two ways: in fp32, and with products of operands of 8 bits.
+    try expectSteps(Float.self, .fp32, tolerance: 2e-3)
+    try expectSteps(BFloat16.self, .bf16, tolerance: 0.3)
+  }
+
+  private func expectSteps<Element: Scalar>(_: Element.Type, _ precision: Precision, tolerance: Double) throws {
     #expect(Set(Transformer.patterns(config).map(\.kind)) == [.row, .column, .convolutional])
-    let parameters = randomParameters()
+    let parameters = randomParameters(precision)
     let captions: [[Int32]] = [[1, 2, 3], [4], [], [9, 8, 7, 6, 5]]
     let rows = captions.count * 2
     var random = RandomStream(seed: 1, stream: 1)
     let codes = (0..<rows).map { _ in (0..<16).map { _ in Int32(random.integer(in: 0..<13)) } }
 
-    let cached = try CachedTransformer(config, captions: captions, rowsPerCaption: 2, source: parameters)
+    let cached = try CachedTransformer<Element>(config, captions: captions, rowsPerCaption: 2, source: parameters)
     var nats = [Double](repeating: 0, count: rows)
     for position in 0..<16 {
       let logits = try cached.step(position, previous: position == 0 ? [] : codes.map { $0[position - 1] })
@@ -47,11 +54,10 @@ private func randomParameters() -> LocalParameters {
         nats[row] += largest + log(sum) - values[Int(codes[row][position])]
       }
     }
-    let full = try Transformer(config, batch: 1)
+    let full = try Transformer(config, batch: 1, precision: precision)
     for row in 0..<rows {
       let loss = try full.evaluate(TransformerBatch(text: [captions[row / 2]], image: codes[row]), parameters)
-      // Sums of 16 losses of a few nats each, in fp32 by two ways.
-      #expect(abs(loss.imageNats - nats[row]) < 2e-3, "row \(row): \(nats[row]), full pass \(loss.imageNats)")
+      #expect(abs(loss.imageNats - nats[row]) < tolerance, "row \(row): \(nats[row]), full pass \(loss.imageNats)")
       #expect(loss.imageNats > 16)
     }
   }
@@ -61,7 +67,8 @@ private func randomParameters() -> LocalParameters {
     var sampling = SamplingConfig()
     func counts() -> [Int] {
       var counts = [0, 0, 0, 0]
-      for step in 0..<4000 { counts[chooseToken(logits, sampling, uniform: (Double(step) + 0.5) / 4000)] += 1 }
+      var choice = TokenChoice(sampling, vocabulary: 4)
+      for step in 0..<4000 { counts[choice.choose(logits, uniform: (Double(step) + 0.5) / 4000)] += 1 }
       return counts
     }
     // softmax of 1, 3, 2, -4
@@ -75,6 +82,9 @@ private func randomParameters() -> LocalParameters {
     #expect(counts()[0] == 0 && counts()[2] > 0)
     sampling.topP = 0.5
     #expect(counts() == [0, 4000, 0, 0])
+    // The likeliest three have 0.0906, 0.6652, 0.2442 of their sum; two reach 0.9.
+    (sampling.topK, sampling.topP) = (3, 0.9)
+    #expect(counts()[0] == 0 && counts()[3] == 0 && abs(counts()[2] - 1076) < 3)
     sampling = SamplingConfig()
     sampling.temperature = 0
     #expect(counts() == [0, 4000, 0, 0])

@@ -39,7 +39,7 @@ private func message(_ yaml: String, _ overrides: [String] = []) -> String {
     ("sed: 1", "run.yaml:1: unknown key `sed`; did you mean `seed`?"),
     ("seed: many", "run.yaml:1: `seed` is `many`, which is not a whole number"),
     ("data:\n  source: scens", "run.yaml:2: `data.source` is `scens`; it takes one of scenes, dataset; did you mean `scenes`?"),
-    ("dvae: 3", "run.yaml:1: `dvae` is a section with the keys klWeight, model, temperature, training, not a value"),
+    ("dvae: 3", "run.yaml:1: `dvae` is a section with the keys klWeight, mixing, model, noise, temperature, training, not a value"),
     ("transformer:\n  model:\n    layers: 0", "run.yaml:3: `transformer.model.layers` is 0; it must lie between 1 and 1024"),
     ("data: {shardSamples: 0}", "run.yaml:1: `data.shardSamples` is 0; it must be at least 1"),
     ("data: {imageSize: 100}", "run.yaml:1: `data.imageSize` is 100; with 4 dVAE groups it must be a multiple of 8"),

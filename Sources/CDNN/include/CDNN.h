@@ -10,6 +10,9 @@ const char *cdnn_status_name(int status);
 /// The threads that products and convolutions of this process use, where oneDNN was built with OpenMP.
 void cdnn_set_threads(int count);
 
+/// Calls work for parts 0 to count - 1, each on a thread of its own, and waits for all.
+void cdnn_parallel(int count, void (*work)(int part, void *context), void *context);
+
 /// Whether this CPU multiplies bf16 faster than fp32 (AVX512_BF16 or AMX).
 int cdnn_has_fast_bf16(void);
 

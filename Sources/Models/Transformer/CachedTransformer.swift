@@ -6,35 +6,38 @@ import Memory
 /// Gives the logits of a full forward pass.
 ///
 /// Every caption is read once; `rowsPerCaption` pictures are drawn for it side by side.
-public final class CachedTransformer {
+public final class CachedTransformer<Element: Scalar> {
   public let config: TransformerConfig
   /// Pictures drawn side by side: `rowsPerCaption` for the first caption, then as many for the next.
   public let rows: Int
   private let rowsPerCaption: Int
   private let parameters: TransformerParameters
   private let source: any ParameterSource
-  /// Image keys that each position sees, by layer.
+  /// Image positions that each position sees, by layer.
   private let visible: [[[Int]]]
   private let kept: [Kept]
+  private let attention: CachedAttention<Element>
   private let work: Work
   private let arena: Arena
 
-  /// What a layer keeps.
+  /// What a layer keeps. Of image positions only the last that its pattern reaches: position p lies at p mod `reach`.
   private struct Kept {
-    let textKeys, textValues: Matrix  // [captions · text length, d]
-    let imageKeys, imageValues: Matrix  // [rows · image length, d]
+    let reach: Int
+    let textKeys, textValues: MatrixView<Element>  // [captions · text length, d]
+    let imageKeys, imageValues: MatrixView<Element>  // [rows · reach, d]
   }
 
   private struct Work {
-    let stream, normed, attended: Matrix  // [n, d]
-    let qkv: Matrix  // [n, 3d]
-    let up: Matrix  // [n, 4d]
+    let stream: Matrix  // [n, d]
+    let normed, attended: MatrixView<Element>  // [n, d]
+    let qkv: MatrixView<Element>  // [n, 3d]
+    let up: MatrixView<Element>  // [n, 4d]
     let means, deviations: Vector  // [n]
-    let scores: Vector  // [longest list of keys]
     let logits: Matrix  // [rows, image vocabulary]
   }
 
-  /// Reads the captions: tokens, at most `textLength` each; an empty caption is all padding.
+  /// Reads the captions: tokens, at most `textLength` each; an empty caption is all padding. The source must keep weights in
+  /// `Element`.
   public init(
     _ config: TransformerConfig, captions: [[Int32]], rowsPerCaption: Int, source: any ParameterSource
   ) throws {
@@ -56,19 +59,23 @@ public final class CachedTransformer {
 
     let (d, textRows, rows) = (config.width, captions.count * config.textLength, rows)
     let most = max(textRows, rows)
-    (arena, (kept, work)) = Arena.layOut { space in
-      let kept = (0..<config.layers).map { _ in
+    let longest = visible.flatMap { $0.map(\.count) }.max()!
+    (arena, (kept, work, attention)) = Arena.layOut { space in
+      func matrix<Kind>(_ rows: Int, _ columns: Int, _ type: Kind.Type) -> MatrixView<Kind> {
+        space.matrix(rows: rows, columns: columns, of: type)
+      }
+      let kept = patterns.map { pattern in
         Kept(
-          textKeys: space.matrix(rows: textRows, columns: d), textValues: space.matrix(rows: textRows, columns: d),
-          imageKeys: space.matrix(rows: rows * config.imageLength, columns: d),
-          imageValues: space.matrix(rows: rows * config.imageLength, columns: d))
+          reach: pattern.reach, textKeys: matrix(textRows, d, Element.self), textValues: matrix(textRows, d, Element.self),
+          imageKeys: matrix(rows * pattern.reach, d, Element.self), imageValues: matrix(rows * pattern.reach, d, Element.self))
       }
       let work = Work(
-        stream: space.matrix(rows: most, columns: d), normed: space.matrix(rows: most, columns: d),
-        attended: space.matrix(rows: most, columns: d), qkv: space.matrix(rows: most, columns: 3 * d),
-        up: space.matrix(rows: most, columns: 4 * d), means: space.vector(most), deviations: space.vector(most),
-        scores: space.vector(config.length), logits: space.matrix(rows: rows, columns: config.imageVocabulary))
-      return (kept, work)
+        stream: matrix(most, d, Float.self), normed: matrix(most, d, Element.self), attended: matrix(most, d, Element.self),
+        qkv: matrix(most, 3 * d, Element.self), up: matrix(most, 4 * d, Element.self), means: space.vector(most),
+        deviations: space.vector(most), logits: matrix(rows, config.imageVocabulary, Float.self))
+      let attention = CachedAttention<Element>(
+        &space, width: d, heads: config.heads, textLength: config.textLength, pictures: rowsPerCaption, imageKeys: longest)
+      return (kept, work, attention)
     }
     try read(captions)
   }
@@ -83,25 +90,30 @@ public final class CachedTransformer {
     for row in 0..<rows {
       embed(embeddings.imageTerms(after: position == 0 ? nil : previous[row], at: position), w, into: work.stream.row(row))
     }
-    let (length, text) = (config.imageLength, config.textLength)
+    let text = config.textLength
     try forward(rows) { layer, qkv in
       let kept = kept[layer]
       for row in 0..<rows {
-        let (query, key, value) = parts(qkv.row(row))
-        kept.imageKeys.row(row * length + position).copy(from: key)
-        kept.imageValues.row(row * length + position).copy(from: value)
-        let caption = row / rowsPerCaption * text..<(row / rowsPerCaption + 1) * text
-        attend(
-          query, heads: config.heads, textKeys: kept.textKeys.rows(caption), textValues: kept.textValues.rows(caption),
-          imageKeys: kept.imageKeys.rows(row * length..<(row + 1) * length),
-          imageValues: kept.imageValues.rows(row * length..<(row + 1) * length), positions: visible[layer][position],
-          scores: work.scores, into: work.attended.row(row))
+        let (_, key, value) = parts(qkv.rows(row..<row + 1))
+        let slot = row * kept.reach + position % kept.reach
+        kept.imageKeys.row(slot).copy(from: key.row(0))
+        kept.imageValues.row(slot).copy(from: value.row(0))
+      }
+      let seen = visible[layer][position].map { $0 % kept.reach }
+      for first in stride(from: 0, to: rows, by: rowsPerCaption) {
+        let pictures = first..<first + rowsPerCaption
+        let caption = first / rowsPerCaption * text..<(first / rowsPerCaption + 1) * text
+        let slots = pictures.lowerBound * kept.reach..<pictures.upperBound * kept.reach
+        attention.step(
+          parts(qkv.rows(pictures)).query, textKeys: kept.textKeys.rows(caption), textValues: kept.textValues.rows(caption),
+          imageKeys: kept.imageKeys.rows(slots), imageValues: kept.imageValues.rows(slots), seen: seen,
+          into: work.attended.rows(pictures))
       }
     }
     let heads = parameters.heads
     let last = try source.weights(of: heads.block)
     norm(rows, last[heads.gain], last[heads.bias])
-    multiply(work.normed.rows(0..<rows), last.matrix(heads.image).transposed, into: work.logits)
+    multiply(work.normed.rows(0..<rows), last.operand(heads.image).transposed, into: work.logits)
     return work.logits
   }
 
@@ -117,38 +129,36 @@ public final class CachedTransformer {
     }
     try forward(captions.count * text) { layer, qkv in
       let kept = kept[layer]
-      for row in 0..<qkv.rows {
-        let (query, key, value) = parts(qkv.row(row))
-        kept.textKeys.row(row).copy(from: key)
-        kept.textValues.row(row).copy(from: value)
-        // Rows come in order, so all keys up to this one are there.
-        let before = row / text * text..<row + 1
-        attend(
-          query, heads: config.heads, textKeys: kept.textKeys.rows(before), textValues: kept.textValues.rows(before),
-          imageKeys: kept.imageKeys, imageValues: kept.imageValues, positions: [], scores: work.scores,
-          into: work.attended.row(row))
+      for caption in captions.indices {
+        let rows = caption * text..<(caption + 1) * text
+        let (query, key, value) = parts(qkv.rows(rows))
+        for row in 0..<text {
+          kept.textKeys.row(rows.lowerBound + row).copy(from: key.row(row))
+          kept.textValues.row(rows.lowerBound + row).copy(from: value.row(row))
+        }
+        attention.text(query, keys: key, values: value, into: work.attended.rows(rows))
       }
     }
   }
 
   /// All layers over the first `n` rows of the stream; `attention` fills `attended` from queries, keys and values.
-  private func forward(_ n: Int, attention: (_ layer: Int, _ qkv: Matrix) -> Void) throws {
+  private func forward(_ n: Int, attention: (_ layer: Int, _ qkv: MatrixView<Element>) -> Void) throws {
     let (stream, normed) = (work.stream.rows(0..<n), work.normed.rows(0..<n))
     let (qkv, up) = (work.qkv.rows(0..<n), work.up.rows(0..<n))
     for layer in 0..<config.layers {
       let a = parameters.attention[layer]
       var w = try source.weights(of: a.block)
       norm(n, w[a.gain], w[a.bias])
-      multiply(normed, w.matrix(a.qkvWeight).transposed, into: qkv, bias: w[a.qkvBias])
+      multiply(normed, w.operand(a.qkvWeight).transposed, into: qkv, bias: w[a.qkvBias])
       attention(layer, qkv)
-      multiply(work.attended.rows(0..<n), w.matrix(a.outputWeight).transposed, into: stream, .accumulate, bias: w[a.outputBias])
+      multiply(work.attended.rows(0..<n), w.operand(a.outputWeight).transposed, into: stream, .accumulate, bias: w[a.outputBias])
 
       let m = parameters.mlp[layer]
       w = try source.weights(of: m.block)
       norm(n, w[m.gain], w[m.bias])
-      multiply(normed, w.matrix(m.upWeight).transposed, into: up, bias: w[m.upBias])
+      multiply(normed, w.operand(m.upWeight).transposed, into: up, bias: w[m.upBias])
       quickGELU(up.vector, into: up.vector)
-      multiply(up, w.matrix(m.downWeight).transposed, into: stream, .accumulate, bias: w[m.downBias])
+      multiply(up, w.operand(m.downWeight).transposed, into: stream, .accumulate, bias: w[m.downBias])
     }
   }
 
@@ -163,8 +173,11 @@ public final class CachedTransformer {
     for term in terms.dropFirst() { add(w.values[term..<term + row.count], to: row) }
   }
 
-  private func parts(_ qkv: Vector) -> (query: Vector, key: Vector, value: Vector) {
+  /// Queries, keys and values of some rows, each `[rows, d]`.
+  private func parts(
+    _ qkv: MatrixView<Element>
+  ) -> (query: MatrixView<Element>, key: MatrixView<Element>, value: MatrixView<Element>) {
     let d = config.width
-    return (qkv[0..<d], qkv[d..<2 * d], qkv[2 * d..<3 * d])
+    return (qkv.columns(0..<d), qkv.columns(d..<2 * d), qkv.columns(2 * d..<3 * d))
   }
 }

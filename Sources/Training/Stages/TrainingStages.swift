@@ -37,14 +37,15 @@ extension Run {
       let dvae = try DVAE(config.dvaeConfig, batch: 16, mode: .inference)
       let dvaeWeights = try ModelBundle.weights(dvae.table, folder.dvaeWeights)
       let prompts = try source.prompts(16)
-      let config = config
+      let (config, precision) = (config, precision)
       let task = try TransformerTask(
         config, Transformer(shape, batch: config.transformer.training.microBatch, precision: precision),
         training: ShardSet(folder.shards, Split.training.rawValue, expected: expected),
         validation: ShardSet(folder.shards, Split.validation.rawValue, expected: expected), tokenizer: tokenizer
       ) { weights in
         let generator = PictureGenerator(
-          tokenizer: tokenizer, dvae: dvae, dvaeWeights: dvaeWeights, transformer: shape, weights: weights)
+          tokenizer: tokenizer, dvae: dvae, dvaeWeights: dvaeWeights, transformer: shape, weights: weights,
+          precision: precision)
         let pictures = try generator.draw(prompts, count: 1, seed: UInt64(config.seed), config.sampling)
         return try PictureGrid.draw(Array(zip(prompts, pictures)).map { (caption: $0, pictures: $1) }, columns: 8)
       }

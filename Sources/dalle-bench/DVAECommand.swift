@@ -1,0 +1,43 @@
+import ArgumentParser
+import Doors
+import Foundation
+
+extension ReferenceShape.DVAE: ExpressibleByArgument {}
+
+struct DVAECommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "dvae", abstract: "Measures training of the dVAE, and encoding with it: pictures of noise.",
+    discussion: "The arithmetic that is counted is that of the convolutions, forward and twice backward.")
+
+  @OptionGroup var options: BenchOptions
+
+  @Option(help: "dvae-64 (128 x 128 pixels, a quarter of the channels) or dvae-256 (as published).")
+  var shape = ReferenceShape.DVAE.dvae64
+
+  @Option(help: "Pictures of a step, over all ranks. Default: 4, for dvae-256 two.")
+  var batch: Int?
+
+  func validate() throws {
+    if let batch, !(1...4096).contains(batch) { throw ValidationError("--batch is \(batch); it must lie between 1 and 4096") }
+  }
+
+  func run() {
+    RankedCommand.withRanks { world in
+      let setting = try BenchSetting(world)
+      let rates = try MachineRates(world, repeats: 3)
+      let batch = batch ?? shape.batch
+      let training = try TrainingBench.dvae(shape, batch: batch, repeats: options.repeats, world)
+      let encoding = try EncodingBench(shape, batch: batch, repeats: options.repeats, world)
+      try options.print(
+        DVAEOutput(machine: rates, training: training, encoding: encoding),
+        "\(setting.text)\n\(rates.text)\n\(training.text(peak: rates.peak(training.precision)))\n\(encoding.text(peak: rates.fp32))",
+        on: world)
+    }
+  }
+
+  private struct DVAEOutput: Encodable {
+    let machine: MachineRates
+    let training: TrainingBench
+    let encoding: EncodingBench
+  }
+}

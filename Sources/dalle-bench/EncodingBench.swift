@@ -1,0 +1,47 @@
+import Datasets
+import Foundation
+import Layers
+import MPI
+import Models
+import Parallel
+
+/// How fast pictures become tokens.
+struct EncodingBench: Codable {
+  /// Median seconds for a batch.
+  var seconds: Double
+  /// Pictures a second, all ranks together.
+  var rate: Double
+  /// FLOP that a picture needs.
+  var flops: Double
+
+  init(_ shape: ReferenceShape.DVAE, batch: Int, repeats: Int, _ world: Communicator) throws {
+    let config = shape.config.dvaeConfig
+    let count = max(1, ProcessGrid.share(of: batch, rank: world.rank, ranks: world.size).count)
+    let dvae = try DVAE(config, batch: count, mode: .inference)
+    let weights = LocalParameters(dvae.table, gradients: false)
+    for block in dvae.table.blockIDs { dvae.table.initialize(block, into: weights.weights(of: block), seed: 1) }
+    let pictures = NoisePictures(size: config.imageSize)
+    let pixels = (0..<count).flatMap { pictures.picture($0, .training, forCropsOf: nil).pixels }
+    var codes = [UInt16](repeating: 0, count: count * config.grid * config.grid)
+    seconds = try MachineRates.median(world, repeats) {
+      try pixels.withUnsafeBufferPointer { pixels in
+        try codes.withUnsafeMutableBufferPointer {
+          try dvae.encode(pixels.baseAddress!, count: count, weights, into: $0.baseAddress!)
+        }
+      }
+    }
+    var total = [Double(count) / seconds]
+    try world.allReduce(&total, .sum)
+    rate = total[0]
+    flops = dvae.architecture.encoderFlops
+  }
+
+  func text(peak: Double) -> String {
+    """
+    encoding
+      rate         \(String(format: rate < 100 ? "%.2f" : "%.0f", rate)) images/s
+      arithmetic   \(String(format: "%.1f", flops / 1e9)) GFLOP a picture, \(String(format: "%.0f", flops * rate / 1e9)) GFLOP/s: \
+    \(String(format: "%.1f", 100 * flops * rate / peak)) % of the products' rate
+    """
+  }
+}

@@ -1,0 +1,56 @@
+import Foundation
+import Generation
+import Kernels
+import Layers
+import Memory
+import Models
+
+/// How fast pictures are drawn, without the dVAE.
+struct SamplingBench: Codable {
+  var pictures: Int
+  var steps: Int
+  var precision: Precision
+  /// Median seconds to read the captions.
+  var captionSeconds = 0.0
+  /// Median seconds of a step.
+  var seconds = 0.0
+
+  init(pictures: Int, steps: Int, repeats: Int) throws {
+    (self.pictures, self.steps, precision) = (pictures, steps, .fastest)
+    switch precision {
+    case .fp32: try self.measure(Float.self, repeats)
+    case .bf16: try self.measure(BFloat16.self, repeats)
+    }
+  }
+
+  private mutating func measure<Element: Scalar>(_: Element.Type, _ repeats: Int) throws {
+    let shape = ReferenceShape.small
+    let table = Transformer.table(shape)
+    let weights = LocalParameters(table, gradients: false, precision: precision)
+    for block in table.blockIDs { table.initialize(block, into: weights.weights(of: block), seed: 1) }
+    weights.roundWeights()
+    let caption = (0..<Int32(shape.textLength)).map { $0 * 7 % Int32(shape.textVocabulary) }
+    let times = try (0...repeats).map { _ in
+      let start = ContinuousClock.now
+      let model = try CachedTransformer<Element>(shape, captions: [caption], rowsPerCaption: pictures, source: weights)
+      let middle = ContinuousClock.now
+      var previous: [Int32] = []
+      var choice = TokenChoice(SamplingConfig(), vocabulary: shape.imageVocabulary)
+      for position in 0..<steps {
+        let logits = try model.step(position, previous: previous)
+        previous = (0..<pictures).map { Int32(choice.choose(logits.row($0), uniform: 0.5)) }
+      }
+      return (caption: (middle - start) / .seconds(1), step: (.now - middle) / .seconds(1) / Double(steps))
+    }.dropFirst()
+    captionSeconds = times.map(\.caption).sorted()[repeats / 2]
+    seconds = times.map(\.step).sorted()[repeats / 2]
+  }
+
+  var text: String {
+    """
+    sampling     \(pictures) \(pictures == 1 ? "picture" : "pictures") side by side, \(precision.rawValue)
+      rate         \(String(format: "%.1f", 1 / seconds)) steps/s, \(String(format: "%.0f", Double(pictures) / seconds)) tokens/s
+      caption      \(String(format: "%.1f", 1000 * captionSeconds)) ms before the first step
+    """
+  }
+}
