@@ -103,6 +103,7 @@ public struct ModelBundle {
     if let extra = reader.tensors.keys.filter({ !known.contains($0) }).min() {
       throw ModelBundleError(path, "has a tensor `\(extra)` that this model does not have")
     }
+    parameters.roundWeights()
     return parameters
   }
 

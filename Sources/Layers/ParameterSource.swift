@@ -46,6 +46,7 @@ public final class LocalParameters: ParameterSource {
   private let weightStorage: Buffer<Float>
   private let gradientStorage: Buffer<Float>?
   private let roundedStorage: Buffer<BFloat16>?
+  private var isRounded = false
   private let starts: [Int]
 
   /// - Parameters:
@@ -64,11 +65,13 @@ public final class LocalParameters: ParameterSource {
   }
 
   public func weights(of block: BlockID) -> BlockValues {
-    BlockValues(window(block, weightStorage), rounded: roundedStorage.map { window(block, $0) })
+    BlockValues(window(block, weightStorage), rounded: isRounded ? roundedStorage.map { window(block, $0) } : nil)
   }
 
   public func roundWeights() {
-    if let roundedStorage { round(weightStorage.vector, into: roundedStorage.vector) }
+    guard let roundedStorage else { return }
+    round(weightStorage.vector, into: roundedStorage.vector)
+    isRounded = true
   }
 
   public func gradients(of block: BlockID) -> BlockValues {

@@ -4,7 +4,7 @@ import Doors
 @main
 struct DalleBench: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "dalle-bench", abstract: "Measures how fast this machine does each part of the work.", 
+    commandName: "dalle-bench", abstract: "Measures how fast this machine does each part of the work.",
     subcommands: [
       MachineCommand.self, TrainCommand.self, DVAECommand.self, SampleCommand.self, DataCommand.self,
     ])

@@ -42,6 +42,7 @@ extension RunConfig {
     }
     checks.ramp(dvae.klWeight, "dvae.klWeight")
     checks.range(0...128, dvae.noise, "dvae.noise")
+    checks.share(dvae.mixing, "dvae.mixing")
     checks.training(dvae.training, "dvae.training")
 
     let model = transformer.model

@@ -93,6 +93,9 @@ public struct DVAEStageConfig: Codable, Sendable, Equatable {
   /// Largest change of a byte by noise that training adds to its pictures. Photographs need none. On plain areas a model could be
   /// ever more certain, since the loss has no lower bound, and what it loses on the rest would stop to matter.
   public var noise = 0
+  /// Probability that a rectangle of a training picture is replaced with that of another picture. Codes then stand for what is in
+  /// their place, and not for other parts of a picture that tell of it; the transformer learns such codes from fewer pictures.
+  public var mixing = 0.0
 }
 
 /// The autoregressive transformer: its shape and its training (paper sections 2.2 and B).

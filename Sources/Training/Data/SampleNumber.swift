@@ -16,4 +16,5 @@ enum Purpose {
   static let bpeDropout: UInt64 = 3
   static let captionDropout: UInt64 = 4
   static let dvaeNoise: UInt64 = 5
+  static let dvaeMixing: UInt64 = 6
 }

@@ -34,30 +34,29 @@ public final class DVAETask: TrainingTask {
     model = try DVAE(config.dvaeConfig, batch: training.microBatch, mode: .training)
     let seed = UInt64(config.seed)
     let size = config.data.imageSize
-    let noise = config.dvae.noise
+    let (mixing, noise, cell) = (config.dvae.mixing, config.dvae.noise, size / config.dvaeConfig.grid)
     load = { step, part in
       var pixels: [UInt8] = []
       pixels.reserveCapacity(part.count * size * size * 3)
       for position in part {
-        let index = SampleNumber.at(step * training.batch + position, count: source.count(.training), seed: seed)
-        var random = RandomStream(seed: seed, Purpose.dvaeCrop, UInt64(step), UInt64(position))
-        pixels += try source.readable(index, .training, forCropsOf: size, warn: warn).dvaeCrop(size, using: &random).pixels
-      }
-      if noise > 0 {
-        for (place, position) in part.enumerated() {
-          var random = RandomStream(seed: seed, Purpose.dvaeNoise, UInt64(step), UInt64(position))
-          Self.addNoise(noise, to: &pixels[place * size * size * 3..<(place + 1) * size * size * 3], using: &random)
+        func random(_ purpose: UInt64) -> RandomStream { RandomStream(seed: seed, purpose, UInt64(step), UInt64(position)) }
+        func crop(_ index: Int, _ random: inout RandomStream) throws -> Picture {
+          try source.readable(index, .training, forCropsOf: size, warn: warn).dvaeCrop(size, using: &random)
         }
+        var crops = random(Purpose.dvaeCrop)
+        let count = source.count(.training)
+        var picture = try crop(SampleNumber.at(step * training.batch + position, count: count, seed: seed), &crops)
+        var mixes = random(Purpose.dvaeMixing)
+        if Double(mixes.uniform()) < mixing {
+          picture.mix(try crop(mixes.integer(in: 0..<count), &mixes), cell: cell, using: &mixes)
+        }
+        if noise > 0 {
+          var changes = random(Purpose.dvaeNoise)
+          picture.addNoise(noise, using: &changes)
+        }
+        pixels += picture.pixels
       }
       return Batch(pixels: pixels, positions: part)
-    }
-  }
-
-  /// Moves each byte by at most `most`.
-  private static func addNoise(_ most: Int, to pixels: inout ArraySlice<UInt8>, using random: inout RandomStream) {
-    for index in pixels.indices {
-      let change = (2 * random.uniform() - 1) * Float(most)
-      pixels[index] = UInt8(max(0, min(255, (Float(pixels[index]) + change).rounded())))
     }
   }
 
