@@ -17,9 +17,8 @@ struct BenchOptions: ParsableArguments {
     guard (1...1000).contains(repeats) else { throw ValidationError("--repeats is \(repeats); it must lie between 1 and 1000") }
   }
 
-  /// The coordinator prints a result, for people or for programs.
-  func print(_ result: some Encodable, _ text: String, on world: Communicator) throws {
-    guard world.rank == 0 else { return }
+  /// Prints a result, for people or for programs.
+  func print(_ result: some Encodable, _ text: String) throws {
     if json {
       let encoder = JSONEncoder()
       encoder.outputFormatting = [.prettyPrinted, .sortedKeys]

@@ -28,10 +28,10 @@ struct DVAECommand: ParsableCommand {
       let batch = batch ?? shape.batch
       let training = try TrainingBench.dvae(shape, batch: batch, repeats: options.repeats, world)
       let encoding = try EncodingBench(shape, batch: batch, repeats: options.repeats, world)
+      guard world.rank == 0 else { return }
       try options.print(
         DVAEOutput(machine: rates, training: training, encoding: encoding),
-        "\(setting.text)\n\(rates.text)\n\(training.text(peak: rates.peak(training.precision)))\n\(encoding.text(peak: rates.fp32))",
-        on: world)
+        "\(setting.text)\n\(rates.text)\n\(training.text(peak: rates.peak(training.precision)))\n\(encoding.text(peak: rates.fp32))")
     }
   }
 

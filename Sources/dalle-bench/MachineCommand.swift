@@ -13,7 +13,7 @@ struct MachineCommand: ParsableCommand {
     RankedCommand.withRanks { world in
       let setting = try BenchSetting(world)
       let rates = try MachineRates(world, repeats: options.repeats)
-      try options.print(rates, "\(setting.text)\n\(rates.text)", on: world)
+      if world.rank == 0 { try options.print(rates, "\(setting.text)\n\(rates.text)") }
     }
   }
 }

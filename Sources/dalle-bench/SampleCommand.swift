@@ -1,8 +1,8 @@
 import ArgumentParser
 import Doors
 import Foundation
-import Layers
-import Models
+import Kernels
+import Monitoring
 
 struct SampleCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -24,10 +24,11 @@ struct SampleCommand: ParsableCommand {
   }
 
   func run() {
-    RankedCommand.withRanks { world in
-      let setting = try BenchSetting(world)
+    do {
+      let threads = UsableCores().count
+      setThreads(threads)
       let result = try SamplingBench(pictures: pictures, steps: steps, repeats: options.repeats)
-      try options.print(result, "\(setting.text)\n\(result.text)", on: world)
-    }
+      try options.print(result, "\(threads) \(threads == 1 ? "thread" : "threads")\n\(result.text)")
+    } catch { Failure.end(error) }
   }
 }

@@ -35,9 +35,9 @@ struct TrainCommand: ParsableCommand {
       let rates = try MachineRates(world, repeats: 3)
       let result = try TrainingBench.transformer(
         ReferenceShape.small, batch: batch, precision: try precision.resolved(), repeats: options.repeats, world)
+      guard world.rank == 0 else { return }
       try options.print(
-        TrainOutput(machine: rates, training: result), "\(setting.text)\n\(rates.text)\n\(result.text(peak: rates.peak(result.precision)))",
-        on: world)
+        TrainOutput(machine: rates, training: result), "\(setting.text)\n\(rates.text)\n\(result.text(peak: rates.peak(result.precision)))")
     }
   }
 
