@@ -52,8 +52,9 @@ struct TransformerActivations<Element: Scalar> {
   let targetRows: UnsafeMutablePointer<Int32>  // [n]
   let scratch: AttentionScratch<Element>
 
-  /// Rows of logits that exist at a time.
+  /// Rows of logits that exist at a time, and what their number is a multiple of.
   let logitRows = 256
+  let logitStep = 32
 
   init(_ config: TransformerConfig, _ patterns: [AttentionPattern], samples: Int, in space: inout Space) {
     let n = samples * config.length
