@@ -23,10 +23,11 @@ public final class Trainer<Task: TrainingTask> {
 
   /// - Parameters:
   ///   - folder: where the stage keeps its checkpoints.
+  ///   - seed: decides the start values.
   ///   - state: configuration and input hashes; position and counters come from the newest checkpoint, if there is one.
   public init(
     _ task: Task, _ config: TrainingConfig, grid: ProcessGrid, folder: String, samplesFolder: String,
-    state: TrainingState, log: StepLog, stop: StopSignal
+    seed: UInt64, state: TrainingState, log: StepLog, stop: StopSignal
   ) throws {
     self.task = task
     self.config = config
@@ -41,11 +42,11 @@ public final class Trainer<Task: TrainingTask> {
     update = TrainingStep(task, config, grid: grid, parameters: parameters)
     checkpoints = try CheckpointStore(
       folder: folder, grid: grid, keepLast: config.keepLast, keepEvery: config.keepEvery)
-    try resumeOrStart()
+    try resumeOrStart(seed: seed)
   }
 
   /// A run starts from its newest checkpoint, or from the seed.
-  private func resumeOrStart() throws {
+  private func resumeOrStart(seed: UInt64) throws {
     let start = state
     if let restored = try checkpoints.loadLatest(TrainingState.self, into: parameters) {
       for (name, hash) in start.inputs where restored.inputs[name] != hash {
@@ -59,7 +60,7 @@ public final class Trainer<Task: TrainingTask> {
       try parameters.roundWeights()
       log.say("\(task.name): goes on at step \(state.step) of \(config.steps)")
     } else {
-      try parameters.initialize(seed: UInt64(state.config.seed), averages: [StateNames.average])
+      try parameters.initialize(seed: seed, averages: [StateNames.average])
     }
     try parameters.verifyEqualWeights()
   }

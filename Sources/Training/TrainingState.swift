@@ -9,12 +9,13 @@ public struct TrainingState: Codable, Sendable {
   public var plateau = PlateauState()
   /// Ranks that trained, for information.
   public var ranks: Int
-  public var config: RunConfig
+  /// The configuration, as YAML, for people: a run that goes on brings its own, and may have keys that this one had not.
+  public var config: String
   /// SHA-256 of the files that this model depends on (tokenizer, dVAE); empty where there are none.
   public var inputs: [String: String]
 
-  public init(_ config: RunConfig, ranks: Int, inputs: [String: String]) {
-    self.config = config
+  public init(_ config: RunConfig, ranks: Int, inputs: [String: String]) throws {
+    self.config = try config.yaml()
     self.ranks = ranks
     self.inputs = inputs
   }

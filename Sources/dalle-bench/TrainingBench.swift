@@ -72,7 +72,7 @@ struct TrainingBench: Codable {
       precision: task.precision)
     try parameters.initialize(seed: 1, averages: [StateNames.average])
     let step = TrainingStep(task, training, grid: grid, parameters: parameters)
-    var state = TrainingState(config, ranks: world.size, inputs: [:])
+    var state = try TrainingState(config, ranks: world.size, inputs: [:])
     var timers: [PhaseTimer] = []
     var seconds: [Double] = []
     var first = 0.0

@@ -77,7 +77,7 @@ extension Run {
         + "in micro-batches of at most \(training.microBatch) on each rank")
     let trainer = try Trainer(
       task, training, grid: grid, folder: checkpoints, samplesFolder: folder.samples,
-      state: TrainingState(config, ranks: grid.world.size, inputs: inputs), log: log, stop: stop)
+      seed: UInt64(config.seed), state: TrainingState(config, ranks: grid.world.size, inputs: inputs), log: log, stop: stop)
     let finished = try trainer.run()
     try trainer.free()
     if !finished { return false }
