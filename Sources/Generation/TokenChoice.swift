@@ -30,11 +30,10 @@ public struct TokenChoice {
   /// The token that `uniform`, a random number in [0, 1), stands for.
   public mutating func choose(_ logits: Vector, uniform: Double) -> Int {
     if config.temperature == 0 { return indexOfLargest(logits) }
-    var sum = Double(softmaxWeights(logits, inverseTemperature: Float(1 / config.temperature), into: weights.vector))
+    let sum = Double(softmaxWeights(logits, inverseTemperature: Float(1 / config.temperature), into: weights.vector))
     if config.topK > 0 || config.topP < 1 {
-      sum = keepLikeliest(of: logits.count, sum: sum)
-      // In the order of their likelihood; the heap's end holds those that were taken from it.
-      return pick(heap.reversed(), uniform * sum)
+      let kept = keepLikeliest(of: logits.count, sum: sum)
+      return pick(heap[kept.first...].reversed(), uniform * kept.sum)
     }
     return pick(0..<Int32(logits.count), uniform * sum)
   }
@@ -52,35 +51,29 @@ public struct TokenChoice {
     return last
   }
 
-  /// Moves the k likeliest tokens, or those that reach topP together, from a heap of all to `heap`, least likely first; returns the
-  /// sum of their weights. With both, topP is a share of the k.
-  private mutating func keepLikeliest(of count: Int, sum: Double) -> Double {
+  /// Takes the k likeliest tokens, or those that reach topP together, from a heap of all. They stay behind it, from `first` on, the
+  /// likeliest last; `sum` is that of their weights. With both, topP is a share of the k.
+  private mutating func keepLikeliest(of count: Int, sum: Double) -> (first: Int, sum: Double) {
     heap.removeAll(keepingCapacity: true)
     heap.append(contentsOf: 0..<Int32(count))
     for parent in stride(from: count / 2 - 1, through: 0, by: -1) { sink(parent, of: count) }
-    var size = count
-    func top() -> Double { Double(weights[Int(heap[0])]) }
-    var kept = 0.0
+    func weight(_ place: Int) -> Double { Double(weights[Int(heap[place])]) }
     let most = config.topK > 0 ? min(config.topK, count) : count
     // Without topK the share is of all; with it the k must be known first.
     let enough = config.topK > 0 ? Double.infinity : config.topP * sum
-    while count - size < most, kept < enough {
-      kept += top()
-      take(&size)
+    var (first, kept) = (count, 0.0)
+    while count - first < most, kept < enough {
+      kept += weight(0)
+      take(&first)
     }
-    var likeliest = Array(heap[size...])
-    if config.topK > 0, config.topP < 1 {
-      let enough = config.topP * kept
-      kept = 0
-      let first = likeliest.reversed().firstIndex { token in
-        kept += Double(weights[Int(token)])
-        return kept >= enough
-      }
-      // A reversed index points behind its element.
-      if let first { likeliest.removeFirst(first.base - 1) }
+    guard config.topK > 0, config.topP < 1 else { return (first, kept) }
+    let share = config.topP * kept
+    (first, kept) = (count, 0)
+    while kept < share {
+      first -= 1
+      kept += weight(first)
     }
-    heap = likeliest
-    return kept
+    return (first, kept)
   }
 
   /// Moves the top behind the heap.

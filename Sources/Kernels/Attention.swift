@@ -254,32 +254,6 @@ private func softmaxBackward<Element: Scalar>(
   }
 }
 
-/// `result = e^(scale · value - offset)`, 0 where there is no value; returns the sum of what is stored.
-func exponentials<Element: Scalar>(
-  of values: Vector, scale: Float, minus offset: Float, into result: VectorView<Element>
-) -> Float {
-  var lanes = Lanes.zero
-  var i = 0
-  while i + 16 <= values.count {
-    let e = exponential(Lanes.load(values.base + i) * scale - offset)
-    Element.store(e, to: result.base + i)
-    lanes += e
-    i += 16
-  }
-  var sum = lanes.total()
-  while i < values.count {
-    let e = expf(values[i] * scale - offset)
-    result[i] = Element(e)
-    sum += e
-    i += 1
-  }
-  while i < result.count {
-    result[i] = Element(0)
-    i += 1
-  }
-  return sum
-}
-
 func dot<Element: Scalar>(_ a: VectorView<Element>, _ b: VectorView<Element>) -> Float {
   var lanes = Lanes.zero
   var i = 0

@@ -27,10 +27,10 @@ public func softmaxCrossEntropy<Element: Scalar>(
     let maximum = largest(values, count: classes)
     let goal = values[target]
     if let gradient {
-      let sum = exponentials(of: values, minus: maximum, count: classes)
+      let sum = exponentials(of: logits.row(row), scale: 1, minus: maximum, into: logits.row(row))
       total += Double(maximum) + log(Double(sum)) - Double(goal)
       values[target] -= sum
-      scaled(Vector(values, count: classes), by: gradient.scale / sum, into: gradient.into.row(row))
+      scaled(logits.row(row), by: gradient.scale / sum, into: gradient.into.row(row))
     } else {
       total += Double(maximum) + log(Double(sumOfExponentials(values, minus: maximum, count: classes))) - Double(goal)
     }
@@ -54,23 +54,31 @@ func largest(_ values: UnsafePointer<Float>, count: Int) -> Float {
   return result
 }
 
-/// Overwrites `values` with `e^(value - offset)` and returns their sum.
-func exponentials(of values: UnsafeMutablePointer<Float>, minus offset: Float, count: Int) -> Float {
-  var sum = Lanes.zero
+/// `result = e^(scale · value - offset)`, 0 where there is no value; returns the sum, before anything is
+/// rounded. The result may lie in the place of the values.
+func exponentials<Element: Scalar>(
+  of values: Vector, scale: Float, minus offset: Float, into result: VectorView<Element>
+) -> Float {
+  var lanes = Lanes.zero
   var i = 0
-  while i + 16 <= count {
-    let e = exponential(Lanes.load(values + i) - offset)
-    e.store(values + i)
-    sum += e
+  while i + 16 <= values.count {
+    let e = exponential(Lanes.load(values.base + i) * scale - offset)
+    Element.store(e, to: result.base + i)
+    lanes += e
     i += 16
   }
-  var result = sum.total()
-  while i < count {
-    values[i] = expf(values[i] - offset)
-    result += values[i]
+  var sum = lanes.total()
+  while i < values.count {
+    let e = expf(values[i] * scale - offset)
+    result[i] = Element(e)
+    sum += e
     i += 1
   }
-  return result
+  while i < result.count {
+    result[i] = Element(0)
+    i += 1
+  }
+  return sum
 }
 
 private func sumOfExponentials(_ values: UnsafePointer<Float>, minus offset: Float, count: Int) -> Float {
@@ -86,18 +94,6 @@ private func sumOfExponentials(_ values: UnsafePointer<Float>, minus offset: Flo
     i += 1
   }
   return result
-}
-
-func multiply(_ values: UnsafeMutablePointer<Float>, by factor: Float, count: Int) {
-  var i = 0
-  while i + 16 <= count {
-    (Lanes.load(values + i) * factor).store(values + i)
-    i += 16
-  }
-  while i < count {
-    values[i] *= factor
-    i += 1
-  }
 }
 
 /// The numerators of a softmax, `e^(inverseTemperature · (logit - largest logit))`; returns their sum.

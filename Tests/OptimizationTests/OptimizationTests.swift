@@ -46,6 +46,7 @@ func adamWMatchesItsDefinition(slices: [Range<Int>]) {
     (0..<64).map { used.contains($0) ? Float(9 * cos(Double($0 * 3 + step))) : 0 }
   }
   let weights = kept(start)
+  let rounded = Buffer<BFloat16>(count: 64)
   let mean = kept(count: 64)
   let variance = kept(count: 64)
   for (step, values) in gradients.enumerated() {
@@ -54,14 +55,15 @@ func adamWMatchesItsDefinition(slices: [Range<Int>]) {
     let optimizer = AdamW(config, update: step + 1, rate: 0.01, gradientNorm: norm)
     for slice in slices {
       optimizer.update(
-        table[block], range: slice, weights: weights.vector[slice], gradient: gradient.vector[slice],
-        mean: mean.vector[slice], variance: variance.vector[slice])
+        table[block], range: slice, weights: weights.vector[slice], rounded: rounded.vector[slice],
+        gradient: gradient.vector[slice], mean: mean.vector[slice], variance: variance.vector[slice])
     }
   }
   let expected = reference(weights: start, gradients: gradients, config: config, rate: 0.01) { $0 < matrix.count }
   // Six updates of a few fp32 roundings each.
   expectClose(weights.array, expected, absolute: 2e-6, relative: 2e-6)
   #expect(variance.array.max()! == 2)
+  #expect(rounded.array == weights.array.map { BFloat16($0) })
 }
 
 @Test func averageMovesTowardsTheWeights() {
