@@ -3,11 +3,12 @@
 
 #include <stdlib.h>
 
-static dnnl_status_t make_descriptor(dnnl_memory_desc_t *result, int axes, const dnnl_dim_t *dims, dnnl_format_tag_t tag) {
+static dnnl_status_t make_descriptor(
+    dnnl_memory_desc_t *result, int axes, const dnnl_dim_t *dims, dnnl_data_type_t type, dnnl_format_tag_t tag) {
 #if DNNL_VERSION_MAJOR >= 3
-  return dnnl_memory_desc_create_with_tag(result, axes, dims, dnnl_f32, tag);
+  return dnnl_memory_desc_create_with_tag(result, axes, dims, type, tag);
 #else
-  return dnnl_memory_desc_init_by_tag(result, axes, dims, dnnl_f32, tag);
+  return dnnl_memory_desc_init_by_tag(result, axes, dims, type, tag);
 #endif
 }
 
@@ -24,15 +25,15 @@ struct direction {
 struct cdnn_convolution {
   dnnl_stream_t stream;
   struct direction passes[PASSES];
-  dnnl_memory_t x, y, weights, bias;
+  dnnl_memory_t x, dx, y, dy, weights, bias;
   size_t outputs, weight_count, scratch_bytes;
   float scale;
 };
 
-/// Scratch, in order: plain (the weights' gradient in PyTorch's layout), bias, packed weights, oneDNN's scratchpad.
+/// Scratch, in order: plain (scaled weights, or their gradient, in PyTorch's layout), bias, packed weights, oneDNN's scratchpad.
 struct scratch_parts {
-  float *plain, *bias, *packed;
-  void *scratchpad;
+  float *plain, *bias;
+  void *packed, *scratchpad;
 };
 
 static size_t aligned(size_t bytes) { return (bytes + 63) & ~(size_t)63; }
@@ -44,7 +45,7 @@ static struct scratch_parts divide(const cdnn_convolution *c, enum pass pass, vo
   at += aligned(c->weight_count * sizeof(float));
   parts.bias = (float *)at;
   at += aligned(c->outputs * sizeof(float));
-  parts.packed = (float *)at;
+  parts.packed = at;
   at += aligned(c->passes[pass].packed_bytes);
   parts.scratchpad = at;
   return parts;
@@ -53,7 +54,7 @@ static struct scratch_parts divide(const cdnn_convolution *c, enum pass pass, vo
 /// What a convolution is described by while it is created.
 struct description {
   dnnl_engine_t engine;
-  dnnl_memory_desc_t x, y, weights, any_weights, bias;
+  dnnl_memory_desc_t x, dx, y, dy, weights, any_weights, any_dweights, bias;
   dnnl_dims_t strides, dilations, padding;
   dnnl_primitive_attr_t attributes, output_attributes;
 };
@@ -64,11 +65,15 @@ static dnnl_status_t describe(struct description *d, const cdnn_convolution_shap
   dnnl_dims_t weights = {s->outputs, s->inputs, s->kernel, s->kernel};
   dnnl_dims_t bias = {s->outputs};
   TRY(get_engine(&d->engine));
-  TRY(make_descriptor(&d->x, 4, x, dnnl_nhwc));
-  TRY(make_descriptor(&d->y, 4, y, dnnl_nhwc));
-  TRY(make_descriptor(&d->weights, 4, weights, dnnl_oihw));
-  TRY(make_descriptor(&d->any_weights, 4, weights, dnnl_format_tag_any));
-  TRY(make_descriptor(&d->bias, 1, bias, dnnl_x));
+  dnnl_data_type_t operand = s->operands_are_bf16 ? dnnl_bf16 : dnnl_f32;
+  TRY(make_descriptor(&d->x, 4, x, operand, dnnl_nhwc));
+  TRY(make_descriptor(&d->dx, 4, x, s->dx_is_bf16 ? dnnl_bf16 : dnnl_f32, dnnl_nhwc));
+  TRY(make_descriptor(&d->y, 4, y, s->y_is_bf16 ? dnnl_bf16 : dnnl_f32, dnnl_nhwc));
+  TRY(make_descriptor(&d->dy, 4, y, operand, dnnl_nhwc));
+  TRY(make_descriptor(&d->weights, 4, weights, dnnl_f32, dnnl_oihw));
+  TRY(make_descriptor(&d->any_weights, 4, weights, operand, dnnl_format_tag_any));
+  TRY(make_descriptor(&d->any_dweights, 4, weights, dnnl_f32, dnnl_format_tag_any));
+  TRY(make_descriptor(&d->bias, 1, bias, dnnl_f32, dnnl_x));
   for (int axis = 0; axis < 2; axis++) {
     d->strides[axis] = 1;
     d->padding[axis] = s->kernel / 2;
@@ -97,11 +102,8 @@ static dnnl_status_t describe(struct description *d, const cdnn_convolution_shap
 }
 
 static void free_description(struct description *d) {
-  free_descriptor(&d->x);
-  free_descriptor(&d->y);
-  free_descriptor(&d->weights);
-  free_descriptor(&d->any_weights);
-  free_descriptor(&d->bias);
+  dnnl_memory_desc_t *all[] = {&d->x, &d->dx, &d->y, &d->dy, &d->weights, &d->any_weights, &d->any_dweights, &d->bias};
+  for (int i = 0; i < 8; i++) free_descriptor(all[i]);
   if (d->attributes) dnnl_primitive_attr_destroy(d->attributes);
   if (d->output_attributes) dnnl_primitive_attr_destroy(d->output_attributes);
 }
@@ -116,11 +118,11 @@ static dnnl_status_t describe_pass(
           d->dilations, d->padding, d->padding, d->output_attributes);
     case BACKWARD_INPUT:
       return dnnl_convolution_backward_data_primitive_desc_create(
-          result, d->engine, dnnl_convolution_direct, d->x, d->any_weights, d->y, d->strides, d->dilations, d->padding,
+          result, d->engine, dnnl_convolution_direct, d->dx, d->any_weights, d->dy, d->strides, d->dilations, d->padding,
           d->padding, forward, d->attributes);
     default:
       return dnnl_convolution_backward_weights_primitive_desc_create(
-          result, d->engine, dnnl_convolution_direct, d->x, d->any_weights, d->bias, d->y, d->strides, d->dilations,
+          result, d->engine, dnnl_convolution_direct, d->x, d->any_dweights, d->bias, d->dy, d->strides, d->dilations,
           d->padding, d->padding, forward, d->attributes);
   }
 #else
@@ -133,11 +135,11 @@ static dnnl_status_t describe_pass(
       break;
     case BACKWARD_INPUT:
       TRY(dnnl_convolution_backward_data_desc_init(
-          &operation, dnnl_convolution_direct, &d->x, &d->any_weights, &d->y, d->strides, d->padding, d->padding));
+          &operation, dnnl_convolution_direct, &d->dx, &d->any_weights, &d->dy, d->strides, d->padding, d->padding));
       break;
     default:
       TRY(dnnl_convolution_backward_weights_desc_init(
-          &operation, dnnl_convolution_direct, &d->x, &d->any_weights, &d->bias, &d->y, d->strides, d->padding,
+          &operation, dnnl_convolution_direct, &d->x, &d->any_dweights, &d->bias, &d->dy, d->strides, d->padding,
           d->padding));
   }
   return dnnl_primitive_desc_create(
@@ -185,7 +187,9 @@ static dnnl_status_t fill(cdnn_convolution *c, struct description *d, const cdnn
   TRY(dnnl_stream_create(&c->stream, d->engine, dnnl_stream_default_flags));
   TRY(create_passes(c, d, shape->training));
   TRY(dnnl_memory_create(&c->x, VIEW(d->x), d->engine, DNNL_MEMORY_NONE));
+  TRY(dnnl_memory_create(&c->dx, VIEW(d->dx), d->engine, DNNL_MEMORY_NONE));
   TRY(dnnl_memory_create(&c->y, VIEW(d->y), d->engine, DNNL_MEMORY_NONE));
+  TRY(dnnl_memory_create(&c->dy, VIEW(d->dy), d->engine, DNNL_MEMORY_NONE));
   TRY(dnnl_memory_create(&c->weights, VIEW(d->weights), d->engine, DNNL_MEMORY_NONE));
   TRY(dnnl_memory_create(&c->bias, VIEW(d->bias), d->engine, DNNL_MEMORY_NONE));
   c->outputs = shape->outputs;
@@ -220,8 +224,8 @@ void cdnn_convolution_destroy(cdnn_convolution *c) {
     if (p->packed) dnnl_memory_destroy(p->packed);
     if (p->scratchpad) dnnl_memory_destroy(p->scratchpad);
   }
-  dnnl_memory_t memories[] = {c->x, c->y, c->weights, c->bias};
-  for (int i = 0; i < 4; i++) {
+  dnnl_memory_t memories[] = {c->x, c->dx, c->y, c->dy, c->weights, c->bias};
+  for (int i = 0; i < 6; i++) {
     if (memories[i]) dnnl_memory_destroy(memories[i]);
   }
   if (c->stream) dnnl_stream_destroy(c->stream);
@@ -240,21 +244,21 @@ static dnnl_status_t reorder(cdnn_convolution *c, struct direction *p, dnnl_memo
 }
 
 /// Copies scale · weights into the layout that the pass wants.
-static dnnl_status_t pack(cdnn_convolution *c, struct direction *p, const float *weights, float *packed) {
-  TRY(point(c->weights, weights));
-  TRY(point(p->packed, packed));
-  TRY(reorder(c, p, c->weights, p->packed));
+static dnnl_status_t pack(cdnn_convolution *c, struct direction *p, const float *weights, struct scratch_parts parts) {
   if (c->scale != 1) {
-    for (size_t i = 0; i < p->packed_bytes / sizeof(float); i++) packed[i] *= c->scale;
+    for (size_t i = 0; i < c->weight_count; i++) parts.plain[i] = c->scale * weights[i];
+    weights = parts.plain;
   }
-  return dnnl_success;
+  TRY(point(c->weights, weights));
+  TRY(point(p->packed, parts.packed));
+  return reorder(c, p, c->weights, p->packed);
 }
 
 int cdnn_convolution_forward(
-    cdnn_convolution *c, const float *x, const float *weights, const float *bias, float *y, void *scratch) {
+    cdnn_convolution *c, const void *x, const float *weights, const float *bias, void *y, void *scratch) {
   struct direction *p = &c->passes[FORWARD];
   struct scratch_parts parts = divide(c, FORWARD, scratch);
-  TRY(pack(c, p, weights, parts.packed));
+  TRY(pack(c, p, weights, parts));
   for (size_t i = 0; i < c->outputs; i++) parts.bias[i] = c->scale * bias[i];
   TRY(point(c->x, x));
   TRY(point(c->bias, parts.bias));
@@ -268,31 +272,31 @@ int cdnn_convolution_forward(
 }
 
 int cdnn_convolution_backward_input(
-    cdnn_convolution *c, const float *dy, const float *weights, float *dx, void *scratch) {
+    cdnn_convolution *c, const void *dy, const float *weights, void *dx, void *scratch) {
   struct direction *p = &c->passes[BACKWARD_INPUT];
   struct scratch_parts parts = divide(c, BACKWARD_INPUT, scratch);
-  TRY(pack(c, p, weights, parts.packed));
-  TRY(point(c->x, dx));
-  TRY(point(c->y, dy));
+  TRY(pack(c, p, weights, parts));
+  TRY(point(c->dx, dx));
+  TRY(point(c->dy, dy));
   TRY(point(p->scratchpad, parts.scratchpad));
   dnnl_exec_arg_t arguments[] = {
-      {DNNL_ARG_DIFF_SRC, c->x}, {DNNL_ARG_WEIGHTS, p->packed}, {DNNL_ARG_DIFF_DST, c->y},
+      {DNNL_ARG_DIFF_SRC, c->dx}, {DNNL_ARG_WEIGHTS, p->packed}, {DNNL_ARG_DIFF_DST, c->dy},
       {DNNL_ARG_SCRATCHPAD, p->scratchpad}};
   TRY(dnnl_primitive_execute(p->primitive, c->stream, 4, arguments));
   return dnnl_stream_wait(c->stream);
 }
 
 int cdnn_convolution_backward_weights(
-    cdnn_convolution *c, const float *x, const float *dy, float *dweights, float *dbias, void *scratch) {
+    cdnn_convolution *c, const void *x, const void *dy, float *dweights, float *dbias, void *scratch) {
   struct direction *p = &c->passes[BACKWARD_WEIGHTS];
   struct scratch_parts parts = divide(c, BACKWARD_WEIGHTS, scratch);
   TRY(point(c->x, x));
-  TRY(point(c->y, dy));
+  TRY(point(c->dy, dy));
   TRY(point(p->packed, parts.packed));
   TRY(point(c->bias, parts.bias));
   TRY(point(p->scratchpad, parts.scratchpad));
   dnnl_exec_arg_t arguments[] = {
-      {DNNL_ARG_SRC, c->x}, {DNNL_ARG_DIFF_DST, c->y}, {DNNL_ARG_DIFF_WEIGHTS, p->packed}, {DNNL_ARG_DIFF_BIAS, c->bias},
+      {DNNL_ARG_SRC, c->x}, {DNNL_ARG_DIFF_DST, c->dy}, {DNNL_ARG_DIFF_WEIGHTS, p->packed}, {DNNL_ARG_DIFF_BIAS, c->bias},
       {DNNL_ARG_SCRATCHPAD, p->scratchpad}};
   TRY(dnnl_primitive_execute(p->primitive, c->stream, 5, arguments));
   TRY(point(c->weights, parts.plain));

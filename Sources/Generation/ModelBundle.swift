@@ -12,12 +12,14 @@ public struct TokenBundle {
   public let tokenizer: Tokenizer
   public let dvae: DVAEConfig
   public let dvaeWeights: LocalParameters
+  /// Of the dVAE's products and convolutions: bf16 where the CPU multiplies it faster.
+  public let precision = Precision.fastest
 
   /// Loads them from a bundle, or from the `model` folder of a run, which may still lack its transformer.
   public init(_ path: String) throws {
     folder = ModelBundle.folder(path)
     tokenizer = try ModelBundle.tokenizer(in: folder)
-    (dvae, dvaeWeights) = try ModelBundle.dvae(in: folder)
+    (dvae, dvaeWeights) = try ModelBundle.dvae(in: folder, precision)
   }
 }
 
@@ -38,7 +40,7 @@ public struct ModelBundle {
   public let transformer: TransformerConfig
   public let dvaeWeights: LocalParameters
   public let transformerWeights: LocalParameters
-  /// Of the transformer's products: bf16 where the CPU multiplies it faster.
+  /// Of both models' products: bf16 where the CPU multiplies it faster.
   public let precision = Precision.fastest
 
   /// Loads a bundle, or the `model` folder of a run, and checks that its parts fit each other.
@@ -67,10 +69,10 @@ public struct ModelBundle {
     try Tokenizer(contentsOf: existing(File.tokenizer, in: folder))
   }
 
-  public static func dvae(in folder: String) throws -> (config: DVAEConfig, weights: LocalParameters) {
+  public static func dvae(in folder: String, _ precision: Precision) throws -> (config: DVAEConfig, weights: LocalParameters) {
     let config: DVAEConfig = try config(existing(File.dvae, in: folder))
     try config.validate()
-    return (config, try weights(DVAEArchitecture(config).table, existing(File.dvaeWeights, in: folder)))
+    return (config, try weights(DVAEArchitecture(config).table, existing(File.dvaeWeights, in: folder), precision))
   }
 
   private static func existing(_ name: String, in folder: String) throws -> String {
@@ -84,13 +86,13 @@ public struct ModelBundle {
   /// Ready to draw.
   public func generator() throws -> PictureGenerator {
     PictureGenerator(
-      tokenizer: tokenizer, dvae: try DVAE(dvae, batch: 16, mode: .inference), dvaeWeights: dvaeWeights,
+      tokenizer: tokenizer, dvae: try DVAE(dvae, batch: 16, mode: .inference, precision: precision), dvaeWeights: dvaeWeights,
       transformer: transformer, weights: transformerWeights, precision: precision)
   }
 
   /// Weights of a model from a file that must hold exactly them.
   public static func weights(
-    _ table: ParameterTable, _ path: String, _ precision: Precision = .fp32
+    _ table: ParameterTable, _ path: String, _ precision: Precision
   ) throws -> LocalParameters {
     let reader = try SafetensorsReader(path)
     let parameters = LocalParameters(table, gradients: false, precision: precision)

@@ -45,7 +45,7 @@ public struct SceneEvaluation: Codable, Sendable {
         if index < 24 { sheet.append(("\(verdict.isRight ? "✓" : "✗") \(description.words)", [picture])) }
       }
     }
-    let dvae = try DVAE(bundle.dvae, batch: 16, mode: .inference)
+    let dvae = try DVAE(bundle.dvae, batch: 16, mode: .inference, precision: bundle.precision)
     result.neverSeenReconstructed = try reconstruct((0..<pictures).map { scenes.scene($0, .neverSeen) }, dvae, bundle).score
     try result.measureLosses(bundle, dvae, (0..<pictures).map { scenes.scene($0, .heldOut) })
     return (result, try PictureGrid.draw(sheet, columns: 8))

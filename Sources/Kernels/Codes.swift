@@ -15,7 +15,9 @@ public func selectColumns(_ codes: UnsafePointer<UInt16>, _ weights: Matrix, bia
 }
 
 /// The sum of all values: fp32 in runs of 1024, then Double, in an order that depends on the count alone.
-public func total(_ values: Vector) -> Double {
+@specialized(where Element == Float)
+@specialized(where Element == BFloat16)
+public func total<Element: Scalar>(_ values: VectorView<Element>) -> Double {
   let (base, count) = (values.base, values.count)
   var result = 0.0
   var start = 0
@@ -24,7 +26,7 @@ public func total(_ values: Vector) -> Double {
     var sum = Lanes.zero
     var i = start
     while i < end {
-      sum += Lanes.load(base + i, first: min(16, end &- i), fill: 0)
+      sum += Element.load(base + i, first: min(16, end &- i), fill: 0)
       i &+= 16
     }
     result += Double(sum.sum())

@@ -37,18 +37,19 @@ public final class ConvolutionScratch {
   }
 }
 
-/// A convolution of one shape in fp32 (oneDNN), computing `scale · (weights * x + bias)`.
+/// A convolution of one shape (oneDNN), computing `scale · (weights * x + bias)` from operands in `Element` with sums in fp32.
 ///
-/// Weights and their gradient keep PyTorch's layout `[outputs, inputs, kernel, kernel]` and are packed at every call:
+/// Weights and their gradient are fp32 in PyTorch's layout `[outputs, inputs, kernel, kernel]` and are packed at every call:
 /// they are small beside the activations, and the model need not know when they change. What oneDNN prepares for a number
 /// of samples is kept, so that a step allocates nothing after the first with that number.
-public final class Convolution {
-  /// What happens to the result.
+public final class Convolution<Element: Scalar> {
+  /// What happens to the result. A residual stream is fp32 and so is its gradient; what lies between convolutions is in `Element`.
   public enum Output {
+    /// From stream to stream: y and dx are fp32.
     case plain
-    /// max(0, result). The backward passes still take the gradient before rectification.
+    /// max(0, result): y and dx are in `Element`. The backward passes still take the gradient before rectification.
     case rectified
-    /// Added to what the destination holds.
+    /// Added to the stream that the destination holds: y is fp32, dx in `Element`.
     case added
   }
 
@@ -73,39 +74,52 @@ public final class Convolution {
 
   /// y = scale · (weights * x + bias), treated as `Output` says. x is `[samples, height, width, inputs]`, y
   /// `[samples, height, width, outputs]`.
-  public func forward(_ x: Vector, weights: Vector, bias: Vector, into y: Vector) {
+  public func forward<Result: Scalar>(
+    _ x: VectorView<Element>, weights: Vector, bias: Vector, into y: VectorView<Result>
+  ) {
+    check(Result.self, isElement: yIsElement)
     let span = KernelClock.begin(.convolutions)
     defer { KernelClock.end(span) }
-    let plan = plan(samples: check(x, y, weights, bias))
+    let plan = plan(samples: check(x.count, y.count, weights, bias))
     check(cdnn_convolution_forward(plan, x.base, weights.base, bias.base, y.base, scratch.base), "forward")
   }
 
   /// dx = the gradient of x, overwritten.
-  public func backwardInput(_ dy: Vector, weights: Vector, into dx: Vector) {
+  public func backwardInput<Result: Scalar>(_ dy: VectorView<Element>, weights: Vector, into dx: VectorView<Result>) {
+    check(Result.self, isElement: dxIsElement)
     let span = KernelClock.begin(.convolutions)
     defer { KernelClock.end(span) }
-    let plan = plan(samples: check(dx, dy, weights, nil))
+    let plan = plan(samples: check(dx.count, dy.count, weights, nil))
     check(cdnn_convolution_backward_input(plan, dy.base, weights.base, dx.base, scratch.base), "backward of the input")
   }
 
   /// Adds the gradients of the weights and the bias.
-  public func backwardWeights(_ x: Vector, _ dy: Vector, intoWeights dWeights: Vector, bias dBias: Vector) {
+  public func backwardWeights(
+    _ x: VectorView<Element>, _ dy: VectorView<Element>, intoWeights dWeights: Vector, bias dBias: Vector
+  ) {
     let span = KernelClock.begin(.convolutions)
     defer { KernelClock.end(span) }
-    let plan = plan(samples: check(x, dy, dWeights, dBias))
+    let plan = plan(samples: check(x.count, dy.count, dWeights, dBias))
     check(
       cdnn_convolution_backward_weights(plan, x.base, dy.base, dWeights.base, dBias.base, scratch.base),
       "backward of the weights")
   }
 
   /// Checks the sizes and returns the number of samples.
-  private func check(_ x: Vector, _ y: Vector, _ weights: Vector, _ bias: Vector?) -> Int {
-    let samples = x.count / shape.inputCount
+  private func check(_ x: Int, _ y: Int, _ weights: Vector, _ bias: Vector?) -> Int {
+    let samples = x / shape.inputCount
     precondition(
-      x.count == samples * shape.inputCount && y.count == samples * shape.outputCount
+      x == samples * shape.inputCount && y == samples * shape.outputCount
         && weights.count == shape.weightCount && bias?.count ?? shape.outputs == shape.outputs,
-      "\(shape) with \(x.count) inputs, \(y.count) outputs, \(weights.count) weights, \(bias?.count ?? 0) biases")
+      "\(shape) with \(x) inputs, \(y) outputs, \(weights.count) weights, \(bias?.count ?? 0) biases")
     return samples
+  }
+
+  private var yIsElement: Bool { output == .rectified }
+  private var dxIsElement: Bool { output != .plain }
+
+  private func check<Result: Scalar>(_ type: Result.Type, isElement: Bool) {
+    precondition(isElement ? type == Element.self : type == Float.self, "\(output) results of \(Element.self) in \(type)")
   }
 
   private func check(_ status: Int32, _ what: String) {
@@ -115,10 +129,12 @@ public final class Convolution {
   private func plan(samples: Int) -> OpaquePointer {
     if let plan = plans[samples] { return plan }
     let kinds: [Output: Int] = [.plain: CDNN_PLAIN, .rectified: CDNN_RECTIFIED, .added: CDNN_ADDED]
+    func isBF16(_ isElement: Bool) -> Int32 { isElement && Element.self == BFloat16.self ? 1 : 0 }
     var description = cdnn_convolution_shape(
       samples: Int64(samples), height: Int64(shape.height), width: Int64(shape.width), inputs: Int64(shape.inputs),
       outputs: Int64(shape.outputs), kernel: Int64(shape.kernel), scale: scale, output: Int32(kinds[output]!),
-      training: training ? 1 : 0)
+      training: training ? 1 : 0, operands_are_bf16: isBF16(true), y_is_bf16: isBF16(yIsElement),
+      dx_is_bf16: isBF16(dxIsElement))
     var created: OpaquePointer?
     check(cdnn_convolution_create(&created, &description), "preparing \(samples) samples")
     let plan = created!

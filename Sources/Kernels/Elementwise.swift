@@ -1,16 +1,22 @@
 import Memory
 
-/// Gradient of a bias that was added to every row: adds the column sums of `dy` to `dBias`; `columns` is a multiple of 16.
+/// Gradient of a bias that was added to every row: adds the column sums of `dy` to `dBias`.
 @specialized(where Element == Float)
 @specialized(where Element == BFloat16)
 public func biasBackward<Element: Scalar>(_ dy: MatrixView<Element>, addingTo dBias: Vector) {
   let span = KernelClock.begin(.biases)
   defer { KernelClock.end(span) }
-  precondition(dy.columns % 16 == 0 && dBias.count == dy.columns, "bias of \(dBias.count) for \(dy.columns) columns")
+  precondition(dBias.count == dy.columns, "bias of \(dBias.count) for \(dy.columns) columns")
   for row in 0..<dy.rows {
     let source = dy.base + row * dy.stride
-    for i in stride(from: 0, to: dy.columns, by: 16) {
+    var i = 0
+    while i + 16 <= dy.columns {
       (Lanes.load(dBias.base + i) + Element.load(source + i)).store(dBias.base + i)
+      i += 16
+    }
+    while i < dy.columns {
+      dBias[i] += source[i].float
+      i += 1
     }
   }
 }

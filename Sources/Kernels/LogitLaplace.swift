@@ -17,10 +17,13 @@ public enum PixelMap {
   private static func point(_ byte: Int) -> Double { (1 - 2 * epsilon) * Double(byte) / 255 + epsilon }
 
   /// x = phi(pixels), in the same order.
-  public static func apply(_ pixels: UnsafePointer<UInt8>, into x: Vector) {
+  @specialized(where Element == Float)
+  @specialized(where Element == BFloat16)
+  public static func apply<Element: Scalar>(_ pixels: UnsafePointer<UInt8>, into x: VectorView<Element>) {
     let (x, count) = (x.base, x.count)
-    phi.withUnsafeBufferPointer { phi in
-      for i in 0..<count { x[i] = phi[Int(pixels[i])] }
+    withUnsafeTemporaryAllocation(of: Element.self, capacity: 256) { values in
+      for byte in 0..<256 { values[byte] = Element(phi[byte]) }
+      for i in 0..<count { x[i] = values[Int(pixels[i])] }
     }
   }
 
@@ -70,7 +73,11 @@ public enum PixelMap {
 ///
 /// `output` is `[6, positions]`: mu for red, green, blue, then ln b for the same; `targets` is logit(x), `[3, positions]`.
 /// `gradient`, if wanted, is overwritten with `scale` times the gradient of `output`.
-public func logitLaplace(_ output: Matrix, _ targets: Matrix, scale: Float, gradient: Matrix?) -> Double {
+@specialized(where Element == Float)
+@specialized(where Element == BFloat16)
+public func logitLaplace<Element: Scalar>(
+  _ output: Matrix, _ targets: Matrix, scale: Float, gradient: MatrixView<Element>?
+) -> Double {
   let span = KernelClock.begin(.logitLaplace)
   defer { KernelClock.end(span) }
   let positions = output.columns
@@ -100,8 +107,8 @@ public func logitLaplace(_ output: Matrix, _ targets: Matrix, scale: Float, grad
         let distance = difference * sign * inverse
         sum += logScale + distance
         if let dMu, let dLogB {
-          (sign * inverse * scale).store(dMu + i, first: count)
-          ((1 - distance) * scale).store(dLogB + i, first: count)
+          Element.store(sign * inverse * scale, to: dMu + i, first: count)
+          Element.store((1 - distance) * scale, to: dLogB + i, first: count)
         }
         i &+= 16
       }

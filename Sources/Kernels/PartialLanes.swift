@@ -13,3 +13,19 @@ extension SIMD16<Float> {
     for lane in 0..<count { pointer[lane] = self[lane] }
   }
 }
+
+extension Scalar {
+  /// The first `count` numbers at `pointer`; the other lanes hold `fill`.
+  @inline(__always) static func load(_ pointer: UnsafePointer<Self>, first count: Int, fill: Float) -> Lanes {
+    if count >= 16 { return load(pointer) }
+    var lanes = Lanes(repeating: fill)
+    for lane in 0..<count { lanes[lane] = pointer[lane].float }
+    return lanes
+  }
+
+  /// Stores the first `count` lanes.
+  @inline(__always) static func store(_ lanes: Lanes, to pointer: UnsafeMutablePointer<Self>, first count: Int) {
+    if count >= 16 { return store(lanes, to: pointer) }
+    for lane in 0..<count { pointer[lane] = Self(lanes[lane]) }
+  }
+}

@@ -6,24 +6,29 @@ import Glibc
 /// The Gumbel-softmax relaxation of one position and the KL divergence of its categorical distribution (paper 2.1, A.2).
 ///
 /// With logits l (K values), noise g and temperature tau: `y = softmax((l + g) / tau)`, `q = softmax(l)`. Returns
-/// `KL(q || uniform) = sum q ln q + ln K` in nats, and leaves `klWeight` times its gradient,
-/// `q_k (ln q_k - sum q ln q)`, in place of the logits. The noise is used up as scratch.
-public func relax(_ logits: Vector, noise: Vector, temperature: Float, klWeight: Float, into y: Vector) -> Double {
+/// `KL(q || uniform) = sum q ln q + ln K` in nats; `klGradient` takes `klWeight` times its gradient,
+/// `q_k (ln q_k - sum q ln q)`. The noise is used up as scratch.
+@specialized(where Element == Float)
+@specialized(where Element == BFloat16)
+public func relax<Element: Scalar>(
+  _ logits: Vector, noise: Vector, temperature: Float, klWeight: Float, into y: VectorView<Element>,
+  klGradient: VectorView<Element>
+) -> Double {
   let span = KernelClock.begin(.relaxation)
   defer { KernelClock.end(span) }
   let count = logits.count
-  precondition(y.count == count && noise.count >= count, "\(count) logits with \(noise.count) noise into \(y.count)")
-  let (l, g, y) = (logits.base, noise.base, y.base)
+  precondition(
+    y.count == count && klGradient.count == count && noise.count >= count,
+    "\(count) logits with \(noise.count) noise into \(y.count), \(klGradient.count)")
+  let (l, g, y, dl) = (logits.base, noise.base, y.base, klGradient.base)
   let inverse = 1 / temperature
 
   var highest = Lanes(repeating: -.infinity)
   var highestNoisy = Lanes(repeating: -.infinity)
   forEachRun(count) { i, n in
     let logit = Lanes.load(l + i, first: n, fill: -.infinity)
-    let noisy = (logit + Lanes.load(g + i, first: n, fill: 0)) * inverse
     highest = highest.larger(logit)
-    highestNoisy = highestNoisy.larger(noisy)
-    noisy.store(y + i, first: n)
+    highestNoisy = highestNoisy.larger((logit + Lanes.load(g + i, first: n, fill: 0)) * inverse)
   }
   let (top, topNoisy) = (highest.max(), highestNoisy.max())
 
@@ -32,14 +37,14 @@ public func relax(_ logits: Vector, noise: Vector, temperature: Float, klWeight:
   var sumNoisy = Lanes.zero
   forEachRun(count) { i, n in
     // Lanes past the end: e^-87 and 0 - 87 e^-87, nothing in fp32 beside sums of at least 1.
-    let centred = Lanes.load(l + i, first: n, fill: top - 87) - top
+    let logit = Lanes.load(l + i, first: n, fill: top - 87)
+    let centred = logit - top
     let e = exponential(centred)
     sum += e
     moment = moment.addingProduct(e, centred)
-    e.store(g + i, first: n)
-    let noisy = exponential(Lanes.load(y + i, first: n, fill: topNoisy - 87) - topNoisy)
+    let noisy = exponential((logit + Lanes.load(g + i, first: n, fill: -.infinity)) * inverse - topNoisy)
     sumNoisy += noisy
-    noisy.store(y + i, first: n)
+    noisy.store(g + i, first: n)
   }
   let total = sum.sum()
   let mean = moment.sum() / total  // sum q (l - top)
@@ -47,15 +52,19 @@ public func relax(_ logits: Vector, noise: Vector, temperature: Float, klWeight:
   let scaleNoisy = 1 / sumNoisy.sum()
 
   forEachRun(count) { i, n in
-    (Lanes.load(y + i, first: n, fill: 0) * scaleNoisy).store(y + i, first: n)
+    Element.store(Lanes.load(g + i, first: n, fill: 0) * scaleNoisy, to: y + i, first: n)
     let centred = Lanes.load(l + i, first: n, fill: 0) - top
-    (Lanes.load(g + i, first: n, fill: 0) * scale * (centred - mean)).store(l + i, first: n)
+    Element.store(exponential(centred) * scale * (centred - mean), to: dl + i, first: n)
   }
   return Double(mean) - log(Double(total)) + log(Double(count))
 }
 
 /// Adds the relaxation's gradient to `dLogits`: `y (dy - <y, dy>) / tau`.
-public func relaxBackward(_ dy: Vector, _ y: Vector, temperature: Float, addingTo dLogits: Vector) {
+@specialized(where Element == Float)
+@specialized(where Element == BFloat16)
+public func relaxBackward<Element: Scalar>(
+  _ dy: Vector, _ y: VectorView<Element>, temperature: Float, addingTo dLogits: VectorView<Element>
+) {
   let span = KernelClock.begin(.relaxation)
   defer { KernelClock.end(span) }
   let count = y.count
@@ -63,13 +72,13 @@ public func relaxBackward(_ dy: Vector, _ y: Vector, temperature: Float, addingT
   let (dy, y, dl) = (dy.base, y.base, dLogits.base)
   var dot = Lanes.zero
   forEachRun(count) { i, n in
-    dot = dot.addingProduct(Lanes.load(y + i, first: n, fill: 0), Lanes.load(dy + i, first: n, fill: 0))
+    dot = dot.addingProduct(Element.load(y + i, first: n, fill: 0), Lanes.load(dy + i, first: n, fill: 0))
   }
   let mean = dot.sum()
   let inverse = 1 / temperature
   forEachRun(count) { i, n in
-    let change = Lanes.load(y + i, first: n, fill: 0) * inverse * (Lanes.load(dy + i, first: n, fill: 0) - mean)
-    (Lanes.load(dl + i, first: n, fill: 0) + change).store(dl + i, first: n)
+    let change = Element.load(y + i, first: n, fill: 0) * inverse * (Lanes.load(dy + i, first: n, fill: 0) - mean)
+    Element.store(Element.load(dl + i, first: n, fill: 0) + change, to: dl + i, first: n)
   }
 }
 

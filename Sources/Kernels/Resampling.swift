@@ -1,28 +1,28 @@
 import Memory
 
 /// A stack of channels-last pictures, `[samples, height, width, channels]`.
-public struct Pictures {
-  public let values: Vector
+public struct Pictures<Element: Scalar> {
+  public let values: VectorView<Element>
   public let samples: Int
   public let height: Int
   public let width: Int
   public let channels: Int
 
-  public init(_ values: Vector, samples: Int, height: Int, width: Int, channels: Int) {
+  public init(_ values: VectorView<Element>, samples: Int, height: Int, width: Int, channels: Int) {
     precondition(
       values.count == samples * height * width * channels,
-      "\(values.count) floats are not \(samples) pictures of \(height) x \(width) x \(channels)")
+      "\(values.count) numbers are not \(samples) pictures of \(height) x \(width) x \(channels)")
     self.values = values
     (self.samples, self.height, self.width, self.channels) = (samples, height, width, channels)
   }
 
-  fileprivate func isHalf(of other: Pictures) -> Bool {
+  fileprivate func isHalf(of other: Pictures<some Scalar>) -> Bool {
     samples == other.samples && 2 * height == other.height && 2 * width == other.width && channels == other.channels
   }
 }
 
 /// y = the largest of each 2 x 2 square of x. x has twice the height and width of y.
-public func maxPool(_ x: Pictures, into y: Pictures) {
+public func maxPool(_ x: Pictures<Float>, into y: Pictures<Float>) {
   let span = KernelClock.begin(.resampling)
   defer { KernelClock.end(span) }
   forEachSquare(y, x) { y, a, b, c, d, channels in
@@ -41,7 +41,7 @@ public func maxPool(_ x: Pictures, into y: Pictures) {
 }
 
 /// x becomes dx: the place of each square's first maximum (in reading order) gets the gradient dy, the others 0.
-public func maxPoolBackward(_ dy: Pictures, _ x: Pictures) {
+public func maxPoolBackward(_ dy: Pictures<Float>, _ x: Pictures<Float>) {
   let span = KernelClock.begin(.resampling)
   defer { KernelClock.end(span) }
   forEachSquare(dy, x) { dy, a, b, c, d, channels in
@@ -75,7 +75,9 @@ public func maxPoolBackward(_ dy: Pictures, _ x: Pictures) {
 }
 
 /// y = x with each pixel repeated in a 2 x 2 square.
-public func upsample(_ x: Pictures, into y: Pictures) {
+@specialized(where Element == Float)
+@specialized(where Element == BFloat16)
+public func upsample<Element: Scalar>(_ x: Pictures<Element>, into y: Pictures<Element>) {
   let span = KernelClock.begin(.resampling)
   defer { KernelClock.end(span) }
   forEachSquare(x, y) { x, a, b, c, d, channels in
@@ -87,28 +89,31 @@ public func upsample(_ x: Pictures, into y: Pictures) {
 }
 
 /// dx = the sum of dy over each 2 x 2 square, overwritten.
-public func upsampleBackward(_ dy: Pictures, into dx: Pictures) {
+@specialized(where Gradient == Float, Result == Float)
+@specialized(where Gradient == Float, Result == BFloat16)
+@specialized(where Gradient == BFloat16, Result == BFloat16)
+public func upsampleBackward<Gradient: Scalar, Result: Scalar>(_ dy: Pictures<Gradient>, into dx: Pictures<Result>) {
   let span = KernelClock.begin(.resampling)
   defer { KernelClock.end(span) }
   forEachSquare(dx, dy) { dx, a, b, c, d, channels in
     var i = 0
     while i &+ 16 <= channels {
-      ((Lanes.load(a + i) + Lanes.load(b + i)) + (Lanes.load(c + i) + Lanes.load(d + i))).store(dx + i)
+      Result.store((Gradient.load(a + i) + Gradient.load(b + i)) + (Gradient.load(c + i) + Gradient.load(d + i)), to: dx + i)
       i &+= 16
     }
     while i < channels {
-      dx[i] = (a[i] + b[i]) + (c[i] + d[i])
+      dx[i] = Result((a[i].float + b[i].float) + (c[i].float + d[i].float))
       i &+= 1
     }
   }
 }
 
 /// Calls `body` with each pixel of `small` and the four pixels of `large` that lie over it, in reading order.
-@inline(__always) private func forEachSquare(
-  _ small: Pictures, _ large: Pictures,
+@inline(__always) private func forEachSquare<Small: Scalar, Large: Scalar>(
+  _ small: Pictures<Small>, _ large: Pictures<Large>,
   _ body: (
-    UnsafeMutablePointer<Float>, UnsafeMutablePointer<Float>, UnsafeMutablePointer<Float>, UnsafeMutablePointer<Float>,
-    UnsafeMutablePointer<Float>, Int
+    UnsafeMutablePointer<Small>, UnsafeMutablePointer<Large>, UnsafeMutablePointer<Large>, UnsafeMutablePointer<Large>,
+    UnsafeMutablePointer<Large>, Int
   ) -> Void
 ) {
   precondition(small.isHalf(of: large), "\(small) is not half of \(large)")

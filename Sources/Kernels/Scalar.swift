@@ -9,15 +9,15 @@ public protocol Scalar: BitwiseCopyable, Sendable {
 
   /// `result (+)= a · b (+ bias) (+ residual)` with sums in fp32; see `multiply`.
   static func product<Result: Scalar>(_ operands: ProductOperands<Self>, into result: MatrixView<Result>, _ destination: Destination)
-  /// The matrix in this format: itself, or rounded into `room`.
-  static func rounded(_ matrix: Matrix, into room: MatrixView<Self>) -> MatrixView<Self>
+  /// The numbers in this format: themselves, or rounded into `room`.
+  static func rounded(_ values: Vector, into room: VectorView<Self>) -> VectorView<Self>
 }
 
 extension Float: Scalar {
   @inline(__always) public static func load(_ pointer: UnsafePointer<Float>) -> SIMD16<Float> { .load(pointer) }
   @inline(__always) public static func store(_ lanes: SIMD16<Float>, to pointer: UnsafeMutablePointer<Float>) { lanes.store(pointer) }
   @inline(__always) public var float: Float { self }
-  public static func rounded(_ matrix: Matrix, into room: Matrix) -> Matrix { matrix }
+  public static func rounded(_ values: Vector, into room: Vector) -> Vector { values }
 }
 
 extension BFloat16: Scalar {
@@ -33,9 +33,8 @@ extension BFloat16: Scalar {
     UnsafeMutableRawPointer(pointer).storeBytes(of: SIMD16<UInt16>(truncatingIfNeeded: rounded), as: SIMD16<UInt16>.self)
   }
 
-  public static func rounded(_ matrix: Matrix, into room: MatrixView<BFloat16>) -> MatrixView<BFloat16> {
-    precondition(room.rows == matrix.rows && room.columns == matrix.columns, "rounding \(matrix.rows) x \(matrix.columns)")
-    for row in 0..<matrix.rows { round(matrix.row(row), into: room.row(row)) }
+  public static func rounded(_ values: Vector, into room: VectorView<BFloat16>) -> VectorView<BFloat16> {
+    round(values, into: room)
     return room
   }
 }

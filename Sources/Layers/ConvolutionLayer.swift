@@ -19,14 +19,14 @@ public struct ConvolutionParameters: Sendable {
   }
 }
 
-/// A convolution with its parameters' addresses. Activations are channels-last.
-public struct ConvolutionLayer {
+/// A convolution with its parameters' addresses. Activations are channels-last, its operands in `Element`.
+public struct ConvolutionLayer<Element: Scalar> {
   public let parameters: ConvolutionParameters
-  private let convolution: Convolution
+  private let convolution: Convolution<Element>
 
   /// Prepares for `samples` samples. The layer computes `scale · (weights * x + bias)`; see `Convolution.Output`.
   public init(
-    _ parameters: ConvolutionParameters, samples: Int, scale: Float = 1, output: Convolution.Output = .plain,
+    _ parameters: ConvolutionParameters, samples: Int, scale: Float = 1, output: Convolution<Element>.Output = .plain,
     training: Bool, scratch: ConvolutionScratch
   ) {
     self.parameters = parameters
@@ -34,17 +34,17 @@ public struct ConvolutionLayer {
       parameters.shape, samples: samples, scale: scale, output: output, training: training, scratch: scratch)
   }
 
-  public func forward(_ x: Vector, _ weights: BlockValues, into y: Vector) {
+  public func forward<Result: Scalar>(_ x: VectorView<Element>, _ weights: BlockValues, into y: VectorView<Result>) {
     convolution.forward(x, weights: weights[parameters.weight], bias: weights[parameters.bias], into: y)
   }
 
   /// dx = the gradient of x, overwritten.
-  public func backwardInput(_ dy: Vector, _ weights: BlockValues, into dx: Vector) {
+  public func backwardInput<Result: Scalar>(_ dy: VectorView<Element>, _ weights: BlockValues, into dx: VectorView<Result>) {
     convolution.backwardInput(dy, weights: weights[parameters.weight], into: dx)
   }
 
   /// Adds to the parameters' gradients.
-  public func backwardWeights(_ x: Vector, _ dy: Vector, into gradients: BlockValues) {
+  public func backwardWeights(_ x: VectorView<Element>, _ dy: VectorView<Element>, into gradients: BlockValues) {
     convolution.backwardWeights(
       x, dy, intoWeights: gradients[parameters.weight], bias: gradients[parameters.bias])
   }

@@ -4,31 +4,35 @@ import Memory
 /// The convolutional residual block of the dVAE: `identity(x) + scale · conv(relu(conv(relu(conv(relu(conv(relu(x))))))))`.
 ///
 /// Where the width stays, the identity path is the stream itself: the block works in place. The backward pass puts
-/// gradients in the place of the activations they belong to, so that they need no memory of their own.
-public struct ResidualBlock {
+/// gradients in the place of the activations they belong to, so that they need no memory of their own. The stream is fp32;
+/// what convolutions take is in `Element`.
+public struct ResidualBlock<Element: Scalar> {
   /// What the backward pass needs of the forward pass besides the input.
   public struct Saved {
-    let rectified: Vector  // [samples, inputSize², inputs]
+    let rectified: VectorView<Element>  // [samples, inputSize², inputs]
     let hidden: Hidden
   }
 
   /// The residual path between its convolutions, each [samples, outputSize², hidden], rectified.
   public struct Hidden {
-    let first, second, third: Vector
+    let first, second, third: VectorView<Element>
   }
 
   /// Room that is free between calls, so all blocks may share it.
   public struct Scratch {
-    let dRectified: Vector  // [samples, inputSize², inputs]
-    let dHidden: (Vector, Vector)  // each [samples, outputSize², hidden]
-    /// Before upsampling: the identity path, [samples, inputSize², outputs], and the residual path.
+    /// The input and the output's gradient as operands; empty where the stream is in that format.
+    let operands: (x: VectorView<Element>, dy: VectorView<Element>)
+    let dRectified: VectorView<Element>  // [samples, inputSize², inputs]
+    let dHidden: (VectorView<Element>, VectorView<Element>)  // each [samples, outputSize², hidden]
+    /// Before upsampling: the identity path, [samples, inputSize², outputs], its gradient, and the residual path.
     let low: Vector
-    let lowHidden: Vector
+    let dLow: VectorView<Element>
+    let lowHidden: VectorView<Element>
   }
 
   public let parameters: ResidualParameters
-  private let convolutions: [ConvolutionLayer]
-  private let identity: ConvolutionLayer?
+  private let convolutions: [ConvolutionLayer<Element>]
+  private let identity: ConvolutionLayer<Element>?
   private let recomputes: Bool
 
   /// - Parameters:
@@ -57,6 +61,7 @@ public struct ResidualBlock {
     rectify(x, into: rectified)
     let third = forwardHidden(rectified, weights, saved.hidden, scratch, samples)
     if let identity {
+      let x = operand(x, in: scratch.operands.x)
       if parameters.upsamples {
         let low = part(scratch.low, y.count / 4)
         identity.forward(x, weights, into: low)
@@ -84,8 +89,9 @@ public struct ResidualBlock {
     let third = part(saved.hidden.third, count)
     let (a, b) = (part(scratch.dHidden.0, count), part(scratch.dHidden.1, count))
 
-    convolutions[3].backwardWeights(third, y, into: gradients)
-    convolutions[3].backwardInput(y, weights, into: a)
+    let dy = operand(y, in: scratch.operands.dy)
+    convolutions[3].backwardWeights(third, dy, into: gradients)
+    convolutions[3].backwardInput(dy, weights, into: a)
     rectifyBackward(a, rectified: third)
     convolutions[2].backwardWeights(second, a, into: gradients)
     convolutions[2].backwardInput(a, weights, into: b)
@@ -93,14 +99,14 @@ public struct ResidualBlock {
     convolutions[1].backwardWeights(first, b, into: gradients)
     convolutions[1].backwardInput(b, weights, into: a)
     rectifyBackward(a, rectified: first)
-    let dFirst = beforeUpsampling(a, samples, parameters.hidden, scratch.lowHidden)
+    let dFirst = parameters.upsamples ? beforeUpsampling(a, samples, parameters.hidden, in: scratch.lowHidden) : a
     convolutions[0].backwardWeights(rectified, dFirst, into: gradients)
     let dRectified = part(scratch.dRectified, x.count)
     convolutions[0].backwardInput(dFirst, weights, into: dRectified)
 
     if let identity {
-      let dIdentity = beforeUpsampling(y, samples, parameters.outputs, scratch.low)
-      identity.backwardWeights(x, dIdentity, into: gradients)
+      let dIdentity = parameters.upsamples ? beforeUpsampling(y, samples, parameters.outputs, in: scratch.dLow) : dy
+      identity.backwardWeights(operand(x, in: scratch.operands.x), dIdentity, into: gradients)
       identity.backwardInput(dIdentity, weights, into: x)
     }
     rectifyBackwardAdd(dRectified, rectified: rectified, into: x)
@@ -108,8 +114,8 @@ public struct ResidualBlock {
 
   /// The residual path up to the input of the last convolution, which is returned.
   private func forwardHidden(
-    _ rectified: Vector, _ weights: BlockValues, _ hidden: Hidden, _ scratch: Scratch, _ samples: Int
-  ) -> Vector {
+    _ rectified: VectorView<Element>, _ weights: BlockValues, _ hidden: Hidden, _ scratch: Scratch, _ samples: Int
+  ) -> VectorView<Element> {
     let count = samples * parameters.hiddenCount
     let first = part(hidden.first, count)
     let second = part(hidden.second, count)
@@ -128,9 +134,15 @@ public struct ResidualBlock {
     return third
   }
 
-  /// The gradient before upsampling, in `low`; the gradient itself in a block that does not upsample.
-  private func beforeUpsampling(_ gradient: Vector, _ samples: Int, _ channels: Int, _ low: Vector) -> Vector {
-    guard parameters.upsamples else { return gradient }
+  /// Values of the stream as an operand.
+  private func operand(_ values: Vector, in room: VectorView<Element>) -> VectorView<Element> {
+    Element.rounded(values, into: part(room, min(values.count, room.count)))
+  }
+
+  /// The gradient before upsampling.
+  private func beforeUpsampling(
+    _ gradient: VectorView<some Scalar>, _ samples: Int, _ channels: Int, in low: VectorView<Element>
+  ) -> VectorView<Element> {
     let result = part(low, gradient.count / 4)
     upsampleBackward(
       pictures(gradient, samples, parameters.outputSize, channels),
@@ -147,34 +159,41 @@ public struct ResidualBlock {
     return samples
   }
 
-  private func part(_ vector: Vector, _ count: Int) -> Vector { vector[0..<count] }
+  private func part<Kind>(_ vector: VectorView<Kind>, _ count: Int) -> VectorView<Kind> { vector[0..<count] }
 
-  private func pictures(_ values: Vector, _ samples: Int, _ size: Int, _ channels: Int) -> Pictures {
+  private func pictures<Kind>(_ values: VectorView<Kind>, _ samples: Int, _ size: Int, _ channels: Int) -> Pictures<Kind> {
     Pictures(values, samples: samples, height: size, width: size, channels: channels)
   }
 }
 
 extension ResidualParameters {
-  public func takeRectified(_ samples: Int, from space: inout Space) -> Vector { space.vector(samples * inputCount) }
-
-  public func takeHidden(_ samples: Int, from space: inout Space) -> ResidualBlock.Hidden {
-    let count = samples * hiddenCount
-    return ResidualBlock.Hidden(first: space.vector(count), second: space.vector(count), third: space.vector(count))
+  public func takeRectified<Element: Scalar>(_ samples: Int, from space: inout Space) -> VectorView<Element> {
+    space.vector(samples * inputCount, of: Element.self)
   }
 
-  public func takeScratch(_ samples: Int, training: Bool, from space: inout Space) -> ResidualBlock.Scratch {
-    let low = upsamples ? samples * inputSize * inputSize : 0
+  public func takeHidden<Element: Scalar>(_ samples: Int, from space: inout Space) -> ResidualBlock<Element>.Hidden {
+    let count = samples * hiddenCount
+    func take() -> VectorView<Element> { space.vector(count, of: Element.self) }
+    return ResidualBlock.Hidden(first: take(), second: take(), third: take())
+  }
+
+  public func takeScratch<Element: Scalar>(
+    _ samples: Int, training: Bool, from space: inout Space
+  ) -> ResidualBlock<Element>.Scratch {
+    func take(_ isNeeded: Bool, _ countPerSample: Int) -> VectorView<Element> {
+      space.vector(isNeeded ? samples * countPerSample : 0, of: Element.self)
+    }
+    let rounds = Element.self != Float.self
+    let low = upsamples ? inputSize * inputSize : 0
     return ResidualBlock.Scratch(
-      dRectified: space.vector(training ? samples * inputCount : 0),
-      dHidden: (
-        space.vector(training ? samples * hiddenCount : 0), space.vector(training ? samples * hiddenCount : 0)
-      ),
-      low: space.vector(low * outputs), lowHidden: space.vector(low * hidden))
+      operands: (x: take(rounds && identity != nil, inputCount), dy: take(rounds && training, outputCount)),
+      dRectified: take(training, inputCount), dHidden: (take(training, hiddenCount), take(training, hiddenCount)),
+      low: space.vector(samples * low * outputs), dLow: take(training, low * outputs), lowHidden: take(true, low * hidden))
   }
 }
 
 extension ResidualBlock.Saved {
-  public init(_ rectified: Vector, _ hidden: ResidualBlock.Hidden) {
+  public init(_ rectified: VectorView<Element>, _ hidden: ResidualBlock<Element>.Hidden) {
     self.init(rectified: rectified, hidden: hidden)
   }
 }

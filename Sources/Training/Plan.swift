@@ -1,4 +1,5 @@
 import Foundation
+import Kernels
 import Layers
 import Models
 
@@ -27,7 +28,7 @@ public struct Plan {
       "dVAE: pictures of \(dvae.imageSize) x \(dvae.imageSize) pixels to \(dvae.grid) x \(dvae.grid) tokens of \(dvae.vocabulary)",
       section(
         architecture.table, config.dvae.training, flops: 3 * (architecture.encoderFlops + architecture.decoderFlops),
-        activations: try DVAE.activationBytes(dvae, batch: config.dvae.training.microBatch)),
+        activations: try DVAE.activationBytes(dvae, batch: config.dvae.training.microBatch, precision: precision), precision),
       "",
       "transformer: \(transformer.layers) layers, width \(transformer.width), "
         + "\(transformer.textLength) text tokens of \(transformer.textVocabulary) at most + \(transformer.imageLength) image tokens",
@@ -35,7 +36,7 @@ public struct Plan {
         Transformer.table(transformer), config.transformer.training,
         flops: 3 * transformer.flops(patterns: Transformer.patterns(transformer)),
         activations: Transformer.activationBytes(transformer, batch: config.transformer.training.microBatch, precision: precision),
-        roundedCopies: precision == .bf16 ? 1 : 0),
+        precision),
     ].joined(separator: "\n")
   }
 
@@ -43,12 +44,12 @@ public struct Plan {
   ///   - flops: of one sample's forward and backward pass.
   ///   - activations: bytes on each rank.
   private func section(
-    _ table: ParameterTable, _ training: TrainingConfig, flops: Double, activations: Int, roundedCopies: Int = 0
+    _ table: ParameterTable, _ training: TrainingConfig, flops: Double, activations: Int, _ precision: Precision
   ) -> String {
     let copy = 4 * table.floatCount
     // One gradient a rank; weights, two moments and the average once a node, and the weights in bf16.
     let rank = activations + copy
-    let shared = 4 * copy + roundedCopies * copy / 2
+    let shared = 4 * copy + (precision == .bf16 ? copy / 2 : 0)
     let node = shared + ranksPerNode * rank
     let most = (training.batch + ranks - 1) / ranks
     let microBatches = (most + training.microBatch - 1) / training.microBatch

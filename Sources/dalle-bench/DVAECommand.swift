@@ -1,6 +1,7 @@
 import ArgumentParser
 import Doors
 import Foundation
+import Training
 
 extension ReferenceShape.DVAE: ExpressibleByArgument {}
 
@@ -14,6 +15,9 @@ struct DVAECommand: ParsableCommand {
   @Option(help: "dvae-64 (128 x 128 pixels, a quarter of the channels) or dvae-256 (as published).")
   var shape = ReferenceShape.DVAE.dvae64
 
+  @Option(help: "auto, fp32 or bf16.")
+  var precision = PrecisionChoice.auto
+
   @Option(help: "Pictures of a step, over all ranks. Default: 4, for dvae-256 two.")
   var batch: Int?
 
@@ -26,12 +30,13 @@ struct DVAECommand: ParsableCommand {
       let setting = try BenchSetting(world)
       let rates = try MachineRates(world, repeats: 3)
       let batch = batch ?? shape.batch
-      let training = try TrainingBench.dvae(shape, batch: batch, repeats: options.repeats, world)
-      let encoding = try EncodingBench(shape, batch: batch, repeats: options.repeats, world)
+      let precision = try precision.resolved()
+      let training = try TrainingBench.dvae(shape, batch: batch, precision: precision, repeats: options.repeats, world)
+      let encoding = try EncodingBench(shape, batch: batch, precision: precision, repeats: options.repeats, world)
       guard world.rank == 0 else { return }
       try options.print(
         DVAEOutput(machine: rates, training: training, encoding: encoding),
-        "\(setting.text)\n\(rates.text)\n\(training.text(peak: rates.peak(training.precision)))\n\(encoding.text(peak: rates.fp32))")
+        "\(setting.text)\n\(rates.text)\n\(training.text(peak: rates.peak(precision)))\n\(encoding.text(peak: rates.peak(precision)))")
     }
   }
 

@@ -1,5 +1,6 @@
 import Datasets
 import Foundation
+import Kernels
 import Layers
 import MPI
 import Models
@@ -14,12 +15,13 @@ struct EncodingBench: Codable {
   /// FLOP that a picture needs.
   var flops: Double
 
-  init(_ shape: ReferenceShape.DVAE, batch: Int, repeats: Int, _ world: Communicator) throws {
+  init(_ shape: ReferenceShape.DVAE, batch: Int, precision: Precision, repeats: Int, _ world: Communicator) throws {
     let config = shape.config.dvaeConfig
     let count = max(1, ProcessGrid.share(of: batch, rank: world.rank, ranks: world.size).count)
-    let dvae = try DVAE(config, batch: count, mode: .inference)
-    let weights = LocalParameters(dvae.table, gradients: false)
+    let dvae = try DVAE(config, batch: count, mode: .inference, precision: precision)
+    let weights = LocalParameters(dvae.table, gradients: false, precision: precision)
     for block in dvae.table.blockIDs { dvae.table.initialize(block, into: weights.weights(of: block), seed: 1) }
+    weights.roundWeights()
     let pictures = NoisePictures(size: config.imageSize)
     let pixels = (0..<count).flatMap { pictures.picture($0, .training, forCropsOf: nil).pixels }
     var codes = [UInt16](repeating: 0, count: count * config.grid * config.grid)

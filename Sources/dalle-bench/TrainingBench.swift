@@ -50,12 +50,14 @@ struct TrainingBench: Codable {
       flops: 3 * Double(batch) * shape.flops(patterns: model.patterns), repeats: repeats, world)
   }
 
-  static func dvae(_ shape: ReferenceShape.DVAE, batch: Int, repeats: Int, _ world: Communicator) throws -> TrainingBench {
+  static func dvae(
+    _ shape: ReferenceShape.DVAE, batch: Int, precision: Precision, repeats: Int, _ world: Communicator
+  ) throws -> TrainingBench {
     let mine = ProcessGrid.share(of: batch, rank: world.rank, ranks: world.size)
     var config = shape.config
     config.dvae.training.batch = batch
     config.dvae.training.microBatch = max(1, mine.count)
-    let task = try DVAETask(config, source: NoisePictures(size: config.data.imageSize)) { _ in }
+    let task = try DVAETask(config, precision: precision, source: NoisePictures(size: config.data.imageSize)) { _ in }
     let architecture = DVAEArchitecture(config.dvaeConfig)
     return try measure(
       task, config, config.dvae.training, task.load(0, mine), name: shape.rawValue,

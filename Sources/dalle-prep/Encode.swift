@@ -55,7 +55,8 @@ struct Encode: ParsableCommand {
       let source = try Dataset(DatasetFolder(dataset))
       let bundle = try TokenBundle(model)
       let encoder = ShardEncoder(
-        source, tokenizer: bundle.tokenizer, dvae: try DVAE(bundle.dvae, batch: 32, mode: .inference), weights: bundle.dvaeWeights,
+        source, tokenizer: bundle.tokenizer,
+        dvae: try DVAE(bundle.dvae, batch: 32, mode: .inference, precision: bundle.precision), weights: bundle.dvaeWeights,
         header: try ShardHeader(
           modelFolder: bundle.folder, tokenizer: bundle.tokenizer, dvae: bundle.dvae, textLength: textLength,
           frameSamples: frameSamples),

@@ -60,8 +60,8 @@ struct Report: ParsableCommand {
       let hasDVAE = has(ModelBundle.File.dvaeWeights)
       if has(ModelBundle.File.tokenizer) || !hasDVAE { tokenizer = try ModelBundle.tokenizer(in: folder) }
       if hasDVAE {
-        let dvae = try ModelBundle.dvae(in: folder)
-        (self.dvae, weights) = (try DVAE(dvae.config, batch: 8, mode: .inference), dvae.weights)
+        let dvae = try ModelBundle.dvae(in: folder, .fastest)
+        (self.dvae, weights) = (try DVAE(dvae.config, batch: 8, mode: .inference, precision: .fastest), dvae.weights)
       }
     }
   }

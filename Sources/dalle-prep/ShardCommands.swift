@@ -118,7 +118,7 @@ struct Show: ParsableCommand {
       }
       let sample = try reader.frame(index / reader.header.frameSamples).samples[index % reader.header.frameSamples]
       let captions = sample.texts.map(bundle.tokenizer.decode)
-      let picture = try DVAE(bundle.dvae, batch: 1, mode: .inference).decode(sample.image, bundle.dvaeWeights)
+      let picture = try DVAE(bundle.dvae, batch: 1, mode: .inference, precision: bundle.precision).decode(sample.image, bundle.dvaeWeights)
       try PictureGrid.draw([(caption: captions.joined(separator: " | "), pictures: picture)]).write(to: out)
       print("\(out): \(captions.map { "\"\($0)\"" }.joined(separator: ", "))")
     } catch { Failure.end(error) }

@@ -31,21 +31,24 @@ typedef struct {
 int cdnn_multiply(
     const cdnn_product_shape *shape, const uint16_t *a, const uint16_t *b, const float *bias, const float *residual, void *result);
 
-/// A convolution of one shape, fp32, stride 1, odd kernel, padding (kernel - 1) / 2.
+/// A convolution of one shape, stride 1, odd kernel, padding (kernel - 1) / 2, with sums in fp32.
 ///
-/// Activations are channels-last, [samples, height, width, channels]. Weights and their gradient keep PyTorch's layout
-/// [outputs, inputs, kernel, kernel]; they are packed for oneDNN at every call, so they may change between calls.
-/// The convolution computes scale · (weights * x + bias).
+/// Activations are channels-last, [samples, height, width, channels]. Weights, bias and their gradients are fp32; weights keep
+/// PyTorch's layout [outputs, inputs, kernel, kernel] and are packed for oneDNN, in the operands' format, at every call, so they
+/// may change between calls. The convolution computes scale · (weights * x + bias).
 typedef struct cdnn_convolution cdnn_convolution;
 
-/// What happens to the result: stored, stored as max(0, result), or added to what the destination holds.
+/// Where the result goes: stored; stored as max(0, result); or added to what the destination holds.
 enum { CDNN_PLAIN, CDNN_RECTIFIED, CDNN_ADDED };
 
 typedef struct {
   int64_t samples, height, width, inputs, outputs, kernel;
   float scale;
-  int output;    // CDNN_PLAIN, CDNN_RECTIFIED or CDNN_ADDED
-  int training;  // also prepare the backward passes
+  int output;              // CDNN_PLAIN, CDNN_RECTIFIED or CDNN_ADDED
+  int training;            // also prepare the backward passes
+  int operands_are_bf16;   // x and dy; else fp32
+  int y_is_bf16;           // else fp32
+  int dx_is_bf16;          // else fp32
 } cdnn_convolution_shape;
 
 int cdnn_convolution_create(cdnn_convolution **result, const cdnn_convolution_shape *shape);
@@ -55,12 +58,12 @@ void cdnn_convolution_destroy(cdnn_convolution *convolution);
 size_t cdnn_convolution_scratch_bytes(const cdnn_convolution *convolution);
 
 int cdnn_convolution_forward(
-    cdnn_convolution *convolution, const float *x, const float *weights, const float *bias, float *y, void *scratch);
+    cdnn_convolution *convolution, const void *x, const float *weights, const float *bias, void *y, void *scratch);
 
 /// dx = gradient of x, overwritten. dy is the gradient of scale · (weights * x + bias), before rectification.
 int cdnn_convolution_backward_input(
-    cdnn_convolution *convolution, const float *dy, const float *weights, float *dx, void *scratch);
+    cdnn_convolution *convolution, const void *dy, const float *weights, void *dx, void *scratch);
 
 /// Adds the gradients of weights and bias to dweights and dbias.
 int cdnn_convolution_backward_weights(
-    cdnn_convolution *convolution, const float *x, const float *dy, float *dweights, float *dbias, void *scratch);
+    cdnn_convolution *convolution, const void *x, const void *dy, float *dweights, float *dbias, void *scratch);

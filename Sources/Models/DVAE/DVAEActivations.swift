@@ -10,47 +10,43 @@ public enum ModelMode: Sendable {
 }
 
 /// A group of residual blocks: what goes into it, and the stream on which its blocks work.
-struct GroupActivations {
+struct GroupActivations<Element: Scalar> {
   /// The same as `stream` where the first block keeps the width.
   let entry: Vector
   let stream: Vector
-  let saved: [ResidualBlock.Saved]
+  let saved: [ResidualBlock<Element>.Saved]
 }
 
-/// Where the activations of one pass live. N = samples, P = N · imageSize², G = N · grid².
-struct DVAEActivations {
-  let image: Vector  // [P, 3], phi(pixels)
-  let encoder: [GroupActivations]
-  let encoderRectified: Vector  // [G, innerWidth]
-  let logits: Vector  // [G, vocabulary]; after the relaxation, their gradient
-  let noise: Vector  // one row of Gumbel noise
-  let relaxed: Vector  // [G, vocabulary]
-  let dRelaxed: Vector  // [G, vocabulary]
-  let decoder: [GroupActivations]
-  let decoderRectified: Vector  // [P, hidden]
+/// Where the activations of one pass live. N = samples, P = N · imageSize², G = N · grid². What products and convolutions
+/// take is kept in `Element`, the residual streams, logits and sums in fp32.
+struct DVAEActivations<Element: Scalar> {
+  let image: VectorView<Element>  // [P, 3], phi(pixels)
+  let dEntry: VectorView<Element>  // [P, hidden], gradient of the first convolution's output as an operand; empty in fp32
+  let encoder: [GroupActivations<Element>]
+  let encoderRectified: VectorView<Element>  // [G, innerWidth]
+  let codebook: CodebookActivations<Element>
+  let decoder: [GroupActivations<Element>]
+  let decoderRectified: VectorView<Element>  // [P, hidden]
   let output: Vector  // [6, P], by planes so that the loss is one pass over each
-  let dOutput: Vector  // [6, P]
+  let dOutput: VectorView<Element>  // [6, P]
   let targets: Vector  // [3, P], logit(phi(pixels))
-  let encoderScratch: [[ResidualBlock.Scratch]]
-  let decoderScratch: [[ResidualBlock.Scratch]]
+  let encoderScratch: [[ResidualBlock<Element>.Scratch]]
+  let decoderScratch: [[ResidualBlock<Element>.Scratch]]
 
   init(_ config: DVAEConfig, _ layers: DVAEArchitecture, samples: Int, mode: ModelMode, from space: inout Space) {
     let training = mode == .training
     let pixels = samples * config.imageSize * config.imageSize
     let codes = samples * config.grid * config.grid
-    var room = BlockRoom(layers, samples: samples, training: training, recompute: config.recompute, from: &space)
+    var room = BlockRoom<Element>(layers, samples: samples, training: training, recompute: config.recompute, from: &space)
 
-    image = space.vector(pixels * 3)
+    image = space.vector(pixels * 3, of: Element.self)
+    dEntry = space.vector(training && Element.self != Float.self ? pixels * config.hidden : 0, of: Element.self)
     encoder = layers.encoderGroups.map { blocks in
       let entry = room.stream(blocks[0].inputCount, from: &space)
       return room.group(blocks, entry: entry, from: &space)
     }
-    let last = encoder[encoder.count - 1].stream
-    encoderRectified = training ? space.vector(last.count) : last
-    logits = space.vector(codes * config.vocabulary)
-    noise = space.vector((config.vocabulary + 63) & ~63)
-    relaxed = space.vector(training ? logits.count : 0)
-    dRelaxed = space.vector(training ? logits.count : 0)
+    encoderRectified = space.vector(encoder[encoder.count - 1].stream.count, of: Element.self)
+    codebook = CodebookActivations(config, positions: codes, training: training, from: &space)
 
     var entry = room.stream(layers.decoderGroups[0][0].inputCount, from: &space)
     decoder = layers.decoderGroups.map { blocks in
@@ -58,9 +54,9 @@ struct DVAEActivations {
       entry = group.stream
       return group
     }
-    decoderRectified = training ? space.vector(entry.count) : entry
+    decoderRectified = space.vector(entry.count, of: Element.self)
     output = space.vector(6 * pixels)
-    dOutput = space.vector(training ? 6 * pixels : 0)
+    dOutput = space.vector(training ? 6 * pixels : 0, of: Element.self)
     targets = space.vector(3 * pixels)
     encoderScratch = room.scratch(of: layers.encoderGroups)
     decoderScratch = room.scratch(of: layers.decoderGroups)
@@ -68,16 +64,16 @@ struct DVAEActivations {
 }
 
 /// Gives each block its activations: its own in training, shared where nothing has to be kept.
-private struct BlockRoom {
+private struct BlockRoom<Element: Scalar> {
   private let samples: Int
   private let training: Bool
   /// Two streams that forward passes use in turn; empty in training, where every stream is kept.
   private let streams: [Vector]
   private var turn = 0
   /// Indexed by gradient block. Shared memory lies on top of each other.
-  private var rectified: [BlockID: Vector] = [:]
-  private var hidden: [BlockID: ResidualBlock.Hidden] = [:]
-  private var scratch: [BlockID: ResidualBlock.Scratch] = [:]
+  private var rectified: [BlockID: VectorView<Element>] = [:]
+  private var hidden: [BlockID: ResidualBlock<Element>.Hidden] = [:]
+  private var scratch: [BlockID: ResidualBlock<Element>.Scratch] = [:]
 
   init(_ layers: DVAEArchitecture, samples: Int, training: Bool, recompute: Bool, from space: inout Space) {
     self.samples = samples
@@ -88,7 +84,7 @@ private struct BlockRoom {
 
     if training { for block in blocks { rectified[block.block] = block.takeRectified(samples, from: &space) } }
     if training && !recompute { for block in blocks { hidden[block.block] = block.takeHidden(samples, from: &space) } }
-    typealias Shared = (Vector?, ResidualBlock.Hidden?, ResidualBlock.Scratch)
+    typealias Shared = (VectorView<Element>?, ResidualBlock<Element>.Hidden?, ResidualBlock<Element>.Scratch)
     let shared: [Shared] = space.overlaid(
       blocks.map { block in
         { space in
@@ -112,13 +108,13 @@ private struct BlockRoom {
     return streams[turn][0..<samples * countPerSample]
   }
 
-  mutating func group(_ blocks: [ResidualParameters], entry: Vector, from space: inout Space) -> GroupActivations {
+  mutating func group(_ blocks: [ResidualParameters], entry: Vector, from space: inout Space) -> GroupActivations<Element> {
     let stream = blocks[0].identity == nil ? entry : stream(blocks[0].outputCount, from: &space)
-    let saved = blocks.map { ResidualBlock.Saved(rectified[$0.block]!, hidden[$0.block]!) }
+    let saved = blocks.map { ResidualBlock<Element>.Saved(rectified[$0.block]!, hidden[$0.block]!) }
     return GroupActivations(entry: entry, stream: stream, saved: saved)
   }
 
-  func scratch(of groups: [[ResidualParameters]]) -> [[ResidualBlock.Scratch]] {
+  func scratch(of groups: [[ResidualParameters]]) -> [[ResidualBlock<Element>.Scratch]] {
     groups.map { $0.map { scratch[$0.block]! } }
   }
 }

@@ -2,16 +2,15 @@ import Kernels
 import Layers
 import Memory
 
-/// Pictures to logits over the codes: a 7x7 convolution, groups of residual blocks with max-pooling between them, and a
-/// rectified 1x1 convolution.
-struct DVAEEncoder {
-  private let input: ConvolutionLayer
-  private let groups: [[ResidualBlock]]
-  private let output: ConvolutionLayer
-  private let activations: DVAEActivations
+/// Pictures to what the logits over the codes are made of: a 7x7 convolution, groups of residual blocks with max-pooling between
+/// them, and a rectifier.
+struct DVAEEncoder<Element: Scalar> {
+  private let input: ConvolutionLayer<Element>
+  private let groups: [[ResidualBlock<Element>]]
+  private let activations: DVAEActivations<Element>
 
   init(
-    _ config: DVAEConfig, _ layers: DVAEArchitecture, _ activations: DVAEActivations, samples: Int, mode: ModelMode,
+    _ config: DVAEConfig, _ layers: DVAEArchitecture, _ activations: DVAEActivations<Element>, samples: Int, mode: ModelMode,
     scratch: ConvolutionScratch
   ) {
     let training = mode == .training
@@ -23,10 +22,9 @@ struct DVAEEncoder {
           $0, samples: samples, scale: config.postGain, training: training, recomputes: config.recompute, scratch: scratch)
       }
     }
-    output = ConvolutionLayer(layers.encoderOutput, samples: samples, training: training, scratch: scratch)
   }
 
-  /// From `activations.image` to `activations.logits`, for the first `samples` samples.
+  /// From `activations.image` to `activations.encoderRectified`, for the first `samples` samples.
   func forward(_ source: ParameterSource, samples: Int) throws {
     let first = part(activations.encoder[0].entry, groups[0][0].parameters.inputCount, samples)
     input.forward(
@@ -43,24 +41,12 @@ struct DVAEEncoder {
           into: part(views.stream, block.parameters.outputCount, samples))
       }
     }
-    let rectified = part(activations.encoderRectified, output.parameters.shape.inputCount, samples)
-    rectify(part(activations.encoder[groups.count - 1].stream, output.parameters.shape.inputCount, samples), into: rectified)
-    output.forward(
-      rectified, try source.weights(of: output.parameters.weight.block),
-      into: part(activations.logits, output.parameters.shape.outputCount, samples))
+    rectify(output(samples), into: rectified(samples))
   }
 
-  /// From the gradient in `activations.logits` to the parameters' gradients.
+  /// From the gradient of `activations.encoderRectified`, in place of the stream that was rectified, to the parameters' gradients.
   func backward(_ source: ParameterSource, samples: Int) throws {
-    let outputBlock = output.parameters.weight.block
-    let dLogits = part(activations.logits, output.parameters.shape.outputCount, samples)
-    let rectified = part(activations.encoderRectified, output.parameters.shape.inputCount, samples)
-    let stream = part(activations.encoder[groups.count - 1].stream, output.parameters.shape.inputCount, samples)
-    output.backwardWeights(rectified, dLogits, into: source.gradients(of: outputBlock))
-    output.backwardInput(dLogits, try source.weights(of: outputBlock), into: stream)
-    rectifyBackward(stream, rectified: rectified)
-    try source.backwardDone(outputBlock)
-
+    rectifyBackward(output(samples), rectified: rectified(samples))
     for index in groups.indices.reversed() {
       let views = activations.encoder[index]
       for (place, block) in groups[index].enumerated().reversed() {
@@ -75,21 +61,29 @@ struct DVAEEncoder {
     }
 
     let inputBlock = input.parameters.weight.block
+    let dEntry = part(activations.encoder[0].entry, input.parameters.shape.outputCount, samples)
+    let room = activations.dEntry
     input.backwardWeights(
       part(activations.image, input.parameters.shape.inputCount, samples),
-      part(activations.encoder[0].entry, input.parameters.shape.outputCount, samples),
-      into: source.gradients(of: inputBlock))
+      Element.rounded(dEntry, into: room[0..<min(dEntry.count, room.count)]), into: source.gradients(of: inputBlock))
     try source.backwardDone(inputBlock)
   }
 
-  private func streamPictures(_ group: Int, _ samples: Int) -> Pictures {
+  /// The stream after the last group, which is rectified.
+  func output(_ samples: Int) -> Vector {
+    part(activations.encoder[groups.count - 1].stream, groups[groups.count - 1][0].parameters.outputCount, samples)
+  }
+
+  func rectified(_ samples: Int) -> VectorView<Element> { activations.encoderRectified[0..<output(samples).count] }
+
+  private func streamPictures(_ group: Int, _ samples: Int) -> Pictures<Float> {
     let block = groups[group][0].parameters
     return Pictures(
       part(activations.encoder[group].stream, block.outputCount, samples), samples: samples, height: block.outputSize,
       width: block.outputSize, channels: block.outputs)
   }
 
-  private func entryPictures(_ group: Int, _ samples: Int) -> Pictures {
+  private func entryPictures(_ group: Int, _ samples: Int) -> Pictures<Float> {
     let block = groups[group][0].parameters
     return Pictures(
       part(activations.encoder[group].entry, block.inputCount, samples), samples: samples, height: block.inputSize,
@@ -98,9 +92,13 @@ struct DVAEEncoder {
 }
 
 /// The first `samples` samples of a batch.
-func part(_ batch: Vector, _ countPerSample: Int, _ samples: Int) -> Vector { batch[0..<countPerSample * samples] }
+func part<Kind>(_ batch: VectorView<Kind>, _ countPerSample: Int, _ samples: Int) -> VectorView<Kind> {
+  batch[0..<countPerSample * samples]
+}
 
 /// The first block of a group reads its entry, the others the stream.
-func blockInput(_ block: ResidualBlock, _ place: Int, _ group: GroupActivations, _ samples: Int) -> Vector {
+func blockInput<Element>(
+  _ block: ResidualBlock<Element>, _ place: Int, _ group: GroupActivations<Element>, _ samples: Int
+) -> Vector {
   part(place == 0 ? group.entry : group.stream, block.parameters.inputCount, samples)
 }

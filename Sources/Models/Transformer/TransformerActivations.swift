@@ -31,7 +31,7 @@ struct TransformerActivations<Element: Scalar> {
   let layers: [Layer]
   /// Gradient of the residual stream, [n, d]; and room for it as an operand.
   let dStream: Matrix
-  let dStreamRounded: MatrixView<Element>
+  let dStreamRounded: VectorView<Element>
   /// Normed input of the block at hand, [n, d], and its gradient.
   let normed: MatrixView<Element>
   let dNormed: Matrix
@@ -68,7 +68,7 @@ struct TransformerActivations<Element: Scalar> {
     }
     dStream = space.matrix(rows: n, columns: d)
     // fp32 is its own operand.
-    dStreamRounded = space.matrix(rows: Element.self == Float.self ? 0 : n, columns: d, of: Element.self)
+    dStreamRounded = space.vector(Element.self == Float.self ? 0 : n * d, of: Element.self)
     normed = space.matrix(rows: n, columns: d, of: Element.self)
     dNormed = space.matrix(rows: n, columns: d)
     dAttended = space.matrix(rows: n, columns: d, of: Element.self)

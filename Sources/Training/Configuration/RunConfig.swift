@@ -8,7 +8,7 @@ import Tokenizer
 public struct RunConfig: Codable, Sendable, Equatable {
   /// Decides every random number of the run.
   public var seed = 1
-  /// Format of the transformer's activations and products: `auto`, `fp32` or `bf16`.
+  /// Format of both models' activations and products: `auto`, `fp32` or `bf16`.
   public var precision = PrecisionChoice.auto
   public var data = DataConfig()
   public var tokenizer = TokenizerConfig()

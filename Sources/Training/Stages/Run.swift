@@ -17,7 +17,7 @@ public final class Run {
   let stop: StopSignal
   let source: any PictureSource
   let skipped: SkippedPictures
-  /// Of the transformer's products, on every rank.
+  /// Of both models' products, on every rank.
   let precision: Precision
 
   /// - Throws: `StoppedBySignal` if that happens while the dataset is collected.

@@ -19,7 +19,7 @@ extension Run {
       .dvae, config.dvae.training, weights: ModelBundle.File.dvaeWeights, shape: (ModelBundle.File.dvae, config.dvaeConfig)
     ) {
       let skipped = skipped
-      return (try DVAETask(config, source: source) { skipped.add($0) }, [:])
+      return (try DVAETask(config, precision: precision, source: source) { skipped.add($0) }, [:])
     }
   }
 
@@ -34,8 +34,8 @@ extension Run {
       shape: (ModelBundle.File.transformer, shape)
     ) {
       let expected = try shardHeader(tokenizer)
-      let dvae = try DVAE(config.dvaeConfig, batch: 16, mode: .inference)
-      let dvaeWeights = try ModelBundle.weights(dvae.table, folder.dvaeWeights)
+      let dvae = try DVAE(config.dvaeConfig, batch: 16, mode: .inference, precision: precision)
+      let dvaeWeights = try ModelBundle.weights(dvae.table, folder.dvaeWeights, precision)
       let prompts = try source.prompts(16)
       let (config, precision) = (config, precision)
       let task = try TransformerTask(

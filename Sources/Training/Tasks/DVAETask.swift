@@ -26,12 +26,14 @@ public final class DVAETask: TrainingTask {
   private var imageBytes: Int { model.config.pixelValues }
 
   /// - Parameter warn: takes a line about a picture that cannot be used.
-  public init(_ config: RunConfig, source: any PictureSource, warn: @escaping @Sendable (String) -> Void) throws {
+  public init(
+    _ config: RunConfig, precision: Precision, source: any PictureSource, warn: @escaping @Sendable (String) -> Void
+  ) throws {
     self.config = config
     self.source = source
     self.warn = warn
     let training = config.dvae.training
-    model = try DVAE(config.dvaeConfig, batch: training.microBatch, mode: .training)
+    model = try DVAE(config.dvaeConfig, batch: training.microBatch, mode: .training, precision: precision)
     let seed = UInt64(config.seed)
     let size = config.data.imageSize
     let (mixing, noise, cell) = (config.dvae.mixing, config.dvae.noise, size / config.dvaeConfig.grid)
@@ -61,7 +63,7 @@ public final class DVAETask: TrainingTask {
   }
 
   public var table: ParameterTable { model.table }
-  public var precision: Precision { .fp32 }
+  public var precision: Precision { model.precision }
   public var unit: (name: String, perSample: Double) { ("images", 1) }
 
   public func count(_ batch: Batch) -> Int { batch.positions.count }

@@ -1,0 +1,132 @@
+import Kernels
+import Layers
+import Memory
+
+/// Where the codebook's numbers live. G = N · grid². Logits and the gradient of their relaxation exist a block of rows at a time.
+struct CodebookActivations<Element: Scalar> {
+  let block: Vector  // [blockRows, vocabulary]
+  let noise: Vector  // one row of Gumbel noise
+  let relaxed: VectorView<Element>  // [G, vocabulary]
+  let dLogits: VectorView<Element>  // [G, vocabulary]; after the forward pass, the part of the KL term
+  let dEntry: VectorView<Element>  // [G, codebookInit], gradient of the decoder's entry as an operand; empty in fp32
+
+  /// Rows of logits that exist at a time: enough for products to be fast.
+  static var blockRows: Int { 256 }
+
+  init(_ config: DVAEConfig, positions: Int, training: Bool, from space: inout Space) {
+    func take(_ isNeeded: Bool, _ columns: Int) -> VectorView<Element> {
+      space.vector(isNeeded ? positions * columns : 0, of: Element.self)
+    }
+    block = space.vector(min(Self.blockRows, positions) * config.vocabulary)
+    noise = space.vector(training ? (config.vocabulary + 63) & ~63 : 0)
+    relaxed = take(training, config.vocabulary)
+    dLogits = take(training, config.vocabulary)
+    dEntry = take(training && Element.self != Float.self, config.codebookInit)
+  }
+}
+
+/// From the encoder to the decoder: logits over the codes by a 1x1 convolution, which are relaxed in training and else decided, and
+/// the 1x1 convolution that is the codebook. Both are products over positions.
+struct DVAECodebook<Element: Scalar> {
+  private let logits: ConvolutionParameters
+  private let codebook: ConvolutionParameters
+  private let a: CodebookActivations<Element>
+  private let vocabulary: Int
+
+  init(_ layers: DVAEArchitecture, _ activations: CodebookActivations<Element>) {
+    (logits, codebook, a) = (layers.encoderOutput, layers.decoderInput, activations)
+    vocabulary = logits.shape.outputs
+  }
+
+  /// The logits of all positions of `rectified`, a block of rows at a time.
+  func forEachLogits(
+    _ rectified: VectorView<Element>, _ source: ParameterSource, _ body: (_ position: Int, _ logits: Vector) -> Void
+  ) throws {
+    let weights = try source.weights(of: logits.weight.block)
+    let x = positions(rectified, logits.shape.inputs)
+    forEachBlock(of: x.rows) { rows in
+      let block = block(rows)
+      multiply(x.rows(rows), weights.operand(logits.weight).transposed, into: block, bias: weights[logits.bias])
+      for row in rows { body(row, block.row(row - rows.lowerBound)) }
+    }
+  }
+
+  /// Relaxes the codes of all positions of `rectified` and looks them up: writes the decoder's entry, and returns the sum of the KL
+  /// term in nats. `noise` writes the noise of a position.
+  func relax(
+    _ rectified: VectorView<Element>, _ source: ParameterSource, temperature: Float, klWeight: Float,
+    noise: (_ position: Int, _ row: Vector) -> Void, into entry: Vector
+  ) throws -> Double {
+    let rows = rectified.count / logits.shape.inputs
+    let (relaxed, dLogits) = (rowsOf(a.relaxed, rows), rowsOf(a.dLogits, rows))
+    var kl = 0.0
+    try forEachLogits(rectified, source) { position, logits in
+      noise(position, a.noise)
+      kl += Kernels.relax(
+        logits, noise: a.noise, temperature: temperature, klWeight: klWeight, into: relaxed.row(position),
+        klGradient: dLogits.row(position))
+    }
+    let weights = try source.weights(of: codebook.weight.block)
+    multiply(
+      relaxed, weights.operand(codebook.weight).transposed, into: positions(entry, codebook.shape.outputs),
+      bias: weights[codebook.bias])
+    return kl
+  }
+
+  /// From the gradient of the decoder's entry to the parameters' gradients and that of `rectified`, in `dRectified`.
+  func relaxBackward(
+    _ dEntry: Vector, _ rectified: VectorView<Element>, _ source: ParameterSource, temperature: Float, into dRectified: Vector
+  ) throws {
+    let rows = rectified.count / logits.shape.inputs
+    let (relaxed, dLogits) = (rowsOf(a.relaxed, rows), rowsOf(a.dLogits, rows))
+    let dEntry = positions(
+      Element.rounded(dEntry, into: a.dEntry[0..<min(dEntry.count, a.dEntry.count)]), codebook.shape.outputs)
+    var weights = try source.weights(of: codebook.weight.block)
+    forEachBlock(of: rows) { rows in
+      let dRelaxed = block(rows)
+      multiply(dEntry.rows(rows), weights.operand(codebook.weight), into: dRelaxed)
+      for row in rows {
+        Kernels.relaxBackward(
+          dRelaxed.row(row - rows.lowerBound), relaxed.row(row), temperature: temperature, addingTo: dLogits.row(row))
+      }
+    }
+    try addGradients(of: codebook, dEntry, relaxed, source)
+
+    weights = try source.weights(of: logits.weight.block)
+    multiply(dLogits, weights.operand(logits.weight), into: positions(dRectified, logits.shape.inputs))
+    try addGradients(of: logits, dLogits, positions(rectified, logits.shape.inputs), source)
+  }
+
+  /// The decoder's entry for given codes, all below the vocabulary's size.
+  func lookUp(_ codes: UnsafePointer<UInt16>, _ source: ParameterSource, into entry: Vector) throws {
+    let weights = try source.weights(of: codebook.weight.block)
+    selectColumns(
+      codes, weights.matrix(codebook.weight), bias: weights[codebook.bias], into: positions(entry, codebook.shape.outputs))
+  }
+
+  private func addGradients(
+    of layer: ConvolutionParameters, _ dy: MatrixView<Element>, _ x: MatrixView<Element>, _ source: ParameterSource
+  ) throws {
+    let gradients = source.gradients(of: layer.weight.block)
+    multiply(dy.transposed, x, into: gradients.matrix(layer.weight), .accumulate)
+    biasBackward(dy, addingTo: gradients[layer.bias])
+    try source.backwardDone(layer.weight.block)
+  }
+
+  private func forEachBlock(of rows: Int, _ body: (Range<Int>) -> Void) {
+    for first in stride(from: 0, to: rows, by: CodebookActivations<Element>.blockRows) {
+      body(first..<min(first + CodebookActivations<Element>.blockRows, rows))
+    }
+  }
+
+  private func block(_ rows: Range<Int>) -> Matrix { rowsOf(a.block, rows.count) }
+
+  private func rowsOf<Kind>(_ values: VectorView<Kind>, _ rows: Int) -> MatrixView<Kind> {
+    positions(values[0..<rows * vocabulary], vocabulary)
+  }
+
+  /// Channels-last activations as `[positions, channels]`.
+  private func positions<Kind>(_ values: VectorView<Kind>, _ channels: Int) -> MatrixView<Kind> {
+    values.matrix(rows: values.count / channels, columns: channels)
+  }
+}

@@ -1,0 +1,150 @@
+import Kernels
+import Layers
+import Memory
+
+/// A dVAE's passes in some precision.
+protocol DVAEPasses {
+  var activationBytes: Int { get }
+  func forwardBackward(
+    _ pixels: UnsafePointer<UInt8>, _ count: Int, _ source: ParameterSource, temperature: Float, klWeight: Float,
+    _ noise: GumbelNoise, scale: Float
+  ) throws -> DVAELoss
+  func evaluate(
+    _ pixels: UnsafePointer<UInt8>, _ count: Int, _ source: ParameterSource, into codes: UnsafeMutablePointer<UInt16>
+  ) throws -> DVAELoss
+  /// Hands out the logits of every position.
+  func encode(
+    _ pixels: UnsafePointer<UInt8>, _ count: Int, _ source: ParameterSource, _ body: (_ position: Int, _ logits: Vector) -> Void
+  ) throws
+  func decode(
+    _ codes: UnsafePointer<UInt16>, _ count: Int, _ source: ParameterSource, into pixels: UnsafeMutablePointer<UInt8>) throws
+}
+
+/// The passes over `count` samples with operands in `Element`; what they compute is said at `DVAE`.
+struct DVAEStep<Element: Scalar>: DVAEPasses {
+  private let config: DVAEConfig
+  private let arena: Arena
+  private let scratch = ConvolutionScratch()
+  private let activations: DVAEActivations<Element>
+  private let encoder: DVAEEncoder<Element>
+  private let codebook: DVAECodebook<Element>
+  private let decoder: DVAEDecoder<Element>
+
+  init(_ config: DVAEConfig, _ architecture: DVAEArchitecture, batch: Int, mode: ModelMode) {
+    self.config = config
+    (arena, activations) = Arena.layOut {
+      DVAEActivations(config, architecture, samples: batch, mode: mode, from: &$0)
+    }
+    encoder = DVAEEncoder(config, architecture, activations, samples: batch, mode: mode, scratch: scratch)
+    codebook = DVAECodebook(architecture, activations.codebook)
+    decoder = DVAEDecoder(config, architecture, activations, samples: batch, mode: mode, scratch: scratch)
+  }
+
+  var activationBytes: Int { arena.byteCount + scratch.byteCount }
+
+  static func activationBytes(_ config: DVAEConfig, _ architecture: DVAEArchitecture, batch: Int, mode: ModelMode) -> Int {
+    Arena.measure { DVAEActivations<Element>(config, architecture, samples: batch, mode: mode, from: &$0) }
+  }
+
+  func forwardBackward(
+    _ pixels: UnsafePointer<UInt8>, _ count: Int, _ source: ParameterSource, temperature: Float, klWeight: Float,
+    _ noise: GumbelNoise, scale: Float
+  ) throws -> DVAELoss {
+    let perValue = scale / Float(config.pixelValues)
+    var loss = DVAELoss()
+    loss.samples = count
+    let start = ContinuousClock.now
+
+    try encodeRectified(pixels, count, source)
+    loss.kl = try codebook.relax(
+      rectified(count), source, temperature: temperature, klWeight: klWeight * perValue, noise: rows(of: noise),
+      into: decoder.entry(count))
+    try decoder.forward(source, samples: count)
+    let targets = planes(activations.targets, count, 3)
+    loss.reconstruction = PixelMap.logits(pixels, into: targets)
+    loss.reconstruction += logitLaplace(
+      planes(activations.output, count, 6), targets, scale: perValue, gradient: planes(activations.dOutput, count, 6))
+
+    let middle = ContinuousClock.now
+    loss.forwardSeconds = (middle - start) / .seconds(1)
+    try decoder.backward(source, samples: count)
+    try codebook.relaxBackward(
+      decoder.entry(count), rectified(count), source, temperature: temperature, into: encoder.output(count))
+    try encoder.backward(source, samples: count)
+    loss.backwardSeconds = (.now - middle) / .seconds(1)
+    return loss
+  }
+
+  func evaluate(
+    _ pixels: UnsafePointer<UInt8>, _ count: Int, _ source: ParameterSource, into codes: UnsafeMutablePointer<UInt16>
+  ) throws -> DVAELoss {
+    var loss = DVAELoss()
+    loss.samples = count
+    let start = ContinuousClock.now
+    try encode(pixels, count, source) { position, logits in
+      codes[position] = UInt16(indexOfLargest(logits))
+      loss.kl += klFromUniform(logits)
+    }
+    try codebook.lookUp(codes, source, into: decoder.entry(count))
+    try decoder.forward(source, samples: count)
+    let (output, targets) = (planes(activations.output, count, 6), planes(activations.targets, count, 3))
+    loss.reconstruction = PixelMap.logits(pixels, into: targets)
+    loss.reconstruction += logitLaplace(output, targets, scale: 0, gradient: Matrix?.none)
+    loss.squaredError = reconstructionError(output, pixels)
+    loss.forwardSeconds = (.now - start) / .seconds(1)
+    return loss
+  }
+
+  func encode(
+    _ pixels: UnsafePointer<UInt8>, _ count: Int, _ source: ParameterSource, _ body: (_ position: Int, _ logits: Vector) -> Void
+  ) throws {
+    try encodeRectified(pixels, count, source)
+    try codebook.forEachLogits(rectified(count), source, body)
+  }
+
+  func decode(
+    _ codes: UnsafePointer<UInt16>, _ count: Int, _ source: ParameterSource, into pixels: UnsafeMutablePointer<UInt8>
+  ) throws {
+    try codebook.lookUp(codes, source, into: decoder.entry(count))
+    try decoder.forward(source, samples: count)
+    PixelMap.reconstruct(planes(activations.output, count, 6).rows(0..<3), into: pixels)
+  }
+
+  private func encodeRectified(_ pixels: UnsafePointer<UInt8>, _ count: Int, _ source: ParameterSource) throws {
+    PixelMap.apply(pixels, into: part(activations.image, config.pixelValues, count))
+    try encoder.forward(source, samples: count)
+  }
+
+  private func rectified(_ count: Int) -> VectorView<Element> { encoder.rectified(count) }
+
+  /// Writes the noise of a position of the batch.
+  private func rows(of noise: GumbelNoise) -> (_ position: Int, _ row: Vector) -> Void {
+    let positions = config.grid * config.grid
+    switch noise {
+    case .drawn(let seed, let step, let samples):
+      let addresses = samples.map { NoiseAddress(seed: seed, step: UInt64(step), sample: UInt64($0)) }
+      return { fillGumbel($1, addresses[$0 / positions], position: $0 % positions) }
+    case .given(let matrix): return { $1[0..<matrix.columns].copy(from: matrix.row($0)) }
+    }
+  }
+
+  /// The squared error of the bytes that the location maps stand for.
+  private func reconstructionError(_ output: Matrix, _ pixels: UnsafePointer<UInt8>) -> Double {
+    let picture = [UInt8](unsafeUninitializedCapacity: 3 * output.columns) { buffer, count in
+      PixelMap.reconstruct(output.rows(0..<3), into: buffer.baseAddress!)
+      count = 3 * output.columns
+    }
+    var sum = 0
+    for index in picture.indices {
+      let difference = Int(picture[index]) - Int(pixels[index])
+      sum += difference * difference
+    }
+    return Double(sum)
+  }
+
+  /// Maps at full size as `[maps, positions]`.
+  private func planes<Kind>(_ batch: VectorView<Kind>, _ count: Int, _ maps: Int) -> MatrixView<Kind> {
+    let positions = count * config.imageSize * config.imageSize
+    return batch[0..<maps * positions].matrix(rows: maps, columns: positions)
+  }
+}
