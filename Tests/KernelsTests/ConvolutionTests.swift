@@ -60,57 +60,91 @@ private let shapes = [
 /// fp32 sums of at most 150 products of unit size.
 private let tolerance: Float = 2e-5
 
-@Test(arguments: shapes, [1, 3]) func convolutionAgainstItsDefinition(shape: ConvolutionShape, samples: Int) {
-  let x = kept(random(samples * shape.inputCount, 1))
-  let weights = kept(random(shape.weightCount, 2))
+/// Operands with 8 significant bits are the same in every format.
+private func operand(_ count: Int, _ stream: UInt64) -> [Float] { random(count, stream).map { BFloat16($0).float } }
+
+private func convolutionAgainstItsDefinition<Element: Scalar>(_: Element.Type, _ shape: ConvolutionShape, samples: Int) {
+  let x = operand(samples * shape.inputCount, 1)
+  let weights = kept(operand(shape.weightCount, 2))
   let bias = kept(random(shape.outputs, 3))
-  let dy = kept(random(samples * shape.outputCount, 4))
-  let (x64, w64, b64) = (x.array.map(Double.init), weights.array.map(Double.init), bias.array.map(Double.init))
-  let dy64 = dy.array.map(Double.init)
+  let dy = operand(samples * shape.outputCount, 4)
+  let (x64, w64, b64) = (x.map(Double.init), weights.array.map(Double.init), bias.array.map(Double.init))
+  let dy64 = dy.map(Double.init)
+  let (xRow, dyRow) = (kept(x.map { Element($0) }), kept(dy.map { Element($0) }))
   let scratch = ConvolutionScratch()
   let scale: Float = 0.25
-  let convolution = Convolution(shape, samples: 3, scale: scale, training: true, scratch: scratch)
+  let convolution = Convolution<Element>(shape, samples: 3, scale: scale, training: true, scratch: scratch)
 
   let y = kept(count: dy.count)
-  convolution.forward(x.vector, weights: weights.vector, bias: bias.vector, into: y.vector)
+  convolution.forward(xRow.vector, weights: weights.vector, bias: bias.vector, into: y.vector)
   let expected = convolve(x64, w64, b64, shape, samples: samples).map { Float($0) * scale }
   expectClose(y.array, expected, absolute: tolerance, "forward")
 
   let dx = kept(count: x.count)
   dx.vector.fill(.nan)  // overwritten, not added to
-  convolution.backwardInput(dy.vector, weights: weights.vector, into: dx.vector)
+  convolution.backwardInput(dyRow.vector, weights: weights.vector, into: dx.vector)
   let dxExpected = slopes(x64, dy64) { convolve($0, w64, b64, shape, samples: samples) }.map { $0 * scale }
   expectClose(dx.array, dxExpected, absolute: tolerance, "backward of the input")
 
   let (dw, db) = (kept(count: weights.count), kept(count: bias.count))
   dw.vector.fill(1)  // added to
   db.vector.fill(2)
-  convolution.backwardWeights(x.vector, dy.vector, intoWeights: dw.vector, bias: db.vector)
+  convolution.backwardWeights(xRow.vector, dyRow.vector, intoWeights: dw.vector, bias: db.vector)
   let dwExpected = slopes(w64, dy64) { convolve(x64, $0, b64, shape, samples: samples) }.map { 1 + $0 * scale }
   expectClose(dw.array, dwExpected, absolute: tolerance, "backward of the weights")
   let dbExpected = slopes(b64, dy64) { convolve(x64, w64, $0, shape, samples: samples) }.map { 2 + $0 * scale }
   expectClose(db.array, dbExpected, absolute: tolerance, "backward of the bias")
 }
 
-@Test(arguments: shapes) func convolutionOutputsRectifiedAndAdded(shape: ConvolutionShape) {
+@Test(arguments: shapes, [1, 3]) func convolutionAgainstItsDefinition(shape: ConvolutionShape, samples: Int) {
+  convolutionAgainstItsDefinition(Float.self, shape, samples: samples)
+}
+
+@Test(.enabled(if: Precision.fastest == .bf16), arguments: shapes, [1, 3])
+func convolutionInBF16AgainstItsDefinition(shape: ConvolutionShape, samples: Int) {
+  convolutionAgainstItsDefinition(BFloat16.self, shape, samples: samples)
+}
+
+private func convolutionOutputs<Element: Scalar>(_: Element.Type, _ shape: ConvolutionShape) {
   let samples = 2
-  let x = kept(random(samples * shape.inputCount, 5))
-  let (weights, bias) = (kept(random(shape.weightCount, 6)), kept(random(shape.outputs, 7)))
+  let x = kept(operand(samples * shape.inputCount, 5).map { Element($0) })
+  let (weights, bias) = (kept(operand(shape.weightCount, 6)), kept(random(shape.outputs, 7)))
+  func double(_ values: [Element]) -> [Double] { values.map { Double($0.float) } }
   let expected = convolve(
-    x.array.map(Double.init), weights.array.map(Double.init), bias.array.map(Double.init), shape, samples: samples
+    double(x.array), weights.array.map(Double.init), bias.array.map(Double.init), shape, samples: samples
   ).map { Float($0) * 0.5 }
+  let dy = kept(operand(samples * shape.outputCount, 9).map { Element($0) })
+  let dxExpected = slopes(double(x.array), double(dy.array)) {
+    convolve($0, weights.array.map(Double.init), bias.array.map(Double.init), shape, samples: samples)
+  }.map { $0 * 0.5 }
+  // What is stored in bf16 has 8 bits.
+  let rounding: Float = Element.self == BFloat16.self ? 0x1p-8 : 0
   let scratch = ConvolutionScratch()
+  let dx = kept([Element](repeating: Element(.nan), count: x.count))
 
-  let rectified = Convolution(shape, samples: samples, scale: 0.5, output: .rectified, training: false, scratch: scratch)
-  let y = kept(count: samples * shape.outputCount)
+  let rectified = Convolution<Element>(shape, samples: samples, scale: 0.5, output: .rectified, training: true, scratch: scratch)
+  let y = kept([Element](repeating: Element(.nan), count: dy.count))
   rectified.forward(x.vector, weights: weights.vector, bias: bias.vector, into: y.vector)
-  expectClose(y.array, expected.map { max(0, $0) }, absolute: tolerance, "rectified")
+  expectClose(y.array.map(\.float), expected.map { max(0, $0) }, absolute: tolerance, relative: rounding, "rectified")
+  rectified.backwardInput(dy.vector, weights: weights.vector, into: dx.vector)
+  expectClose(dx.array.map(\.float), dxExpected, absolute: tolerance, relative: rounding, "backward of the input, rectified")
 
-  let before = random(y.count, 8)
-  y.vector.copy(from: before)
-  let added = Convolution(shape, samples: samples, scale: 0.5, output: .added, training: false, scratch: scratch)
-  added.forward(x.vector, weights: weights.vector, bias: bias.vector, into: y.vector)
-  expectClose(y.array, zip(before, expected).map { $0 + $1 }, absolute: tolerance, "added")
+  let stream = kept(random(y.count, 8))
+  let before = stream.array
+  let added = Convolution<Element>(shape, samples: samples, scale: 0.5, output: .added, training: true, scratch: scratch)
+  added.forward(x.vector, weights: weights.vector, bias: bias.vector, into: stream.vector)
+  expectClose(stream.array, zip(before, expected).map { $0 + $1 }, absolute: tolerance, "added")
+  added.backwardInput(dy.vector, weights: weights.vector, into: dx.vector)
+  expectClose(dx.array.map(\.float), dxExpected, absolute: tolerance, relative: rounding, "backward of the input, added")
+}
+
+@Test(arguments: shapes) func convolutionOutputsRectifiedAndAdded(shape: ConvolutionShape) {
+  convolutionOutputs(Float.self, shape)
+}
+
+@Test(.enabled(if: Precision.fastest == .bf16), arguments: shapes)
+func convolutionOutputsInBF16RectifiedAndAdded(shape: ConvolutionShape) {
+  convolutionOutputs(BFloat16.self, shape)
 }
 
 /// Weights are read at every call: a change between calls counts.
@@ -118,7 +152,7 @@ private let tolerance: Float = 2e-5
   let shape = shapes[3]
   let x = kept(random(shape.inputCount, 1))
   let (weights, bias) = (kept(random(shape.weightCount, 2)), kept(random(shape.outputs, 3)))
-  let convolution = Convolution(shape, samples: 1, training: true, scratch: ConvolutionScratch())
+  let convolution = Convolution<Float>(shape, samples: 1, training: true, scratch: ConvolutionScratch())
   let (first, second) = (kept(count: shape.outputCount), kept(count: shape.outputCount))
   convolution.forward(x.vector, weights: weights.vector, bias: bias.vector, into: first.vector)
   for index in 0..<weights.count { weights[index] *= 2 }

@@ -24,20 +24,28 @@ private func slopes(_ point: [Double], _ f: ([Double]) -> Double) -> [Float] {
 }
 
 @Test(arguments: [1, 15, 16, 17, 100]) func rectifierForwardAndBackward(count: Int) {
-  let x = kept(normal(count, 1))
-  x[0] = 0
-  let (y, dy, dx) = (kept(count: count), kept(normal(count, 2)), kept(normal(count, 3)))
-  rectify(x.vector, into: y.vector)
-  #expect(y.array == x.array.map { max(0, $0) })
-  let added = zip(dx.array, zip(dy.array, x.array)).map { $0 + ($1.1 > 0 ? $1.0 : 0) }
-  rectifyBackwardAdd(dy.vector, rectified: y.vector, into: dx.vector)
-  #expect(dx.array == added)
-  let masked = zip(dy.array, x.array).map { $1 > 0 ? $0 : 0 }
-  rectifyBackward(dy.vector, rectified: y.vector)
-  #expect(dy.array == masked)
+  func check<Element: Scalar>(_: Element.Type) {
+    func rounded(_ values: [Float]) -> [Float] { values.map { Element($0).float } }
+    let x = kept(normal(count, 1))
+    x[0] = 0
+    let (y, dy, dx) = (kept([Element](repeating: Element(7), count: count)), kept(normal(count, 2).map { Element($0) }), kept(normal(count, 3)))
+    rectify(x.vector, into: y.vector)
+    #expect(y.array.map(\.float) == rounded(x.array.map { max(0, $0) }))
+    let added = zip(dx.array, zip(dy.array, x.array)).map { $0 + ($1.1 > 0 ? $1.0.float : 0) }
+    rectifyBackwardAdd(dy.vector, rectified: y.vector, into: dx.vector)
+    #expect(dx.array == added)
+    let masked = zip(dy.array, x.array).map { $1 > 0 ? $0.float : 0 }
+    let stream = kept(dy.array.map(\.float))
+    rectifyBackward(stream.vector, rectified: y.vector)
+    #expect(stream.array == masked)
+    rectifyBackward(dy.vector, rectified: y.vector)
+    #expect(dy.array.map(\.float) == masked)
+  }
+  check(Float.self)
+  check(BFloat16.self)
 }
 
-private func pictures(_ buffer: Buffer<Float>, _ samples: Int, _ height: Int, _ width: Int) -> Pictures {
+private func pictures<Element>(_ buffer: Buffer<Element>, _ samples: Int, _ height: Int, _ width: Int) -> Pictures<Element> {
   Pictures(
     buffer.vector, samples: samples, height: height, width: width, channels: buffer.count / (samples * height * width))
 }
@@ -93,6 +101,17 @@ private func pictures(_ buffer: Buffer<Float>, _ samples: Int, _ height: Int, _ 
   upsampleBackward(pictures(dy, samples, 2 * height, 2 * width), into: pictures(dx, samples, height, width))
   // Four terms of unit size in another order.
   expectClose(dx.array, expected, absolute: 1e-6)
+
+  let rounded = kept(x.array.map { BFloat16($0) })
+  let large = kept([BFloat16](repeating: BFloat16(0), count: y.count))
+  upsample(pictures(rounded, samples, height, width), into: pictures(large, samples, 2 * height, 2 * width))
+  #expect(large.array == y.array.map { BFloat16($0) })
+  upsampleBackward(pictures(dy, samples, 2 * height, 2 * width), into: pictures(rounded, samples, height, width))
+  #expect(rounded.array == dx.array.map { BFloat16($0) })
+  let four = kept(dy.array.map { BFloat16($0) })
+  upsampleBackward(pictures(four, samples, 2 * height, 2 * width), into: pictures(rounded, samples, height, width))
+  // Four terms rounded to 8 bits, and their sum.
+  expectClose(rounded.array.map(\.float), expected, absolute: 4 * 4 * 0x1p-9, relative: 0x1p-8)
 }
 
 @Test func noiseIsGumbelOfThePhiloxWords() {
@@ -140,19 +159,29 @@ private func kl(_ l: [Double]) -> Double {
   let (tau, klWeight) = (Double(temperature), 0.7)
   #expect(abs(klFromUniform(logits.vector) - kl(l)) < 1e-6)
 
-  let y = kept(count: count)
+  let (y, dLogits) = (kept(count: count), kept(count: count))
+  let (yRounded, dLogitsRounded) = (kept([BFloat16](repeating: BFloat16(0), count: count)), kept([BFloat16](repeating: BFloat16(0), count: count)))
   let divergence = relax(
-    logits.vector, noise: noise.vector, temperature: temperature, klWeight: Float(klWeight), into: y.vector)
+    logits.vector, noise: kept(noise.array).vector, temperature: temperature, klWeight: Float(klWeight), into: yRounded.vector,
+    klGradient: dLogitsRounded.vector)
+  #expect(
+    divergence == relax(
+      logits.vector, noise: noise.vector, temperature: temperature, klWeight: Float(klWeight), into: y.vector,
+      klGradient: dLogits.vector))
   #expect(abs(divergence - kl(l)) < 1e-6)
+  #expect(yRounded.array == y.array.map { BFloat16($0) } && dLogitsRounded.array == dLogits.array.map { BFloat16($0) })
   // Arguments up to about 30 in fp32 carry an error of 30 · 2^-24 into the exponential.
   expectClose(y.array, relaxed(l, g, tau).map(Float.init), absolute: 1e-7, relative: 4e-6, "relaxation")
 
-  relaxBackward(dy.vector, y.vector, temperature: temperature, addingTo: logits.vector)
+  relaxBackward(dy.vector, y.vector, temperature: temperature, addingTo: dLogits.vector)
+  relaxBackward(dy.vector, yRounded.vector, temperature: temperature, addingTo: dLogitsRounded.vector)
   let weights = dy.array.map(Double.init)
   let expected = slopes(l) { l in
     zip(relaxed(l, g, tau), weights).reduce(klWeight * kl(l)) { $0 + $1.0 * $1.1 }
   }
-  expectClose(logits.array, expected, absolute: 4e-6, "gradient")
+  expectClose(dLogits.array, expected, absolute: 4e-6, "gradient")
+  // Two numbers of up to 3 / temperature with 8 bits.
+  expectClose(dLogitsRounded.array.map(\.float), expected, absolute: 0x1p-6 / temperature, "gradient in bf16")
 }
 
 @Test func relaxationOfNearlyUniformLogitsKeepsItsDigits() {
@@ -180,6 +209,11 @@ private func kl(_ l: [Double]) -> Double {
   let nats = constant + logitLaplace(
     output.vector.matrix(rows: 6, columns: positions), targets.vector.matrix(rows: 3, columns: positions), scale: 0.5,
     gradient: gradient.vector.matrix(rows: 6, columns: positions))
+  let rounded = kept([BFloat16](repeating: BFloat16(0), count: output.count))
+  _ = logitLaplace(
+    output.vector.matrix(rows: 6, columns: positions), targets.vector.matrix(rows: 3, columns: positions), scale: 0.5,
+    gradient: rounded.vector.matrix(rows: 6, columns: positions))
+  #expect(rounded.array == gradient.array.map { BFloat16($0) })
 
   // -ln of the density of paper A.3 at phi(pixel).
   func negativeLog(_ mu: Double, _ logB: Double, _ pixel: UInt8) -> Double {
@@ -212,16 +246,19 @@ private func kl(_ l: [Double]) -> Double {
   let x = kept(count: 768)
   PixelMap.apply(bytes, into: x.vector)
   expectClose(x.array, bytes.map { Float(0.8 * Double($0) / 255 + 0.1) }, absolute: 1e-7)
+  let rounded = kept([BFloat16](repeating: BFloat16(0), count: 768))
+  PixelMap.apply(bytes, into: rounded.vector)
+  #expect(rounded.array == x.array.map { BFloat16($0) })
 
   // Far outside the range of phi the inverse clamps; a value that is not a number is black.
-  let outside = kept([-50, 50, .nan])
+  let outside = kept([-50, 50, .nan] as [Float])
   PixelMap.reconstruct(outside.vector.matrix(rows: 3, columns: 1), into: &back)
   #expect(back[0..<3] == [0, 255, 0])
 }
 
 @Test func columnsOfCodesAndTotals() {
   let (vocabulary, width) = (5, 3)
-  let (weights, bias) = (kept((0..<15).map(Float.init)), kept([100, 200, 300]))
+  let (weights, bias) = (kept((0..<15).map(Float.init)), kept([100, 200, 300] as [Float]))
   let y = kept(count: 6)
   selectColumns(
     [4, 1], weights.vector.matrix(rows: width, columns: vocabulary), bias: bias.vector,

@@ -1,4 +1,5 @@
 import Foundation
+import Kernels
 import Layers
 import Memory
 @testable import Models
@@ -63,11 +64,12 @@ struct DVAEGolden {
   func shape(_ name: String) -> [Int] { entries[name]!.shape }
 
   /// The file's weights.
-  func parameters(_ table: ParameterTable) -> LocalParameters {
-    let source = LocalParameters(table)
+  func parameters(_ table: ParameterTable, _ precision: Precision = .fp32) -> LocalParameters {
+    let source = LocalParameters(table, precision: precision)
     for parameter in table.parameters {
       source.weights(of: parameter.block)[parameter].copy(from: floats(parameter.name))
     }
+    source.roundWeights()
     return source
   }
 }

@@ -49,7 +49,7 @@ private let tolerance: Float = 2e-5
 }
 
 /// Weights and activations rounded to 8 bits: the losses to 1e-3, each gradient to a few hundredths of its largest value.
-@Test func transformerInBF16IsCloseToItsTwin() throws {
+@Test(.enabled(if: Precision.fastest == .bf16)) func transformerInBF16IsCloseToItsTwin() throws {
   let twin = try Twin()
   let (loss, parameters) = try twin.run(twin.batch, laidOutFor: 4, .bf16)
   let expected = try twin.file.floats("losses")
@@ -57,7 +57,7 @@ private let tolerance: Float = 2e-5
   try parameters.expectGradients(twin.file, tolerance: 4e-2)
 }
 
-@Test(arguments: Precision.allCases) func recomputationGivesTheSameBits(precision: Precision) throws {
+@Test(arguments: Set([Precision.fp32, .fastest])) func recomputationGivesTheSameBits(precision: Precision) throws {
   let kept = try Twin().run(Twin().batch, laidOutFor: 3, precision)
   let again = try Twin(recompute: true).run(Twin().batch, laidOutFor: 3, precision)
   #expect(kept.0.imageNats == again.0.imageNats)

@@ -25,8 +25,9 @@ public func expectClose(
 }
 
 /// A buffer that lives for ever: views of it stay valid, where a local buffer would be freed after its last mention.
-public func kept(_ values: [Float]) -> Buffer<Float> {
-  let buffer = Buffer(values)
+public func kept<Element: BitwiseCopyable>(_ values: [Element]) -> Buffer<Element> {
+  let buffer = Buffer<Element>(count: values.count)
+  buffer.vector.copy(from: values)
   _ = Unmanaged.passRetained(buffer)
   return buffer
 }
