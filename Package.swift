@@ -46,6 +46,7 @@ let package = Package(
     .systemLibrary(name: "COpenMPI", pkgConfig: "ompi-c", providers: [.apt(["libopenmpi-dev"])]),
     .systemLibrary(name: "CVips", pkgConfig: "vips", providers: [.apt(["libvips-dev"])]),
     .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+    .systemLibrary(name: "CLanes"),
     .target(name: "CMPI", dependencies: ["COpenMPI"], cSettings: c),
     .target(
       name: "CDNN", dependencies: ["COneDNN"], cSettings: c, linkerSettings: [.linkedLibrary("dnnl"), .linkedLibrary("gomp")]),
@@ -60,7 +61,7 @@ let package = Package(
     room("Hashing", holds: ["COpenSSL"]),
 
     // Arithmetic.
-    room("Kernels", holds: ["Memory", "Random", "COpenBLAS", "CDNN"]),
+    room("Kernels", holds: ["Memory", "Random", "CLanes", "COpenBLAS", "CDNN"]),
     room("Layers", holds: ["Kernels", "Memory", "Random"]),
     room("Models", holds: ["Layers", "Kernels", "Memory", "Random"]),
 
@@ -72,7 +73,7 @@ let package = Package(
     room("Shards", holds: ["CZstd", "Files", "Random"]),
 
     // Training.
-    room("Optimization", holds: ["Layers", "Kernels", "Memory"]),
+    room("Optimization", holds: ["CLanes", "Layers", "Kernels", "Memory"]),
     room("Parallel", holds: ["MPI", "Layers", "Kernels", "Memory"]),
     room("Safetensors", holds: ["Files"]),
     room(

@@ -37,17 +37,27 @@ public func quickGELU<Element: Scalar>(_ x: VectorView<Element>, into y: VectorV
   }
 }
 
-/// Backward of `quickGELU`: overwrites `dy` with the gradient of `x`.
+/// Backward of `quickGELU`, in one pass: overwrites `dy` with the gradient of `x`, adds its column sums to the gradient of the bias
+/// that was added to `x`, and gives `y` again. All dense, columns a multiple of 16.
 @specialized(where Element == Float)
 @specialized(where Element == BFloat16)
-public func quickGELUBackward<Element: Scalar>(_ dy: VectorView<Element>, _ x: VectorView<Element>) {
+public func quickGELUBackward<Element: Scalar>(
+  _ dy: MatrixView<Element>, _ x: MatrixView<Element>, again y: MatrixView<Element>, addingTo dBias: Vector
+) {
   let span = KernelClock.begin(.activations)
   defer { KernelClock.end(span) }
-  precondition(x.count % 16 == 0 && dy.count == x.count)
-  for i in stride(from: 0, to: x.count, by: 16) {
-    let v = Element.load(x.base + i)
-    let s = sigmoid(v * 1.702)
-    Element.store(Element.load(dy.base + i) * (s + v * 1.702 * s * (1 - s)), to: dy.base + i)
+  let columns = x.columns
+  precondition(columns % 16 == 0 && dBias.count == columns && dy.rows == x.rows && y.rows == x.rows, "activation of \(x)")
+  for row in 0..<x.rows {
+    let (dy, x, y) = (dy.row(row).base, x.row(row).base, y.row(row).base)
+    for i in stride(from: 0, to: columns, by: 16) {
+      let v = Element.load(x + i)
+      let s = sigmoid(v * 1.702)
+      let gradient = Element.load(dy + i) * (s + v * 1.702 * s * (1 - s))
+      Element.store(v * s, to: y + i)
+      Element.store(gradient, to: dy + i)
+      (Lanes.load(dBias.base + i) + gradient).store(dBias.base + i)
+    }
   }
 }
 

@@ -1,3 +1,4 @@
+import CLanes
 import Memory
 import Random
 
@@ -38,7 +39,7 @@ private typealias Words = SIMD16<UInt32>
 
 /// u = (k + 1/2) / 2^23 with 23 random bits k is exact in fp32 and never 0 or 1.
 @inline(__always) private func gumbel(_ words: Words) -> Lanes {
-  let uniform = (Lanes(unsafeBitCast(words &>> 9, to: SIMD16<Int32>.self)) + 0.5) * 0x1p-23
+  let uniform = (lanes_of_integers(unsafeBitCast(words &>> 9, to: SIMD16<Int32>.self)) + 0.5) * 0x1p-23
   return -logarithm(-logarithm(uniform))
 }
 
@@ -52,14 +53,26 @@ private typealias Words = SIMD16<UInt32>
   var key0 = UInt32(truncatingIfNeeded: seed)
   var key1 = UInt32(truncatingIfNeeded: seed >> 32)
   for _ in 0..<10 {
-    let product0 = SIMD16<UInt64>(truncatingIfNeeded: c0) &* 0xD251_1F53
-    let product1 = SIMD16<UInt64>(truncatingIfNeeded: c2) &* 0xCD9E_8D57
-    c0 = Words(truncatingIfNeeded: product1 &>> 32) ^ c1 ^ key0
-    c1 = Words(truncatingIfNeeded: product1)
-    c2 = Words(truncatingIfNeeded: product0 &>> 32) ^ c3 ^ key1
-    c3 = Words(truncatingIfNeeded: product0)
+    let product0 = product(c0, 0xD251_1F53)
+    let product1 = product(c2, 0xCD9E_8D57)
+    c0 = product1.high ^ c1 ^ key0
+    c1 = product1.low
+    c2 = product0.high ^ c3 ^ key1
+    c3 = product0.low
     key0 &+= 0x9E37_79B9
     key1 &+= 0xBB67_AE85
   }
   return (c0, c1, c2, c3)
+}
+
+/// The halves of `words · factor`, from the 64-bit products of even and of odd lanes, for which there is an instruction.
+@inline(__always) private func product(_ words: Words, _ factor: UInt64) -> (low: Words, high: Words) {
+  typealias Pairs = SIMD8<UInt64>
+  let pairs = unsafeBitCast(words, to: Pairs.self)
+  let lowHalves = Pairs(repeating: 0xFFFF_FFFF)
+  let even = (pairs & lowHalves) &* Pairs(repeating: factor)
+  let odd = (pairs &>> 32) &* Pairs(repeating: factor)
+  return (
+    unsafeBitCast(even & lowHalves | odd &<< 32, to: Words.self), unsafeBitCast(even &>> 32 | odd & ~lowHalves, to: Words.self)
+  )
 }

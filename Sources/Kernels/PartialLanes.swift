@@ -29,3 +29,13 @@ extension Scalar {
     for lane in 0..<count { pointer[lane] = Self(lanes[lane]) }
   }
 }
+
+/// Calls `body(start, count)` for runs of 16, and once for what is left.
+@inline(__always) func forEachRun(_ count: Int, _ body: (Int, Int) -> Void) {
+  var i = 0
+  while i &+ 16 <= count {
+    body(i, 16)
+    i &+= 16
+  }
+  if i < count { body(i, count &- i) }
+}

@@ -35,6 +35,8 @@ public struct ProductOperands<Element: BitwiseCopyable> {
   @usableFromInline let bias: Vector?
   @usableFromInline let residual: Matrix?
 
+  var hasFewRows: Bool { m <= FewRows.most && !aIsTransposed }
+
   @usableFromInline init(
     _ a: MatrixView<Element>, transposed aIsTransposed: Bool, _ b: MatrixView<Element>, transposed bIsTransposed: Bool, m: Int,
     n: Int, k: Int, bias: Vector?, residual: Matrix?
@@ -72,6 +74,7 @@ extension Float {
   ) {
     let span = KernelClock.begin(.products)
     defer { KernelClock.end(span) }
+    if o.hasFewRows { return FewRows.product(o, into: result, destination) }
     guard let result = result as? Matrix else { preconditionFailure("products of fp32 give fp32") }
     cblas_sgemm(
       CblasRowMajor, o.aIsTransposed ? CblasTrans : CblasNoTrans, o.bIsTransposed ? CblasTrans : CblasNoTrans,
@@ -91,6 +94,7 @@ extension BFloat16 {
   ) {
     let span = KernelClock.begin(.products)
     defer { KernelClock.end(span) }
+    if o.hasFewRows { return FewRows.product(o, into: result, destination) }
     func strides(_ matrix: MatrixView<BFloat16>, _ isTransposed: Bool) -> (row: Int32, column: Int32) {
       isTransposed ? (1, Int32(matrix.stride)) : (Int32(matrix.stride), 1)
     }

@@ -123,13 +123,3 @@ public func indexOfLargest(_ values: Vector) -> Int {
   // No value equals a maximum that is not a number.
   return first == .max ? 0 : Int(first)
 }
-
-/// Calls `body(start, count)` for runs of 16, and once for what is left.
-@inline(__always) private func forEachRun(_ count: Int, _ body: (Int, Int) -> Void) {
-  var i = 0
-  while i &+ 16 <= count {
-    body(i, 16)
-    i &+= 16
-  }
-  if i < count { body(i, count &- i) }
-}

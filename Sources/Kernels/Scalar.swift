@@ -1,3 +1,4 @@
+import CLanes
 import Memory
 
 /// A format in which activations and the operands of products are kept; arithmetic on them is fp32.
@@ -22,15 +23,11 @@ extension Float: Scalar {
 
 extension BFloat16: Scalar {
   @inlinable @inline(__always) public static func load(_ pointer: UnsafePointer<BFloat16>) -> SIMD16<Float> {
-    let bits = UnsafeRawPointer(pointer).loadUnaligned(as: SIMD16<UInt16>.self)
-    return unsafeBitCast(SIMD16<UInt32>(truncatingIfNeeded: bits) &<< 16, to: SIMD16<Float>.self)
+    lanes_widened(UnsafeRawPointer(pointer).loadUnaligned(as: SIMD16<UInt16>.self))
   }
 
   @inlinable @inline(__always) public static func store(_ lanes: SIMD16<Float>, to pointer: UnsafeMutablePointer<BFloat16>) {
-    let bits = unsafeBitCast(lanes, to: SIMD16<UInt32>.self)
-    // To the nearest, and to the even one of two that are equally near.
-    let rounded = (bits &+ 0x7FFF &+ ((bits &>> 16) & 1)) &>> 16
-    UnsafeMutableRawPointer(pointer).storeBytes(of: SIMD16<UInt16>(truncatingIfNeeded: rounded), as: SIMD16<UInt16>.self)
+    UnsafeMutableRawPointer(pointer).storeBytes(of: lanes_rounded(lanes), as: SIMD16<UInt16>.self)
   }
 
   public static func rounded(_ values: Vector, into room: VectorView<BFloat16>) -> VectorView<BFloat16> {

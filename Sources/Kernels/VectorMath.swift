@@ -1,3 +1,5 @@
+import CLanes
+
 /// Sixteen floats at a time: the transcendental functions that activations, softmax and losses need.
 /// Polynomials after Cephes (expf, logf); the errors stated are proven by tests against Double.
 @usableFromInline typealias Lanes = SIMD16<Float>
@@ -57,7 +59,7 @@ extension SIMD16<Float> {
 @inline(__always) func logarithm(_ x: Lanes) -> Lanes {
   // x = m 2^e with m in [sqrt(1/2), sqrt(2)).
   let shifted = unsafeBitCast(x, to: SIMD16<Int32>.self) &- 0x3F35_04F3
-  let e = Lanes(shifted &>> 23)
+  let e = lanes_of_integers(shifted &>> 23)
   let m = unsafeBitCast((shifted & 0x007F_FFFF) &+ 0x3F35_04F3, to: Lanes.self) - 1
   let z = m * m
   var p = Lanes(repeating: 7.037_683_629_2e-2)

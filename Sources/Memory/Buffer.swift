@@ -3,22 +3,45 @@ import Glibc
 #endif
 
 /// Zeroed storage for `count` elements of a trivial type, aligned to a cache line (64 bytes). Freed with its last reference.
+///
+/// Large storage asks for huge pages, and takes memory only where it is touched.
 public final class Buffer<Element: BitwiseCopyable> {
   public let base: UnsafeMutablePointer<Element>
   public let count: Int
+  /// What large storage lies in.
+  private let mapping: UnsafeMutableRawBufferPointer?
 
   public init(count: Int) {
     precondition(count >= 0, "a buffer of \(count) elements")
     let bytes = max(count * MemoryLayout<Element>.stride, 1)
     var raw: UnsafeMutableRawPointer?
-    let code = posix_memalign(&raw, 64, bytes)
-    guard code == 0, let raw else { fatalError("out of memory: \(bytes) bytes") }
-    memset(raw, 0, bytes)
-    base = raw.bindMemory(to: Element.self, capacity: count)
+    if bytes >= 2 * Self.hugePage {
+      // Room to start where a huge page does.
+      let mapped = mmap(nil, bytes + Self.hugePage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+      guard let mapped, mapped != MAP_FAILED else { fatalError("out of memory: \(bytes) bytes") }
+      mapping = UnsafeMutableRawBufferPointer(start: mapped, count: bytes + Self.hugePage)
+      raw = mapped.alignedUp(toMultipleOf: Self.hugePage)
+      // Where the system has no huge pages to give, ordinary ones do.
+      _ = madvise(raw, bytes, Int32(MADV_HUGEPAGE))
+    } else {
+      mapping = nil
+      guard posix_memalign(&raw, 64, bytes) == 0 else { fatalError("out of memory: \(bytes) bytes") }
+      memset(raw!, 0, bytes)
+    }
+    base = raw!.bindMemory(to: Element.self, capacity: count)
     self.count = count
   }
 
-  deinit { free(base) }
+  /// Bytes of a huge page of x86-64, and of AArch64 with pages of 4 kB.
+  private static var hugePage: Int { 1 << 21 }
+
+  deinit {
+    if let mapping {
+      munmap(mapping.baseAddress, mapping.count)
+    } else {
+      free(base)
+    }
+  }
 
   @inlinable public subscript(index: Int) -> Element {
     get { base[index] }

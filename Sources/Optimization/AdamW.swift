@@ -1,3 +1,4 @@
+import CLanes
 import Kernels
 import Layers
 import Memory
@@ -40,28 +41,30 @@ public struct AdamW {
     varianceLimit = config.varianceClip > 0 ? Float(config.varianceClip) : .infinity
   }
 
-  /// Updates the floats `range` of a block: weights, both moments, and the weights in bf16 where they are kept, in one pass over
-  /// memory. All vectors have `range.count` elements.
+  /// Updates the floats `range` of a block: weights, both moments, and where they are kept the weights in bf16 and their average
+  /// (`average = decay · average + (1 - decay) · weights`), in one pass over memory. All vectors have `range.count` elements.
   public func update(
     _ block: ParameterTable.Block, range: Range<Int>, weights: Vector, rounded: VectorView<BFloat16>? = nil, gradient: Vector,
-    mean: Vector, variance: Vector
+    mean: Vector, variance: Vector, average: (values: Vector, decay: Float)? = nil
   ) {
     precondition(
-      [weights.count, rounded?.count ?? range.count, gradient.count, mean.count, variance.count].allSatisfy { $0 == range.count },
-      "update of \(range) with vectors of other lengths")
+      [weights.count, rounded?.count, gradient.count, mean.count, variance.count, average?.values.count]
+        .allSatisfy { $0 ?? range.count == range.count }, "update of \(range) with vectors of other lengths")
     for parameter in block.parameters {
       let part = (parameter.offset..<parameter.offset + parameter.count).clamped(to: range)
       if part.isEmpty { continue }
       let start = part.lowerBound - range.lowerBound
       sweep(
         count: part.count, decay: parameter.role == .matrix ? decay : 0, weights.base + start, rounded.map { $0.base + start },
-        gradient.base + start, mean.base + start, variance.base + start)
+        gradient.base + start, mean.base + start, variance.base + start,
+        average.map { ($0.values.base + start, decay: $0.decay) })
     }
   }
 
   private func sweep(
     count: Int, decay: Float, _ w: UnsafeMutablePointer<Float>, _ rounded: UnsafeMutablePointer<BFloat16>?,
-    _ g: UnsafeMutablePointer<Float>, _ m: UnsafeMutablePointer<Float>, _ v: UnsafeMutablePointer<Float>
+    _ g: UnsafeMutablePointer<Float>, _ m: UnsafeMutablePointer<Float>, _ v: UnsafeMutablePointer<Float>,
+    _ average: (UnsafeMutablePointer<Float>, decay: Float)?
   ) {
     typealias Lanes = SIMD16<Float>
     let keep = 1 - decay
@@ -75,13 +78,14 @@ public struct AdamW {
       var variance = Lanes(repeating: 0).addingProduct(load(v + i), Lanes(repeating: beta2))
         .addingProduct(gradient * gradient, Lanes(repeating: oneMinusBeta2))
       variance.replace(with: varianceLimit, where: variance .> varianceLimit)
-      let denominator = (variance * varianceCorrection).squareRoot() + epsilon
+      let denominator = lanes_square_roots(variance * varianceCorrection) + epsilon
       let step = mean * (meanCorrection * rate) / denominator
       store(mean, m + i)
       store(variance, v + i)
       let weights = load(w + i) * keep - step
       store(weights, w + i)
       if let rounded { BFloat16.store(weights, to: rounded + i) }
+      if let (average, decay) = average { store(load(average + i) * decay + weights * (1 - decay), average + i) }
       i += 16
     }
     while i < count {
@@ -92,23 +96,9 @@ public struct AdamW {
       v[i] = variance
       w[i] = w[i] * keep - mean * (meanCorrection * rate) / ((variance * varianceCorrection).squareRoot() + epsilon)
       rounded?[i] = BFloat16(w[i])
+      if let (average, decay) = average { average[i] = average[i] * decay + w[i] * (1 - decay) }
       i += 1
     }
-  }
-}
-
-/// Moves `average` towards `weights`: average = decay · average + (1 - decay) · weights.
-public func updateAverage(_ average: Vector, towards weights: Vector, decay: Float) {
-  precondition(average.count == weights.count, "average of \(weights.count) weights in \(average.count) floats")
-  let rest = 1 - decay
-  var i = 0
-  while i + 16 <= average.count {
-    store(load(average.base + i) * decay + load(weights.base + i) * rest, average.base + i)
-    i += 16
-  }
-  while i < average.count {
-    average[i] = average[i] * decay + weights[i] * rest
-    i += 1
   }
 }
 

@@ -83,8 +83,8 @@ public struct TrainingStep<Task: TrainingTask> {
     parameters.forEachOwnedSlice { slice in
       optimizer.update(
         task.table[slice.block], range: slice.range, weights: slice.weights, rounded: slice.rounded,
-        gradient: slice.gradient, mean: slice.states[0], variance: slice.states[1])
-      if averages { updateAverage(slice.states[2], towards: slice.weights, decay: Float(config.averageDecay)) }
+        gradient: slice.gradient, mean: slice.states[0], variance: slice.states[1],
+        average: averages ? (values: slice.states[2], decay: Float(config.averageDecay)) : nil)
     }
   }
 }

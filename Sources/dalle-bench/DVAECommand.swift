@@ -28,11 +28,11 @@ struct DVAECommand: ParsableCommand {
   func run() {
     RankedCommand.withRanks { world in
       let setting = try BenchSetting(world)
-      let rates = try MachineRates(world, repeats: 3)
       let batch = batch ?? shape.batch
       let precision = try precision.resolved()
       let training = try TrainingBench.dvae(shape, batch: batch, precision: precision, repeats: options.repeats, world)
       let encoding = try EncodingBench(shape, batch: batch, precision: precision, repeats: options.repeats, world)
+      let rates = try MachineRates(world, repeats: 3)
       guard world.rank == 0 else { return }
       try options.print(
         DVAEOutput(machine: rates, training: training, encoding: encoding),

@@ -39,6 +39,8 @@ struct MachineRates: Codable {
 
     let count = 1 << 25
     let (x, y) = (Buffer<Float>(count: count), Buffer<Float>(count: count))
+    // Memory that was never written is not read from memory.
+    for array in [x, y] { array.vector.fill(1) }
     memory = try total(12 * Double(count) / Self.median(world, repeats) { add(x.vector, to: y.vector) })
 
     if world.size > 1 {

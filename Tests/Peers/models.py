@@ -2,11 +2,12 @@
 autocast, fused attention (dense and causal: it has no kernels for the sparse masks), fused AdamW, torch.compile.
 
 usage: models.py train|dvae-64|dvae-256|sample-1|sample-64 [--fp32] [--no-compile] [--threads N] [--repeats N]
-Prints JSON: the median rates.
+Prints JSON: the median rates, and the most memory that was resident.
 """
 import argparse
 import json
 import math
+import resource
 import statistics
 import time
 
@@ -211,4 +212,5 @@ results = {
     "sample-1": lambda: sample(1),
     "sample-64": lambda: sample(64),
 }[options.work]()
+results["memory"] = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 print(json.dumps(results))

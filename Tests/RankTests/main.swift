@@ -139,8 +139,7 @@ try passed("idle ranks")
       parameters.forEachOwnedSlice { slice in
         optimizer.update(
           table[slice.block], range: slice.range, weights: slice.weights, gradient: slice.gradient,
-          mean: slice.states[0], variance: slice.states[1])
-        updateAverage(slice.states[2], towards: slice.weights, decay: 0.9)
+          mean: slice.states[0], variance: slice.states[1], average: (values: slice.states[2], decay: 0.9))
       }
     }
   }

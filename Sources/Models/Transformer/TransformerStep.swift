@@ -104,13 +104,11 @@ struct TransformerStep<Element: Scalar> {
     }
     let dStream = roundedStream()
     let dUp = rows(a.dWide)
-    quickGELU(rows(saved.up).vector, into: rows(a.wide).vector)
+    multiply(dStream, w.operand(p.downWeight), into: dUp)
+    quickGELUBackward(dUp, rows(saved.up), again: rows(a.wide), addingTo: g[p.upBias])
     multiply(dStream.transposed, rows(a.wide), into: g.matrix(p.downWeight), .accumulate)
     biasBackward(rows(a.dStream), addingTo: g[p.downBias])
-    multiply(dStream, w.operand(p.downWeight), into: dUp)
-    quickGELUBackward(dUp.vector, rows(saved.up).vector)
     multiply(dUp.transposed, rows(a.normed), into: g.matrix(p.upWeight), .accumulate)
-    biasBackward(dUp, addingTo: g[p.upBias])
     multiply(dUp, w.operand(p.upWeight), into: rows(a.dNormed))
     layerNormBackward(
       rows(a.dNormed), x, gain: w[p.gain], means: rows(saved.mlpMeans), inverseDeviations: rows(saved.mlpDeviations),
