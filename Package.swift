@@ -126,7 +126,7 @@ let package = Package(
 
     // Tests.
     .target(
-      name: "TestSupport", dependencies: ["Memory", "Layers", "Safetensors", "Datasets", "Images"], path: "Tests/TestSupport", swiftSettings: swift),
+      name: "TestSupport", dependencies: ["Memory", "Kernels", "Layers", "Safetensors", "Datasets", "Images"], path: "Tests/TestSupport", swiftSettings: swift),
     tests("Hashing", holds: ["Hashing"]),
     tests("Memory", holds: ["Memory"]),
     tests("Random", holds: ["Random"]),
@@ -150,7 +150,7 @@ let package = Package(
     // Run by `Launch/test` under mpirun with 1 to 4 ranks.
     .executableTarget(
       name: "rank-tests",
-      dependencies: ["MPI", "Parallel", "Checkpoint", "Layers", "Memory", "Random", "Optimization"],
+      dependencies: ["MPI", "Parallel", "Checkpoint", "Layers", "Kernels", "Memory", "Random", "Optimization"],
       path: "Tests/RankTests", exclude: ["run"], swiftSettings: swift),
   ] + fuzzing,
   swiftLanguageModes: [.v6]

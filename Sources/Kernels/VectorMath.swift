@@ -74,3 +74,28 @@ extension SIMD16<Float> {
   let tail = (p * m * z).addingProduct(e, Lanes(repeating: -2.121_944_4e-4)).addingProduct(z, Lanes(repeating: -0.5))
   return (m + tail).addingProduct(e, Lanes(repeating: 0.693_359_375))
 }
+
+/// sin and cos of 2 pi t for t in [0, 1], to 1e-7.
+@inline(__always) func sineAndCosine(turns t: Lanes) -> (sine: Lanes, cosine: Lanes) {
+  // t = q / 4 + r / (2 pi) with |r| <= pi / 4: the quadrant and an angle in it. Adding 1.5 · 2^23 rounds.
+  let shift = Lanes(repeating: 0x1.8p23)
+  let sum = 4 * t + shift
+  let r = (4 * t - (sum - shift)) * (Float.pi / 2)
+  let square = r * r
+  var s = Lanes(repeating: -1.951_529_589_1e-4)
+  s = Lanes(repeating: 8.332_160_873_6e-3).addingProduct(s, square)
+  s = Lanes(repeating: -1.666_665_461_1e-1).addingProduct(s, square)
+  s = r.addingProduct(s * square, r)
+  var c = Lanes(repeating: 2.443_315_711_809_948e-5)
+  c = Lanes(repeating: -1.388_731_625_493_765e-3).addingProduct(c, square)
+  c = Lanes(repeating: 4.166_664_568_298_827e-2).addingProduct(c, square)
+  c = (1 - 0.5 * square).addingProduct(c * square, square)
+  // A quarter turn exchanges them and turns one's sign; the quadrant's number is in the low bits of the sum.
+  let quadrant = unsafeBitCast(sum, to: SIMD16<Int32>.self)
+  let isOdd = (quadrant & 1) .!= 0
+  let (sine, cosine) = (s.replacing(with: c, where: isOdd), c.replacing(with: s, where: isOdd))
+  return (
+    sine.replacing(with: -sine, where: (quadrant & 2) .!= 0),
+    cosine.replacing(with: -cosine, where: ((quadrant &+ 1) & 2) .!= 0)
+  )
+}

@@ -1,6 +1,5 @@
 import Kernels
 import Memory
-import Random
 
 /// Where a block's numbers live. The model asks; it never learns how many ranks exist.
 public protocol ParameterSource: AnyObject {
@@ -97,8 +96,7 @@ extension ParameterTable {
       switch parameter.initialization {
       case .constant(let value): vector.fill(value)
       case .normal(let deviation):
-        var random = RandomStream(seed: seed, stream: Self.stream(parameter.name))
-        random.fillNormal(UnsafeMutableBufferPointer(start: vector.base, count: vector.count), standardDeviation: deviation)
+        fillNormal(vector, seed: seed, stream: Self.stream(parameter.name), standardDeviation: deviation)
       }
     }
   }

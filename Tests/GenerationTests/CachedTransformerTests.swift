@@ -19,8 +19,7 @@ private func randomParameters(_ precision: Precision) -> LocalParameters {
   let parameters = LocalParameters(Transformer.table(config), precision: precision)
   for block in parameters.table.blockIDs {
     let values = parameters.weights(of: block).values
-    var random = RandomStream(seed: 7, stream: UInt64(block.index))
-    random.fillNormal(UnsafeMutableBufferPointer(start: values.base, count: values.count), standardDeviation: 0.3)
+    fillNormal(values, seed: 7, stream: UInt64(block.index), standardDeviation: 0.3)
   }
   parameters.roundWeights()
   return parameters

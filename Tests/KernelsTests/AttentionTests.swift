@@ -102,18 +102,10 @@ private func expectAttention<Element: Scalar>(
   let samples = 2
   let pattern = AttentionPattern(kind, textLength: shape.text, grid: shape.grid, kernel: 3)
   let n = samples * pattern.length
-  var random = RandomStream(seed: 1, stream: 2)
-  func normal(_ count: Int) -> Buffer<Element> {
-    let values = Buffer<Float>(count: count)
-    random.fillNormal(UnsafeMutableBufferPointer(start: values.base, count: count), standardDeviation: 1)
-    let buffer = Buffer<Element>(count: count)
-    for index in 0..<count { buffer[index] = Element(values[index]) }
-    return buffer
-  }
-  let qkv = normal(n * 3 * width)
-  let dOutput = normal(n * width)
+  let qkv = kept(normalNumbers(n * 3 * width, stream: 2).map { Element($0) })
+  let dOutput = kept(normalNumbers(n * width, stream: 3).map { Element($0) })
   let output = Buffer<Element>(count: n * width)
-  let dQKV = normal(n * 3 * width)  // overwritten
+  let dQKV = kept([Element](repeating: Element(.nan), count: n * 3 * width))  // overwritten
   let sums = kept(count: heads * n)
   let (arena, scratch) = Arena.layOut { AttentionScratch<Element>(&$0, patterns: [pattern], headSize: size) }
   withExtendedLifetime((arena, qkv, dOutput, output, dQKV)) {

@@ -1,14 +1,10 @@
 import Kernels
 import Memory
-import Random
 import TestSupport
 import Testing
 
 private func random(_ count: Int, _ stream: UInt64) -> [Float] {
-  var random = RandomStream(seed: 11, stream: stream)
-  var values = [Float](repeating: 0, count: count)
-  values.withUnsafeMutableBufferPointer { random.fillNormal($0, standardDeviation: 1) }
-  return values
+  normalNumbers(count, seed: 11, stream: stream)
 }
 
 /// weights * x + bias by the definition, in Double; x channels-last, weights [out, in, k, k].

@@ -6,10 +6,7 @@ import Testing
 @testable import Kernels
 
 private func normal(_ count: Int, _ stream: UInt64, deviation: Float = 1) -> [Float] {
-  var random = RandomStream(seed: 13, stream: stream)
-  var values = [Float](repeating: 0, count: count)
-  values.withUnsafeMutableBufferPointer { random.fillNormal($0, standardDeviation: deviation) }
-  return values
+  normalNumbers(count, seed: 13, stream: stream, deviation: deviation)
 }
 
 /// The gradient of a scalar function by central differences in Double with step 1e-5: truncation about 1e-10, rounding

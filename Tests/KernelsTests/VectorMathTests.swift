@@ -1,5 +1,6 @@
 import Foundation
 @testable import Kernels
+import TestSupport
 import Testing
 
 @Test func exponentialIsWithinTwoUlp() {
@@ -27,4 +28,32 @@ import Testing
     }
     x *= 1.037
   }
+}
+
+@Test func sineAndCosineOfAWholeTurn() {
+  for step in stride(from: 0, through: 1008, by: 16) {
+    let turns = SIMD16<Float>((0..<16).map { Float(step + $0) / 1024 })
+    let (sine, cosine) = sineAndCosine(turns: turns)
+    for i in 0..<16 {
+      let angle = 2 * Double.pi * Double(turns[i])
+      #expect(abs(Double(sine[i]) - sin(angle)) < 1e-7 && abs(Double(cosine[i]) - cos(angle)) < 1e-7, "\(turns[i]) turns")
+    }
+  }
+  #expect(sineAndCosine(turns: SIMD16(repeating: 1)).cosine == SIMD16(repeating: 1))
+}
+
+@Test func normalNumbersHaveTheirMoments() {
+  let values = normalNumbers(100_000, stream: 2, deviation: 2).map(Double.init)
+  let mean = values.reduce(0, +) / 100_000
+  let variance = values.reduce(0) { $0 + $1 * $1 } / 100_000
+  // Standard errors: 2 / sqrt(1e5) = 0.0063 and 4 sqrt(2 / 1e5) = 0.018; five of each.
+  #expect(abs(mean) < 0.032)
+  #expect(abs(variance - 4) < 0.09)
+  // The two numbers of a pair, which have one radius, are not correlated: 16 apart.
+  let products = (0..<99_936).filter { $0 % 32 < 16 }.map { values[$0] * values[$0 + 16] }
+  let covariance = products.reduce(0, +) / Double(products.count)
+  #expect(abs(covariance) < 0.09)  // standard error: 4 / sqrt(5e4) = 0.018
+  // A shorter run is the start of a longer one.
+  #expect(normalNumbers(37, stream: 2) == Array(normalNumbers(200, stream: 2)[..<37]))
+  #expect(normalNumbers(64, stream: 2) != normalNumbers(64, stream: 3))
 }

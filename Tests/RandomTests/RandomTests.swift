@@ -20,14 +20,3 @@ import Testing
   // Two random permutations agree in one place on average.
   #expect(equal < 10)
 }
-
-@Test func normalNumbersHaveTheirMoments() {
-  var random = RandomStream(seed: 1, 2, 3)
-  var values = [Float](repeating: 0, count: 100_000)
-  values.withUnsafeMutableBufferPointer { random.fillNormal($0, standardDeviation: 2) }
-  let mean = values.reduce(0) { $0 + Double($1) } / 100_000
-  let variance = values.reduce(0) { $0 + Double($1) * Double($1) } / 100_000
-  // Standard errors: 2 / sqrt(1e5) = 0.0063 and 4 sqrt(2 / 1e5) = 0.018; five of each.
-  #expect(abs(mean) < 0.032)
-  #expect(abs(variance - 4) < 0.09)
-}

@@ -2,6 +2,7 @@
 // usage: rank-tests SCRATCH_FOLDER [NODE_SIZE]
 import Checkpoint
 import Foundation
+import Kernels
 import Layers
 import MPI
 import Memory
@@ -63,10 +64,10 @@ for (index, size) in [1000, 16, 70_000].enumerated() {
 
 /// The gradient of global rank `rank` in step `step`.
 @MainActor func gradient(_ rank: Int, _ step: Int, _ block: BlockID) -> [Float] {
-  var random = RandomStream(seed: 9, UInt64(rank), UInt64(step), UInt64(block.index))
-  var values = [Float](repeating: 0, count: table[block].parameters[0].count)
-  values.withUnsafeMutableBufferPointer { random.fillNormal($0, standardDeviation: 1) }
-  return values
+  let values = Buffer<Float>(count: table[block].parameters[0].count)
+  let stream = RandomStream(seed: 9, UInt64(rank), UInt64(step), UInt64(block.index)).stream
+  fillNormal(values.vector, seed: 9, stream: stream, standardDeviation: 1)
+  return values.array
 }
 
 /// One step in which every rank brings its gradient in two micro-batches.

@@ -1,3 +1,4 @@
+import Kernels
 import Memory
 import Testing
 
@@ -22,6 +23,13 @@ public func expectClose(
       "\(comment): element \(worst.index) is \(actual[worst.index]), expected \(expected[worst.index])",
       sourceLocation: sourceLocation)
   }
+}
+
+/// The same normal numbers at every call.
+public func normalNumbers(_ count: Int, seed: UInt64 = 1, stream: UInt64, deviation: Float = 1) -> [Float] {
+  let values = Buffer<Float>(count: count)
+  fillNormal(values.vector, seed: seed, stream: stream, standardDeviation: deviation)
+  return values.array
 }
 
 /// A buffer that lives for ever: views of it stay valid, where a local buffer would be freed after its last mention.
