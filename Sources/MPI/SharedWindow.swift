@@ -19,7 +19,12 @@ public final class SharedWindow {
       try check(cmpi_query_shared(window!, Int32(rank), &start), "MPI_Win_shared_query")
       return start ?? UnsafeMutableRawPointer(bitPattern: 64)!  // an empty segment
     }
-    if let base, bytes > 0 { base.initializeMemory(as: UInt8.self, repeating: 0, count: bytes) }
+    // Each rank clears its share of all segments: the first touch of memory takes longer than what is then done with it.
+    for (start, bytes) in zip(segments, try node.allGather(bytes)) {
+      let pages = bytes / 4096
+      let (first, end) = (pages * node.rank / node.size, pages * (node.rank + 1) / node.size)
+      if end > first { (start + 4096 * first).initializeMemory(as: UInt8.self, repeating: 0, count: 4096 * (end - first)) }
+    }
     try node.barrier()
   }
 

@@ -139,7 +139,8 @@ public final class SharedParameters: ParameterSource {
 
   /// Start values from the seed; averages start as the weights, other states as zero.
   public func initialize(seed: UInt64, averages: [String] = []) throws {
-    for block in table.blockIDs where block.index % grid.node.size == grid.node.rank {
+    // Ranks take equal parts, by floats.
+    for block in table.blockIDs where starts[block.index] * grid.node.size / table.floatCount == grid.node.rank {
       table.initialize(block, into: weights(of: block), seed: seed)
       for (index, name) in stateNames.enumerated() where averages.contains(name) {
         array(1 + index, block).copy(from: weights(of: block).values)
