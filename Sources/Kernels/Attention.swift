@@ -61,8 +61,17 @@ extension MatrixView {
   /// Copies the rows of `source` into the first rows of this matrix, which are returned.
   @discardableResult
   fileprivate func gather(_ source: MatrixView, at first: Int = 0) -> MatrixView {
+    let bytes = columns * MemoryLayout<Element>.stride
     for row in 0..<source.rows {
-      (base + (first + row) * stride).update(from: source.base + row * source.stride, count: columns)
+      let from = UnsafeRawPointer(source.base + row * source.stride)
+      let to = UnsafeMutableRawPointer(base + (first + row) * stride)
+      // Rows are a cache line or two: less than a call takes.
+      var i = 0
+      while i + 64 <= bytes {
+        to.storeBytes(of: from.loadUnaligned(fromByteOffset: i, as: SIMD8<UInt64>.self), toByteOffset: i, as: SIMD8<UInt64>.self)
+        i += 64
+      }
+      if i < bytes { (to + i).copyMemory(from: from + i, byteCount: bytes - i) }
     }
     return rows(first..<first + source.rows)
   }
