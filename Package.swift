@@ -62,8 +62,8 @@ let package = Package(
 
     // Arithmetic.
     room("Kernels", holds: ["Memory", "Random", "CLanes", "COpenBLAS", "CDNN"]),
-    room("Layers", holds: ["Kernels", "Memory", "Random"]),
-    room("Models", holds: ["Layers", "Kernels", "Memory", "Random"]),
+    room("Layers", holds: ["Kernels", "Memory"]),
+    room("Models", holds: ["Layers", "Kernels", "Memory"]),
 
     // Data.
     room("Tokenizer", holds: ["Files", "Random"]),
@@ -141,7 +141,7 @@ let package = Package(
     tests("Datasets", holds: ["Datasets", "Images", "Files"]),
     tests("Reports", holds: ["Reports", "Datasets", "Images", "Models", "Layers", "Random", "Shards", "Tokenizer"]),
     tests("Training", holds: ["Training", "Datasets", "Images", "Models", "Layers", "Monitoring", "Memory"]),
-    tests("Generation", holds: ["Generation", "Models", "Layers", "Memory", "Random"]),
+    tests("Generation", holds: ["Generation", "Models", "Layers", "Kernels", "Memory", "Random"]),
     .target(
       name: "FuzzTargets", dependencies: ["Datasets", "Safetensors", "Shards", "Tokenizer", "Training", "Files"],
       path: "Tests/Fuzz/Targets", swiftSettings: swift),

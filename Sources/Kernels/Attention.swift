@@ -262,18 +262,3 @@ private func softmaxBackward<Element: Scalar>(
     i += 1
   }
 }
-
-func dot<Element: Scalar>(_ a: VectorView<Element>, _ b: VectorView<Element>) -> Float {
-  var lanes = Lanes.zero
-  var i = 0
-  while i + 16 <= a.count {
-    lanes = lanes.addingProduct(Element.load(a.base + i), Element.load(b.base + i))
-    i += 16
-  }
-  var sum = lanes.total()
-  while i < a.count {
-    sum.addProduct(a[i].float, b[i].float)
-    i += 1
-  }
-  return sum
-}

@@ -87,3 +87,24 @@ func scaled<Element: Scalar>(_ x: Vector, by factor: Float, into y: VectorView<E
     i += 1
   }
 }
+
+/// `Σ a · b`.
+@inline(__always) func dot<Element: Scalar>(_ a: VectorView<Element>, _ b: VectorView<Element>) -> Float {
+  let (count, a, b) = (a.count, a.base, b.base)
+  // Four sums that do not wait for each other.
+  var sums = (Lanes.zero, Lanes.zero, Lanes.zero, Lanes.zero)
+  var i = 0
+  while i + 64 <= count {
+    sums.0 = sums.0.addingProduct(Element.load(a + i), Element.load(b + i))
+    sums.1 = sums.1.addingProduct(Element.load(a + i + 16), Element.load(b + i + 16))
+    sums.2 = sums.2.addingProduct(Element.load(a + i + 32), Element.load(b + i + 32))
+    sums.3 = sums.3.addingProduct(Element.load(a + i + 48), Element.load(b + i + 48))
+    i += 64
+  }
+  while i < count {
+    let n = min(16, count - i)
+    sums.0 = sums.0.addingProduct(Element.load(a + i, first: n, fill: 0), Element.load(b + i, first: n, fill: 0))
+    i += 16
+  }
+  return ((sums.0 + sums.1) + (sums.2 + sums.3)).total()
+}

@@ -1,7 +1,7 @@
 import Memory
 
-/// Products of few rows, as drawing has them: one row a picture. They are limited by reading `b` once, which a kernel that first
-/// moves `b` into an order of its own reads twice.
+/// Products of few rows, as drawing has them: one row a picture. What takes time is reading `b`, which a kernel that first moves `b`
+/// into an order of its own reads twice.
 enum FewRows {
   /// With more rows, products that move `b` are faster.
   static let most = 3
@@ -32,26 +32,8 @@ enum FewRows {
     _ o: ProductOperands<Element>, _ columns: Range<Int>, _ result: MatrixView<Result>, _ destination: Destination
   ) {
     for column in columns {
-      let b = o.b.base + column * o.b.stride
-      for row in 0..<o.m {
-        let a = o.a.base + row * o.a.stride
-        // Four sums that do not wait for each other.
-        var sums = (Lanes.zero, Lanes.zero, Lanes.zero, Lanes.zero)
-        var i = 0
-        while i + 64 <= o.k {
-          sums.0 = sums.0.addingProduct(Element.load(a + i), Element.load(b + i))
-          sums.1 = sums.1.addingProduct(Element.load(a + i + 16), Element.load(b + i + 16))
-          sums.2 = sums.2.addingProduct(Element.load(a + i + 32), Element.load(b + i + 32))
-          sums.3 = sums.3.addingProduct(Element.load(a + i + 48), Element.load(b + i + 48))
-          i += 64
-        }
-        while i < o.k {
-          let n = min(16, o.k - i)
-          sums.0 = sums.0.addingProduct(Element.load(a + i, first: n, fill: 0), Element.load(b + i, first: n, fill: 0))
-          i += 16
-        }
-        finish(o, row, column, ((sums.0 + sums.1) + (sums.2 + sums.3)).total(), result, destination)
-      }
+      let b = o.b.row(column)
+      for row in 0..<o.m { finish(o, row, column, dot(o.a.row(row), b), result, destination) }
     }
   }
 

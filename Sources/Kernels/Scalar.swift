@@ -10,7 +10,7 @@ public protocol Scalar: BitwiseCopyable, Sendable {
 
   /// `result (+)= a · b (+ bias) (+ residual)` with sums in fp32; see `multiply`.
   static func product<Result: Scalar>(_ operands: ProductOperands<Self>, into result: MatrixView<Result>, _ destination: Destination)
-  /// The numbers in this format: themselves, or rounded into `room`.
+  /// The numbers in this format: themselves, or rounded into the first places of `room`.
   static func rounded(_ values: Vector, into room: VectorView<Self>) -> VectorView<Self>
 }
 
@@ -31,8 +31,9 @@ extension BFloat16: Scalar {
   }
 
   public static func rounded(_ values: Vector, into room: VectorView<BFloat16>) -> VectorView<BFloat16> {
-    round(values, into: room)
-    return room
+    let result = room[0..<values.count]
+    round(values, into: result)
+    return result
   }
 }
 

@@ -61,7 +61,7 @@ public struct ResidualBlock<Element: Scalar> {
     rectify(x, into: rectified)
     let third = forwardHidden(rectified, weights, saved.hidden, scratch, samples)
     if let identity {
-      let x = operand(x, in: scratch.operands.x)
+      let x = Element.rounded(x, into: scratch.operands.x)
       if parameters.upsamples {
         let low = part(scratch.low, y.count / 4)
         identity.forward(x, weights, into: low)
@@ -89,7 +89,7 @@ public struct ResidualBlock<Element: Scalar> {
     let third = part(saved.hidden.third, count)
     let (a, b) = (part(scratch.dHidden.0, count), part(scratch.dHidden.1, count))
 
-    let dy = operand(y, in: scratch.operands.dy)
+    let dy = Element.rounded(y, into: scratch.operands.dy)
     convolutions[3].backwardWeights(third, dy, into: gradients)
     convolutions[3].backwardInput(dy, weights, into: a)
     rectifyBackward(a, rectified: third)
@@ -106,7 +106,7 @@ public struct ResidualBlock<Element: Scalar> {
 
     if let identity {
       let dIdentity = parameters.upsamples ? beforeUpsampling(y, samples, parameters.outputs, in: scratch.dLow) : dy
-      identity.backwardWeights(operand(x, in: scratch.operands.x), dIdentity, into: gradients)
+      identity.backwardWeights(Element.rounded(x, into: scratch.operands.x), dIdentity, into: gradients)
       identity.backwardInput(dIdentity, weights, into: x)
     }
     rectifyBackwardAdd(dRectified, rectified: rectified, into: x)
@@ -132,11 +132,6 @@ public struct ResidualBlock<Element: Scalar> {
     convolutions[1].forward(first, weights, into: second)
     convolutions[2].forward(second, weights, into: third)
     return third
-  }
-
-  /// Values of the stream as an operand.
-  private func operand(_ values: Vector, in room: VectorView<Element>) -> VectorView<Element> {
-    Element.rounded(values, into: part(room, min(values.count, room.count)))
   }
 
   /// The gradient before upsampling.

@@ -32,7 +32,7 @@ struct DVAECommand: ParsableCommand {
       let precision = try precision.resolved()
       let training = try TrainingBench.dvae(shape, batch: batch, precision: precision, repeats: options.repeats, world)
       let encoding = try EncodingBench(shape, batch: batch, precision: precision, repeats: options.repeats, world)
-      let rates = try MachineRates(world, repeats: 3)
+      let rates = try MachineRates(world, repeats: options.repeats)
       guard world.rank == 0 else { return }
       try options.print(
         DVAEOutput(machine: rates, training: training, encoding: encoding),

@@ -35,7 +35,7 @@ struct TrainCommand: ParsableCommand {
       // The training first: its start and its memory are measured from the process's.
       let result = try TrainingBench.transformer(
         ReferenceShape.small, batch: batch, precision: try precision.resolved(), repeats: options.repeats, world)
-      let rates = try MachineRates(world, repeats: 3)
+      let rates = try MachineRates(world, repeats: options.repeats)
       guard world.rank == 0 else { return }
       try options.print(
         TrainOutput(machine: rates, training: result), "\(setting.text)\n\(rates.text)\n\(result.text(peak: rates.peak(result.precision)))")

@@ -79,8 +79,7 @@ struct DVAECodebook<Element: Scalar> {
   ) throws {
     let rows = rectified.count / logits.shape.inputs
     let (relaxed, dLogits) = (rowsOf(a.relaxed, rows), rowsOf(a.dLogits, rows))
-    let dEntry = positions(
-      Element.rounded(dEntry, into: a.dEntry[0..<min(dEntry.count, a.dEntry.count)]), codebook.shape.outputs)
+    let dEntry = positions(Element.rounded(dEntry, into: a.dEntry), codebook.shape.outputs)
     var weights = try source.weights(of: codebook.weight.block)
     forEachBlock(of: rows) { rows in
       let dRelaxed = block(rows)

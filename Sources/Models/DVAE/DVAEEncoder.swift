@@ -62,10 +62,9 @@ struct DVAEEncoder<Element: Scalar> {
 
     let inputBlock = input.parameters.weight.block
     let dEntry = part(activations.encoder[0].entry, input.parameters.shape.outputCount, samples)
-    let room = activations.dEntry
     input.backwardWeights(
       part(activations.image, input.parameters.shape.inputCount, samples),
-      Element.rounded(dEntry, into: room[0..<min(dEntry.count, room.count)]), into: source.gradients(of: inputBlock))
+      Element.rounded(dEntry, into: activations.dEntry), into: source.gradients(of: inputBlock))
     try source.backwardDone(inputBlock)
   }
 

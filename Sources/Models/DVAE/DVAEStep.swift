@@ -57,7 +57,7 @@ struct DVAEStep<Element: Scalar>: DVAEPasses {
 
     try encodeRectified(pixels, count, source)
     loss.kl = try codebook.relax(
-      rectified(count), source, temperature: temperature, klWeight: klWeight * perValue, noise: rows(of: noise),
+      encoder.rectified(count), source, temperature: temperature, klWeight: klWeight * perValue, noise: rows(of: noise),
       into: decoder.entry(count))
     try decoder.forward(source, samples: count)
     let targets = planes(activations.targets, count, 3)
@@ -69,7 +69,7 @@ struct DVAEStep<Element: Scalar>: DVAEPasses {
     loss.forwardSeconds = (middle - start) / .seconds(1)
     try decoder.backward(source, samples: count)
     try codebook.relaxBackward(
-      decoder.entry(count), rectified(count), source, temperature: temperature, into: encoder.output(count))
+      decoder.entry(count), encoder.rectified(count), source, temperature: temperature, into: encoder.output(count))
     try encoder.backward(source, samples: count)
     loss.backwardSeconds = (.now - middle) / .seconds(1)
     return loss
@@ -99,7 +99,7 @@ struct DVAEStep<Element: Scalar>: DVAEPasses {
     _ pixels: UnsafePointer<UInt8>, _ count: Int, _ source: ParameterSource, _ body: (_ position: Int, _ logits: Vector) -> Void
   ) throws {
     try encodeRectified(pixels, count, source)
-    try codebook.forEachLogits(rectified(count), source, body)
+    try codebook.forEachLogits(encoder.rectified(count), source, body)
   }
 
   func decode(
@@ -114,8 +114,6 @@ struct DVAEStep<Element: Scalar>: DVAEPasses {
     PixelMap.apply(pixels, into: part(activations.image, config.pixelValues, count))
     try encoder.forward(source, samples: count)
   }
-
-  private func rectified(_ count: Int) -> VectorView<Element> { encoder.rectified(count) }
 
   /// Writes the noise of a position of the batch.
   private func rows(of noise: GumbelNoise) -> (_ position: Int, _ row: Vector) -> Void {

@@ -21,8 +21,7 @@ struct TransformerStep<Element: Scalar> {
   private func logSums(_ layer: Int) -> Vector { a.layers[layer].logSums[0..<heads * n] }
   /// The gradient of the stream as an operand.
   private func roundedStream() -> MatrixView<Element> {
-    Element.rounded(rows(a.dStream).vector, into: a.dStreamRounded[0..<min(n * model.config.width, a.dStreamRounded.count)])
-      .matrix(rows: n, columns: model.config.width)
+    Element.rounded(rows(a.dStream).vector, into: a.dStreamRounded).matrix(rows: n, columns: model.config.width)
   }
 
   // MARK: Attention resblock: x + W_o · attention(W_qkv · norm(x))
