@@ -6,28 +6,31 @@ let march = Context.environment["DALLE_MARCH"] ?? "native"
 let swift: [SwiftSetting] = [.unsafeFlags(["-Xcc", "-march=\(march)"])]
 let c: [CSetting] = [.unsafeFlags(["-march=\(march)"])]
 
-/// A Swift target; `holds` are the modules it may see, which keeps arrows pointing down.
-func room(_ name: String, holds: [Target.Dependency] = []) -> Target {
-  .target(name: name, dependencies: holds, swiftSettings: swift)
+/// A Swift module; `dependencies` are the modules it may import, which keeps arrows pointing down.
+func module(_ name: String, dependencies: [Target.Dependency] = []) -> Target {
+  .target(name: name, dependencies: dependencies, swiftSettings: swift)
 }
 
-/// A command. Doors parse flags, call one function and map errors to exit codes.
-func door(_ name: String, holds: [Target.Dependency]) -> Target {
+/// An executable. Executables parse flags, call one function and map errors to exit codes.
+func executable(_ name: String, dependencies: [Target.Dependency]) -> Target {
   .executableTarget(
     name: name,
-    dependencies: holds + ["Doors", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+    dependencies: dependencies + ["Commands", .product(name: "ArgumentParser", package: "swift-argument-parser")],
     swiftSettings: swift)
 }
 
 /// The tests of one target, in Swift Testing.
-func tests(_ name: String, holds: [Target.Dependency]) -> Target {
-  .testTarget(name: "\(name)Tests", dependencies: holds + ["TestSupport"], swiftSettings: swift)
+func tests(_ name: String, dependencies: [Target.Dependency]) -> Target {
+  .testTarget(name: "\(name)Tests", dependencies: dependencies + ["TestSupport"], swiftSettings: swift)
 }
 
 // Fuzzing needs all modules built for it, so its command is there for `Tests/Fuzz/run` alone.
-let fuzzing: [Target] = Context.environment["DALLE_FUZZ"] == nil ? [] : [
-  .executableTarget(name: "fuzz-parsers", dependencies: ["FuzzTargets"], path: "Tests/Fuzz/Driver", swiftSettings: swift),
-]
+let fuzzing: [Target] =
+  Context.environment["DALLE_FUZZ"] == nil
+  ? []
+  : [
+    .executableTarget(name: "fuzz-parsers", dependencies: ["FuzzTargets"], path: "Tests/Fuzz/Driver", swiftSettings: swift)
+  ]
 
 let package = Package(
   name: "dalle",
@@ -53,40 +56,41 @@ let package = Package(
     .target(name: "CImages", dependencies: ["CVips"], cSettings: c, linkerSettings: [.linkedLibrary("jpeg")]),
 
     // Ground.
-    room("Memory"),
-    room("Files"),
-    room("Random"),
-    room("MPI", holds: ["CMPI", "Memory"]),
-    room("Monitoring"),
-    room("Hashing", holds: ["COpenSSL"]),
+    module("Memory"),
+    module("Files"),
+    module("Random"),
+    module("MPI", dependencies: ["CMPI", "Memory"]),
+    module("Monitoring"),
+    module("Hashing", dependencies: ["COpenSSL"]),
 
     // Arithmetic.
-    room("Kernels", holds: ["Memory", "Random", "CLanes", "COpenBLAS", "CDNN"]),
-    room("Layers", holds: ["Kernels", "Memory"]),
-    room("Models", holds: ["Layers", "Kernels", "Memory"]),
+    module("Kernels", dependencies: ["Memory", "Random", "CLanes", "COpenBLAS", "CDNN"]),
+    module("Layers", dependencies: ["Kernels", "Memory"]),
+    module("Models", dependencies: ["Layers", "Kernels", "Memory"]),
 
     // Data.
-    room("Tokenizer", holds: ["Files", "Random"]),
-    room("Images", holds: ["CImages", "Files", "Random"]),
-    room("Datasets", holds: ["Images", "Hashing", "Files"]),
-    room("Scenes", holds: ["Images", "Random"]),
-    room("Shards", holds: ["CZstd", "Files", "Random"]),
+    module("Tokenizer", dependencies: ["Files", "Random"]),
+    module("Images", dependencies: ["CImages", "Files", "Random"]),
+    module("Datasets", dependencies: ["Images", "Hashing", "Files"]),
+    module("Scenes", dependencies: ["Images", "Random"]),
+    module("Shards", dependencies: ["CZstd", "Files", "Random"]),
 
     // Training.
-    room("Optimization", holds: ["CLanes", "Layers", "Kernels", "Memory"]),
-    room("Parallel", holds: ["MPI", "Layers", "Kernels", "Memory"]),
-    room("Safetensors", holds: ["Files"]),
-    room(
+    module("Optimization", dependencies: ["CLanes", "Layers", "Kernels", "Memory"]),
+    module("Parallel", dependencies: ["MPI", "Layers", "Kernels", "Memory"]),
+    module("Safetensors", dependencies: ["Files"]),
+    module(
       "Checkpoint",
-      holds: ["Safetensors", "Parallel", "Layers", "Memory", "Hashing", "Files"]),
-    room(
+      dependencies: ["Safetensors", "Parallel", "Layers", "Memory", "Hashing", "Files"]),
+    module(
       "Preparation",
-      holds: ["Datasets", "Shards", "Tokenizer", "Generation", "Models", "Layers", "Images", "Random", "Hashing", "MPI", "Monitoring",
+      dependencies: [
+        "Datasets", "Shards", "Tokenizer", "Generation", "Models", "Layers", "Images", "Random", "Hashing", "MPI", "Monitoring",
         "Files",
       ]),
-    room(
+    module(
       "Training",
-      holds: [
+      dependencies: [
         "Preparation", "Datasets",
         "Checkpoint", "Safetensors", "Parallel", "MPI", "Optimization", "Models", "Layers", "Kernels", "Memory", "Random",
         "Tokenizer", "Images", "Scenes", "Shards", "Monitoring", "Generation", "Yams",
@@ -94,59 +98,65 @@ let package = Package(
       ]),
 
     // Use.
-    room(
+    module(
       "Generation",
-      holds: [
+      dependencies: [
         "Models", "Layers", "Kernels", "Memory", "Random", "Tokenizer", "Images", "Scenes", "Safetensors", "Monitoring", "Files",
       ]),
 
-    room(
+    module(
       "Reports",
-      holds: ["Datasets", "Shards", "Tokenizer", "Generation", "Models", "Layers", "Images", "Random", "Files"]),
+      dependencies: ["Datasets", "Shards", "Tokenizer", "Generation", "Models", "Layers", "Images", "Random", "Files"]),
 
-    // Doors.
-    room(
-      "Doors",
-      holds: ["Training", "MPI", "Files", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
-    door(
+    // Executables.
+    module(
+      "Commands",
+      dependencies: ["Training", "MPI", "Files", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
+    executable(
       "dalle-prep",
-      holds: [
+      dependencies: [
         "Training", "Preparation", "Reports", "Datasets", "Shards", "Tokenizer", "Generation", "Models", "Layers", "Images",
         "Kernels", "Monitoring", "MPI", "Files",
       ]),
-    door("dalle-train", holds: ["Training", "MPI", "Parallel"]),
-    door("dalle-generate", holds: ["Generation", "Images", "Kernels", "Monitoring", "Files"]),
-    door("dalle-eval", holds: ["Training", "Generation", "Images", "Scenes", "Models", "Shards", "Kernels", "Monitoring", "Files"]),
-    door(
+    executable("dalle-train", dependencies: ["Training", "MPI", "Parallel"]),
+    executable("dalle-generate", dependencies: ["Generation", "Images", "Kernels", "Monitoring", "Files"]),
+    executable(
+      "dalle-eval",
+      dependencies: ["Training", "Generation", "Images", "Scenes", "Models", "Shards", "Kernels", "Monitoring", "Files"]),
+    executable(
       "dalle-bench",
-      holds: [
-        "Training", "Preparation", "Datasets", "Checkpoint", "Generation", "Parallel", "MPI", "Models", "Layers", "Kernels", "Memory", "Monitoring", "Tokenizer",
+      dependencies: [
+        "Training", "Preparation", "Datasets", "Checkpoint", "Generation", "Parallel", "MPI", "Models", "Layers", "Kernels",
+        "Memory", "Monitoring", "Tokenizer",
         "Images", "Shards", "Hashing", "Random", "Files",
       ]),
 
     // Tests.
     .target(
-      name: "TestSupport", dependencies: ["Memory", "Kernels", "Layers", "Safetensors", "Datasets", "Images"], path: "Tests/TestSupport", swiftSettings: swift),
-    tests("Hashing", holds: ["Hashing"]),
-    tests("Memory", holds: ["Memory"]),
-    tests("Random", holds: ["Random"]),
-    tests("Kernels", holds: ["Kernels", "Memory", "Random"]),
-    tests("Models", holds: ["Models", "Layers", "Kernels", "Memory", "Random", "Safetensors"]),
-    tests("Tokenizer", holds: ["Tokenizer", "Random"]),
-    tests("Images", holds: ["Images", "Files", "Random"]),
-    tests("Scenes", holds: ["Scenes", "Images", "Random"]),
-    tests("Shards", holds: ["Shards", "Random"]),
-    tests("Optimization", holds: ["Optimization", "Layers", "Memory"]),
-    tests("Safetensors", holds: ["Safetensors"]),
-    tests("Datasets", holds: ["Datasets", "Images", "Files"]),
-    tests("Reports", holds: ["Reports", "Datasets", "Images", "Models", "Layers", "Random", "Shards", "Tokenizer"]),
-    tests("Training", holds: ["Training", "Datasets", "Images", "Models", "Layers", "Monitoring", "Memory"]),
-    tests("Generation", holds: ["Generation", "Models", "Layers", "Kernels", "Memory", "Random"]),
+      name: "TestSupport", dependencies: ["Memory", "Kernels", "Layers", "Safetensors", "Datasets", "Images"],
+      path: "Tests/TestSupport", swiftSettings: swift),
+    tests("Hashing", dependencies: ["Hashing"]),
+    tests("Memory", dependencies: ["Memory"]),
+    tests("Random", dependencies: ["Random"]),
+    tests("Kernels", dependencies: ["Kernels", "Memory", "Random"]),
+    tests("Models", dependencies: ["Models", "Layers", "Kernels", "Memory", "Random", "Safetensors"]),
+    tests("Tokenizer", dependencies: ["Tokenizer", "Random"]),
+    tests("Images", dependencies: ["Images", "Files", "Random"]),
+    tests("Scenes", dependencies: ["Scenes", "Images", "Random"]),
+    tests("Shards", dependencies: ["Shards", "Random"]),
+    tests("Optimization", dependencies: ["Optimization", "Layers", "Memory"]),
+    tests("Safetensors", dependencies: ["Safetensors"]),
+    tests("Datasets", dependencies: ["Datasets", "Images", "Files"]),
+    tests("Reports", dependencies: ["Reports", "Datasets", "Images", "Models", "Layers", "Random", "Shards", "Tokenizer"]),
+    tests("Training", dependencies: ["Training", "Datasets", "Images", "Models", "Layers", "Monitoring", "Memory"]),
+    tests("Generation", dependencies: ["Generation", "Models", "Layers", "Kernels", "Memory", "Random"]),
     .target(
       name: "FuzzTargets", dependencies: ["Datasets", "Safetensors", "Shards", "Tokenizer", "Training", "Files"],
       path: "Tests/Fuzz/Targets", swiftSettings: swift),
-    tests("Fuzz", holds: ["FuzzTargets"]),
-    .executableTarget(name: "interop-tokens", dependencies: ["Tokenizer"], path: "Tests/Interop", exclude: ["compare.py", "run"], swiftSettings: swift),
+    tests("Fuzz", dependencies: ["FuzzTargets"]),
+    .executableTarget(
+      name: "interop-tokens", dependencies: ["Tokenizer"], path: "Tests/Interop", exclude: ["compare.py", "run"],
+      swiftSettings: swift),
     // Run by `Launch/test` under mpirun with 1 to 4 ranks.
     .executableTarget(
       name: "rank-tests",

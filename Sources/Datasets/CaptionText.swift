@@ -8,7 +8,9 @@ enum CaptionText {
 
   /// The captions in a file's bytes: one a line, or those under the named keys of a JSON object.
   static func captions(_ bytes: Data, isJSON: Bool, keys: [String], place: String) throws(Skip) -> [String] {
-    guard let text = String(validating: bytes, as: UTF8.self) else { throw Skip(place, .unreadableCaption, "the caption is not UTF-8") }
+    guard let text = String(validating: bytes, as: UTF8.self) else {
+      throw Skip(place, .unreadableCaption, "the caption is not UTF-8")
+    }
     if !isJSON { return text.split(whereSeparator: \.isNewline).map(String.init) }
     guard let object = (try? JSONSerialization.jsonObject(with: bytes)) as? [String: Any] else {
       throw Skip(place, .unreadableCaption, "the caption file is not a JSON object")

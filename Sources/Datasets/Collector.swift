@@ -17,10 +17,13 @@ public struct Collector: Sendable {
     (self.folder, self.options) = (folder, options)
     for path in [folder.summary, folder.begun] where FileManager.default.fileExists(atPath: path) {
       guard let before = try? JSONDecoder().decode(DatasetSummary.self, from: readFile(path)) else {
-        throw DatasetError("\(path): cannot be understood, or is of another version of this program; remove \(folder.path), or name another folder")
+        throw DatasetError(
+          "\(path): cannot be understood, or is of another version of this program; remove \(folder.path), or name another folder")
       }
       guard before.options == options else {
-        throw DatasetError("\(folder.path): was collected from other sources or with other options (see \(path)); name another folder, or remove this one")
+        throw DatasetError(
+          "\(folder.path): was collected from other sources or with other options (see \(path)); name another folder, or remove this one"
+        )
       }
     }
   }

@@ -4,7 +4,7 @@ import Hashing
 import Images
 
 /// A collected dataset: samples by number, each looked up on disk in constant time.
-public final class Dataset: PictureSource {
+public final class Dataset: ImageSource {
   public let summary: DatasetSummary
   private let samples: [Split: RandomAccessFile]
   private let index: [Split: FileArray<LineLocation>]
@@ -12,7 +12,8 @@ public final class Dataset: PictureSource {
   /// Opens what a `Collector` has finished.
   public init(_ folder: DatasetFolder) throws {
     guard FileManager.default.fileExists(atPath: folder.summary) else {
-      throw DatasetError("\(folder.path): holds no finished dataset (\(folder.summary) is missing); collect it with dalle-prep collect")
+      throw DatasetError(
+        "\(folder.path): holds no finished dataset (\(folder.summary) is missing); collect it with dalle-prep collect")
     }
     guard let summary = try? JSONDecoder().decode(DatasetSummary.self, from: readFile(folder.summary)),
       summary.version == DatasetSummary.currentVersion
@@ -67,16 +68,16 @@ public final class Dataset: PictureSource {
   public func captions(_ number: Int, _ split: Split) throws -> [String] { try sample(number, split).captions }
   public func name(_ number: Int, _ split: Split) throws -> String { try sample(number, split).place }
 
-  public func picture(_ number: Int, _ split: Split, forCropsOf side: Int? = nil) throws -> Picture {
+  public func picture(_ number: Int, _ split: Split, forCropsOf side: Int? = nil) throws -> Image {
     let sample = try sample(number, split)
     let place = sample.picture
     let file = try RandomAccessFile(place.path)
     guard let size = place.size, size <= file.size - place.offset, place.offset > 0 || size == file.size else {
       throw DatasetError("\(sample.place): \(place.path) is not what it was when the dataset was collected")
     }
-    return try Picture(
+    return try Image(
       data: Data(file.read(place.offset..<place.offset + size)), name: sample.place,
-      pixelLimit: summary.options.filters.maximumPixels, leastSide: side.map(Picture.leastSide))
+      pixelLimit: summary.options.filters.maximumPixels, leastSide: side.map(Image.leastSide))
   }
 
   /// Captions that are not trained on.

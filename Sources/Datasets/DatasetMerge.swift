@@ -15,7 +15,7 @@ struct DatasetMerge {
   /// What finding duplicates needs of a sample.
   private struct Facts: BitwiseCopyable {
     var content: UInt64
-    var look: PictureLook
+    var look: ImageSignature
     var line: LineLocation
   }
 
@@ -67,14 +67,17 @@ struct DatasetMerge {
     }
 
     let fates = Fates(
-      kind: try FileArray(scratchIn: folder.work, count: facts.count), other: try FileArray(scratchIn: folder.work, count: facts.count))
+      kind: try FileArray(scratchIn: folder.work, count: facts.count),
+      other: try FileArray(scratchIn: folder.work, count: facts.count))
     if options.filters.duplicates != .keep { try findSameContent(facts, fates) }
     if options.filters.duplicates == .near { try findSameLook(facts, fates) }
     try holdOut(facts, fates)
     try writeSamples(facts, fates, allPath, &summary, skips)
     try skips.finish()
     (summary.skipped, summary.skippedParts) = (skips.counts, skips.partCounts)
-    guard summary.training > 0 else { throw DatasetError("\(folder.path): weights and what is held out leave no sample to train on") }
+    guard summary.training > 0 else {
+      throw DatasetError("\(folder.path): weights and what is held out leave no sample to train on")
+    }
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
     try replaceFile(folder.summary, with: encoder.encode(summary) + Data("\n".utf8))
@@ -172,7 +175,9 @@ struct DatasetMerge {
   /// Holds out the samples with the smallest content hashes; pictures with the same hash stay together.
   private func holdOut(_ facts: FileArray<Facts>, _ fates: Fates) throws {
     let hashes = try FileArray<UInt64>(scratchIn: folder.work, count: fates.kind.count { $0 == .training })
-    for (place, index) in fates.kind.indices.lazy.filter({ fates.kind[$0] == .training }).enumerated() { hashes[place] = facts[index].content }
+    for (place, index) in fates.kind.indices.lazy.filter({ fates.kind[$0] == .training }).enumerated() {
+      hashes[place] = facts[index].content
+    }
     hashes.sort(by: <)
     let count = min(options.validation, hashes.count / 2)
     guard count > 0 else { return }

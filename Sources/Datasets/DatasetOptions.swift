@@ -30,7 +30,8 @@ public struct DatasetOptions: Codable, Equatable, Sendable {
       ("the largest number of bytes", Double(filters.maximumBytes), 1...4e9),
     ]
     for (name, value, range) in limits where !range.contains(value) {
-      throw DatasetError("\(name) is \(value.formatted()); it must lie between \(range.lowerBound.formatted()) and \(range.upperBound.formatted())")
+      throw DatasetError(
+        "\(name) is \(value.formatted()); it must lie between \(range.lowerBound.formatted()) and \(range.upperBound.formatted())")
     }
     if filters.aspectRatio != 0, !(filters.aspectRatio >= 1) {
       throw DatasetError("the aspect ratio is \(filters.aspectRatio); it must be at least 1, or 0 for any")

@@ -36,7 +36,8 @@ struct Examiner {
         guard size <= CaptionText.limit else {
           throw Skip(candidate.place, .unreadableCaption, "\(path) has \(size) bytes; at most \(CaptionText.limit)")
         }
-        raw = try CaptionText.captions(readFile(path), isJSON: path.hasSuffix(".json"), keys: columns.captions, place: candidate.place)
+        raw = try CaptionText.captions(
+          readFile(path), isJSON: path.hasSuffix(".json"), keys: columns.captions, place: candidate.place)
       } catch let error as FileError { throw Skip(candidate.place, .unreadableCaption, "\(error)") }
     }
     let captions = try usable(raw, place: candidate.place, report: report)
@@ -53,7 +54,7 @@ struct Examiner {
       bytes = try readFile(path)
     } catch let error as FileError { throw Skip(candidate.place, .unreadablePicture, "\(error)") }
     return try sample(
-      bytes, PictureLocation(candidate.picture.path, size: bytes.count), captions, place: candidate.place, source: candidate.source)
+      bytes, ImageLocation(candidate.picture.path, size: bytes.count), captions, place: candidate.place, source: candidate.source)
   }
 
   /// Captions that pass the filters; the others are reported. With none left the sample is skipped.
@@ -82,12 +83,12 @@ struct Examiner {
   }
 
   private func sample(
-    _ bytes: Data, _ location: PictureLocation, _ captions: [String], place: String, source: Int
+    _ bytes: Data, _ location: ImageLocation, _ captions: [String], place: String, source: Int
   ) throws(Skip) -> Sample {
-    let picture: Picture
+    let picture: Image
     do {
-      picture = try Picture(data: bytes, name: place, pixelLimit: filters.maximumPixels)
-    } catch let error as PictureError {
+      picture = try Image(data: bytes, name: place, pixelLimit: filters.maximumPixels)
+    } catch let error as ImageError {
       throw Skip(place, error.isTooLarge ? .largePicture : .unreadablePicture, error.reason)
     } catch { throw Skip(place, .unreadablePicture, "\(error)") }
     let (short, long) = (min(picture.width, picture.height), max(picture.width, picture.height))
@@ -99,7 +100,7 @@ struct Examiner {
     }
     return Sample(
       place: place, picture: location, captions: captions, source: source, width: picture.width, height: picture.height,
-      content: String(SHA256.hex(of: bytes).prefix(16)), look: PictureLook(picture))
+      content: String(SHA256.hex(of: bytes).prefix(16)), look: ImageSignature(picture))
   }
 
   // MARK: Archives
@@ -183,6 +184,6 @@ struct Examiner {
       tar.bytes(of: caption), isJSON: group[["txt"]] == nil, keys: columns.captions, place: place)
     let captions = try usable(raw, place: place, report: report)
     return try sample(
-      tar.bytes(of: image), PictureLocation(path, offset: image.offset, size: image.size), captions, place: place, source: source)
+      tar.bytes(of: image), ImageLocation(path, offset: image.offset, size: image.size), captions, place: place, source: source)
   }
 }

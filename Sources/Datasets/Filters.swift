@@ -28,7 +28,7 @@ public struct Filters: Codable, Equatable, Sendable {
   /// Pixels of the shorter side, at least.
   public var minimumSide = 1
   /// Pixels, and bytes of the file, at most: against files that would fill the memory.
-  public var maximumPixels = Picture.pixelLimit
+  public var maximumPixels = Image.pixelLimit
   public var maximumBytes = 64 << 20
   public var duplicates = Duplicates.merge
 
@@ -102,7 +102,10 @@ struct CaptionFilter: @unchecked Sendable {
   func problem(_ caption: String) -> (reason: SkipReason, detail: String)? {
     let characters = caption.count
     if characters < filters.minimumCharacters {
-      return (.captionLength, "the caption has \(characters) \(characters == 1 ? "character" : "characters"); at least \(filters.minimumCharacters)")
+      return (
+        .captionLength,
+        "the caption has \(characters) \(characters == 1 ? "character" : "characters"); at least \(filters.minimumCharacters)"
+      )
     }
     if characters > filters.maximumCharacters {
       return (.captionLength, "the caption has \(characters) characters; at most \(filters.maximumCharacters)")
@@ -119,7 +122,9 @@ struct CaptionFilter: @unchecked Sendable {
           for index in match.range.lowerBound..<match.range.upperBound { isCovered[index] = true }
         }
       }
-      if 2 * isCovered.count(where: { $0 }) >= whole.length { return (.boilerplate, "the caption is mostly boilerplate: \(caption)") }
+      if 2 * isCovered.count(where: { $0 }) >= whole.length {
+        return (.boilerplate, "the caption is mostly boilerplate: \(caption)")
+      }
     }
     return nil
   }

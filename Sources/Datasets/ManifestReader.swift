@@ -76,10 +76,13 @@ public struct ManifestReader {
 
   private mutating func readNames() throws {
     guard let record = try record() else { throw DatasetError("\(path): the file is empty; its first line must name the columns") }
-    guard case .success(let names) = record else { throw DatasetError("\(path): its first line, which must name the columns, cannot be read") }
+    guard case .success(let names) = record else {
+      throw DatasetError("\(path): its first line, which must name the columns, cannot be read")
+    }
     func index(_ name: String) throws -> Int {
       guard let index = names.firstIndex(of: name) else {
-        throw DatasetError("\(path): there is no column `\(name)`; the first line names \(names.map { "`\($0)`" }.joined(separator: ", "))")
+        throw DatasetError(
+          "\(path): there is no column `\(name)`; the first line names \(names.map { "`\($0)`" }.joined(separator: ", "))")
       }
       return index
     }

@@ -1,7 +1,7 @@
 import Images
 
 /// Where a picture's bytes are: a whole file, or a part of an archive.
-public struct PictureLocation: Codable, Hashable, Sendable {
+public struct ImageLocation: Codable, Hashable, Sendable {
   /// An absolute path.
   public var path: String
   public var offset: Int
@@ -15,7 +15,7 @@ public struct PictureLocation: Codable, Hashable, Sendable {
 public struct Sample: Codable, Equatable, Sendable {
   /// What it is called in messages: a path, a manifest's line, an archive and its key.
   public var place: String
-  public var picture: PictureLocation
+  public var picture: ImageLocation
   /// At least one.
   public var captions: [String]
   /// Number of the source that it comes from, in the dataset's options.
@@ -25,7 +25,7 @@ public struct Sample: Codable, Equatable, Sendable {
   public var height: Int
   /// The first 16 hexadecimal digits of the SHA-256 of the picture file.
   public var content: String
-  public var look: PictureLook
+  public var look: ImageSignature
 }
 
 /// What a source's listing holds, before anything has been looked at.
@@ -44,7 +44,7 @@ struct Candidate: Codable {
   }
 
   var place: String
-  var picture: PictureLocation
+  var picture: ImageLocation
   var captions: Captions
   var source: Int
 }

@@ -38,7 +38,7 @@ struct SourceListing {
         try found(
           .picture(
             Candidate(
-              place: "\(path):\(reader.line)", picture: PictureLocation(image), captions: .given(entry.captions), source: source)))
+              place: "\(path):\(reader.line)", picture: ImageLocation(image), captions: .given(entry.captions), source: source)))
       case .failure(let skip): try found(.skipped(skip))
       }
     }
@@ -57,7 +57,7 @@ struct SourceListing {
         if let captions = ["\(stem).txt", "\(stem).json"].first(where: here.contains) {
           try found(
             .picture(
-              Candidate(place: path, picture: PictureLocation(path), captions: .file("\(folder)/\(captions)"), source: source)))
+              Candidate(place: path, picture: ImageLocation(path), captions: .file("\(folder)/\(captions)"), source: source)))
         } else {
           try found(.skipped(Skip(path, .noCaption, "there is no \(stem).txt or \(stem).json beside it")))
         }

@@ -55,7 +55,9 @@ public final class TarReader {
       }
       let header = try file.read(next..<next + 512)
       if header.allSatisfy({ $0 == 0 }) { return nil }
-      guard Self.checksumIsRight(header) else { throw damage("has no valid header at byte \(next); it is damaged or not a tar file") }
+      guard Self.checksumIsRight(header) else {
+        throw damage("has no valid header at byte \(next); it is damaged or not a tar file")
+      }
       guard let size = longSize ?? Self.number(header[124..<136]) else { throw damage("claims an impossible size at byte \(next)") }
       let start = next + 512
       guard size <= file.size - start else {
@@ -84,7 +86,9 @@ public final class TarReader {
   private func damage(_ problem: String) -> Damage { Damage(description: "\(file.path): \(problem)") }
 
   private func record(_ start: Int, _ size: Int) throws -> [UInt8] {
-    guard size <= Self.recordLimit else { throw damage("has a record of \(size) bytes at byte \(start); at most \(Self.recordLimit)") }
+    guard size <= Self.recordLimit else {
+      throw damage("has a record of \(size) bytes at byte \(start); at most \(Self.recordLimit)")
+    }
     return try file.read(start..<start + size)
   }
 
@@ -122,9 +126,10 @@ public final class TarReader {
     {
       let record = rest[(space + 1)..<(rest.startIndex + length - 1)]
       if let equals = record.firstIndex(of: UInt8(ascii: "=")) {
-        records.append((
-          String(decoding: record[..<equals], as: UTF8.self), String(decoding: record[(equals + 1)...], as: UTF8.self)
-        ))
+        records.append(
+          (
+            String(decoding: record[..<equals], as: UTF8.self), String(decoding: record[(equals + 1)...], as: UTF8.self)
+          ))
       }
       rest = rest[(rest.startIndex + length)...]
     }

@@ -56,7 +56,8 @@ public struct ModelBundle {
       throw ModelBundleError(
         "\(folder)/\(File.transformer)", "the transformer has \(ours) \(name), but its neighbours in the folder \(theirs)")
     }
-    transformerWeights = try Self.weights(Transformer.table(transformer), Self.existing(File.transformerWeights, in: folder), precision)
+    transformerWeights = try Self.weights(
+      Transformer.table(transformer), Self.existing(File.transformerWeights, in: folder), precision)
   }
 
   /// The folder that holds a model's files: the `model` folder of a run, or `path` itself.
@@ -84,8 +85,8 @@ public struct ModelBundle {
   }
 
   /// Ready to draw.
-  public func generator() throws -> PictureGenerator {
-    PictureGenerator(
+  public func generator() throws -> ImageGenerator {
+    ImageGenerator(
       tokenizer: tokenizer, dvae: try DVAE(dvae, batch: 16, mode: .inference, precision: precision), dvaeWeights: dvaeWeights,
       transformer: transformer, weights: transformerWeights, precision: precision)
   }

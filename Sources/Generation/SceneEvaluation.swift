@@ -29,11 +29,11 @@ public struct SceneEvaluation: Codable, Sendable {
   public static func run(
     _ bundle: ModelBundle, prompts: Int, pictures: Int, seed: UInt64, _ sampling: SamplingConfig,
     progress: (_ done: Int, _ total: Int) -> Void
-  ) throws -> (evaluation: SceneEvaluation, sheet: Picture) {
+  ) throws -> (evaluation: SceneEvaluation, sheet: Image) {
     var result = SceneEvaluation()
     let scenes = SceneGenerator(seed: seed)
     let generator = try bundle.generator()
-    var sheet: [(caption: String, pictures: [Picture])] = []
+    var sheet: [(caption: String, pictures: [Image])] = []
     for (round, split) in [SceneSplit.heldOut, .neverSeen].enumerated() {
       let descriptions = scenes.evaluationPrompts(prompts, split)
       let drawn = try generator.draw(descriptions.map(\.words), count: 1, seed: seed, sampling) { done, total in
@@ -48,7 +48,7 @@ public struct SceneEvaluation: Codable, Sendable {
     let dvae = try DVAE(bundle.dvae, batch: 16, mode: .inference, precision: bundle.precision)
     result.neverSeenReconstructed = try reconstruct((0..<pictures).map { scenes.scene($0, .neverSeen) }, dvae, bundle).score
     try result.measureLosses(bundle, dvae, (0..<pictures).map { scenes.scene($0, .heldOut) })
-    return (result, try PictureGrid.draw(sheet, columns: 8))
+    return (result, try ImageGrid.draw(sheet, columns: 8))
   }
 
   /// Scenes through the dVAE and back.

@@ -1,6 +1,7 @@
 import COpenSSL
+
 #if canImport(Glibc)
-import Glibc
+  import Glibc
 #endif
 
 /// SHA-256 of data that arrives in pieces (OpenSSL, which uses the CPU's SHA instructions).

@@ -38,20 +38,22 @@ struct Rectangle {
   var height: Int
 }
 
-extension Picture {
+extension Image {
   /// The picture at another size: area averaging where it shrinks, linear interpolation where it grows.
-  public func resized(width: Int, height: Int) -> Picture {
+  public func resized(width: Int, height: Int) -> Image {
     let target = Rectangle(x: 0, y: 0, width: width, height: height)
     return scaled(Rectangle(x: 0, y: 0, width: self.width, height: self.height), width: width, height: height, part: target)
   }
 
   /// An area of the picture at another size, and of that a part; nothing else is computed.
-  func scaled(_ area: Rectangle, width: Int, height: Int, part: Rectangle) -> Picture {
+  func scaled(_ area: Rectangle, width: Int, height: Int, part: Rectangle) -> Image {
     precondition(width > 0 && height > 0, "a picture of \(width) x \(height)")
     precondition(
       area.x >= 0 && area.y >= 0 && area.x + area.width <= self.width && area.y + area.height <= self.height,
       "\(area) of a picture of \(self.width) x \(self.height)")
-    precondition(part.x >= 0 && part.y >= 0 && part.x + part.width <= width && part.y + part.height <= height, "\(part) of \(width) x \(height)")
+    precondition(
+      part.x >= 0 && part.y >= 0 && part.x + part.width <= width && part.y + part.height <= height,
+      "\(part) of \(width) x \(height)")
     if width == area.width && height == area.height {
       return cropped(x: area.x + part.x, y: area.y + part.y, width: part.width, height: part.height)
     }
@@ -82,7 +84,7 @@ extension Picture {
       }
       filled = part.width * part.height * 3
     }
-    return Picture(width: part.width, height: part.height, pixels: result)
+    return Image(width: part.width, height: part.height, pixels: result)
   }
 
   private static func accumulate(

@@ -1,7 +1,7 @@
 import Memory
 
 #if canImport(Glibc)
-import Glibc
+  import Glibc
 #endif
 
 /// Storage that attention needs while it computes one head of one sample. Rows that a block of queries reads are moved

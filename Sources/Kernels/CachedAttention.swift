@@ -80,7 +80,9 @@ public struct CachedAttention<Element: Scalar> {
     }
     forEachPart(of: pictures) { pictures in
       for picture in pictures {
-        let (keys, values) = (imageKeys.rows(picture * kept..<(picture + 1) * kept), imageValues.rows(picture * kept..<(picture + 1) * kept))
+        let (keys, values) = (
+          imageKeys.rows(picture * kept..<(picture + 1) * kept), imageValues.rows(picture * kept..<(picture + 1) * kept)
+        )
         for head in 0..<heads {
           let columns = head * size..<(head + 1) * size
           let (row, weights) = (part(head, scores).row(picture), part(head, weights).row(picture))
@@ -90,7 +92,9 @@ public struct CachedAttention<Element: Scalar> {
           inverseSums[head * queries.rows + picture] = 1 / exponentials(of: row, scale: scale, minus: highest, into: weights)
           let output = outputs.row(picture)[columns]
           output.fill(0)
-          for (place, index) in seen.enumerated() { addScaled(values.row(index)[columns], weights[textLength + place].float, to: output) }
+          for (place, index) in seen.enumerated() {
+            addScaled(values.row(index)[columns], weights[textLength + place].float, to: output)
+          }
         }
       }
     }

@@ -1,7 +1,7 @@
 import Memory
 
 #if canImport(Glibc)
-import Glibc
+  import Glibc
 #endif
 
 /// Softmax cross-entropy of each row, in nats, and its gradient.

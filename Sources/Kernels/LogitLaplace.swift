@@ -1,6 +1,7 @@
 import Memory
+
 #if canImport(Glibc)
-import Glibc
+  import Glibc
 #endif
 
 /// The map phi from bytes to (0, 1) that the logit-Laplace distribution needs: `x -> (1 - 2 eps) x / 255 + eps` with
@@ -103,7 +104,8 @@ public func logitLaplace<Element: Scalar>(
         let logScale = Lanes.load(logB + i, first: count, fill: 0)
         let inverse = exponential(-logScale)
         let difference = Lanes.load(mu + i, first: count, fill: 0) - Lanes.load(target + i, first: count, fill: 0)
-        let sign = Lanes.zero.replacing(with: Lanes(repeating: 1), where: difference .> 0).replacing(with: Lanes(repeating: -1), where: difference .< 0)
+        let sign = Lanes.zero.replacing(with: Lanes(repeating: 1), where: difference .> 0).replacing(
+          with: Lanes(repeating: -1), where: difference .< 0)
         let distance = difference * sign * inverse
         sum += logScale + distance
         if let dMu, let dLogB {

@@ -1,6 +1,7 @@
 import Memory
+
 #if canImport(Glibc)
-import Glibc
+  import Glibc
 #endif
 
 /// The Gumbel-softmax relaxation of one position and the KL divergence of its categorical distribution (paper 2.1, A.2).

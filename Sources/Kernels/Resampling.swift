@@ -1,7 +1,7 @@
 import Memory
 
 /// A stack of channels-last pictures, `[samples, height, width, channels]`.
-public struct Pictures<Element: Scalar> {
+public struct FeatureMaps<Element: Scalar> {
   public let values: VectorView<Element>
   public let samples: Int
   public let height: Int
@@ -16,13 +16,13 @@ public struct Pictures<Element: Scalar> {
     (self.samples, self.height, self.width, self.channels) = (samples, height, width, channels)
   }
 
-  fileprivate func isHalf(of other: Pictures<some Scalar>) -> Bool {
+  fileprivate func isHalf(of other: FeatureMaps<some Scalar>) -> Bool {
     samples == other.samples && 2 * height == other.height && 2 * width == other.width && channels == other.channels
   }
 }
 
 /// y = the largest of each 2 x 2 square of x. x has twice the height and width of y.
-public func maxPool(_ x: Pictures<Float>, into y: Pictures<Float>) {
+public func maxPool(_ x: FeatureMaps<Float>, into y: FeatureMaps<Float>) {
   let span = KernelClock.begin(.resampling)
   defer { KernelClock.end(span) }
   forEachSquare(y, x) { y, a, b, c, d, channels in
@@ -41,7 +41,7 @@ public func maxPool(_ x: Pictures<Float>, into y: Pictures<Float>) {
 }
 
 /// x becomes dx: the place of each square's first maximum (in reading order) gets the gradient dy, the others 0.
-public func maxPoolBackward(_ dy: Pictures<Float>, _ x: Pictures<Float>) {
+public func maxPoolBackward(_ dy: FeatureMaps<Float>, _ x: FeatureMaps<Float>) {
   let span = KernelClock.begin(.resampling)
   defer { KernelClock.end(span) }
   forEachSquare(dy, x) { dy, a, b, c, d, channels in
@@ -77,7 +77,7 @@ public func maxPoolBackward(_ dy: Pictures<Float>, _ x: Pictures<Float>) {
 /// y = x with each pixel repeated in a 2 x 2 square.
 @specialized(where Element == Float)
 @specialized(where Element == BFloat16)
-public func upsample<Element: Scalar>(_ x: Pictures<Element>, into y: Pictures<Element>) {
+public func upsample<Element: Scalar>(_ x: FeatureMaps<Element>, into y: FeatureMaps<Element>) {
   let span = KernelClock.begin(.resampling)
   defer { KernelClock.end(span) }
   forEachSquare(x, y) { x, a, b, c, d, channels in
@@ -92,7 +92,7 @@ public func upsample<Element: Scalar>(_ x: Pictures<Element>, into y: Pictures<E
 @specialized(where Gradient == Float, Result == Float)
 @specialized(where Gradient == Float, Result == BFloat16)
 @specialized(where Gradient == BFloat16, Result == BFloat16)
-public func upsampleBackward<Gradient: Scalar, Result: Scalar>(_ dy: Pictures<Gradient>, into dx: Pictures<Result>) {
+public func upsampleBackward<Gradient: Scalar, Result: Scalar>(_ dy: FeatureMaps<Gradient>, into dx: FeatureMaps<Result>) {
   let span = KernelClock.begin(.resampling)
   defer { KernelClock.end(span) }
   forEachSquare(dx, dy) { dx, a, b, c, d, channels in
@@ -110,7 +110,7 @@ public func upsampleBackward<Gradient: Scalar, Result: Scalar>(_ dy: Pictures<Gr
 
 /// Calls `body` with each pixel of `small` and the four pixels of `large` that lie over it, in reading order.
 @inline(__always) private func forEachSquare<Small: Scalar, Large: Scalar>(
-  _ small: Pictures<Small>, _ large: Pictures<Large>,
+  _ small: FeatureMaps<Small>, _ large: FeatureMaps<Large>,
   _ body: (
     UnsafeMutablePointer<Small>, UnsafeMutablePointer<Large>, UnsafeMutablePointer<Large>, UnsafeMutablePointer<Large>,
     UnsafeMutablePointer<Large>, Int

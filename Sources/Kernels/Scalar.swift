@@ -9,14 +9,17 @@ public protocol Scalar: BitwiseCopyable, Sendable {
   var float: Float { get }
 
   /// `result (+)= a · b (+ bias) (+ residual)` with sums in fp32; see `multiply`.
-  static func product<Result: Scalar>(_ operands: ProductOperands<Self>, into result: MatrixView<Result>, _ destination: Destination)
+  static func product<Result: Scalar>(
+    _ operands: ProductOperands<Self>, into result: MatrixView<Result>, _ destination: Destination)
   /// The numbers in this format: themselves, or rounded into the first places of `room`.
   static func rounded(_ values: Vector, into room: VectorView<Self>) -> VectorView<Self>
 }
 
 extension Float: Scalar {
   @inline(__always) public static func load(_ pointer: UnsafePointer<Float>) -> SIMD16<Float> { .load(pointer) }
-  @inline(__always) public static func store(_ lanes: SIMD16<Float>, to pointer: UnsafeMutablePointer<Float>) { lanes.store(pointer) }
+  @inline(__always) public static func store(_ lanes: SIMD16<Float>, to pointer: UnsafeMutablePointer<Float>) {
+    lanes.store(pointer)
+  }
   @inline(__always) public var float: Float { self }
   public static func rounded(_ values: Vector, into room: Vector) -> Vector { values }
 }

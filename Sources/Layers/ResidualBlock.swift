@@ -156,8 +156,8 @@ public struct ResidualBlock<Element: Scalar> {
 
   private func part<Kind>(_ vector: VectorView<Kind>, _ count: Int) -> VectorView<Kind> { vector[0..<count] }
 
-  private func pictures<Kind>(_ values: VectorView<Kind>, _ samples: Int, _ size: Int, _ channels: Int) -> Pictures<Kind> {
-    Pictures(values, samples: samples, height: size, width: size, channels: channels)
+  private func pictures<Kind>(_ values: VectorView<Kind>, _ samples: Int, _ size: Int, _ channels: Int) -> FeatureMaps<Kind> {
+    FeatureMaps(values, samples: samples, height: size, width: size, channels: channels)
   }
 }
 

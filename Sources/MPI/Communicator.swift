@@ -56,7 +56,8 @@ public final class Communicator {
   public func barrier() throws { try check(MPI_Barrier(handle), "MPI_Barrier") }
 
   public enum Operation: Int32 {
-    case sum = 0, maximum, minimum
+    case sum = 0
+    case maximum, minimum
   }
 
   /// Replaces each value by the sum, maximum or minimum over the ranks.

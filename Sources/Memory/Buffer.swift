@@ -1,5 +1,5 @@
 #if canImport(Glibc)
-import Glibc
+  import Glibc
 #endif
 
 /// Zeroed storage for `count` elements of a trivial type, aligned to a cache line (64 bytes). Freed with its last reference.

@@ -1,7 +1,7 @@
 import Foundation
 
 #if canImport(Glibc)
-import Glibc
+  import Glibc
 #endif
 
 /// Bytes of memory that this process has resident.
@@ -21,7 +21,9 @@ public func peakResidentBytes() -> Int {
 /// Seconds since this process was started.
 public func processSeconds() -> Double {
   // Field 22 of stat, in clock ticks since the machine started; the name in field 2 may hold blanks.
-  guard let stat = try? String(contentsOfFile: "/proc/self/stat", encoding: .utf8), let name = stat.lastIndex(of: ")") else { return 0 }
+  guard let stat = try? String(contentsOfFile: "/proc/self/stat", encoding: .utf8), let name = stat.lastIndex(of: ")") else {
+    return 0
+  }
   let fields = stat[name...].split(separator: " ")
   var now = timespec()
   clock_gettime(CLOCK_BOOTTIME, &now)

@@ -1,5 +1,5 @@
 #if canImport(Glibc)
-import Glibc
+  import Glibc
 #endif
 
 /// A value that goes from `from` to `to` over `steps` updates along half a cosine and stays there (appendix A.2).

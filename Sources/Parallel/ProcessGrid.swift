@@ -12,13 +12,13 @@ public final class ProcessGrid {
   /// One rank of each node: those with this rank's number within their node.
   public let across: Communicator
 
-  /// - Parameter nodeSize: ranks that share memory; 0 means all of a machine. Smaller values split a machine into pretended
+  /// - Parameter ranksPerNode: ranks that share memory; 0 means all of a machine. Smaller values split a machine into simulated
   ///   nodes, so that the path between nodes can be tested without a cluster.
-  public init(_ world: Communicator, nodeSize: Int = 0) throws {
+  public init(_ world: Communicator, ranksPerNode: Int = 0) throws {
     self.world = world
     let machine = try world.splitByMemory()
-    if nodeSize > 0 {
-      node = try machine.split(color: machine.rank / nodeSize, key: machine.rank)
+    if ranksPerNode > 0 {
+      node = try machine.split(color: machine.rank / ranksPerNode, key: machine.rank)
     } else {
       node = machine
     }
@@ -26,7 +26,7 @@ public final class ProcessGrid {
     guard Set(sizes).count == 1 else {
       throw GridError(
         description: "nodes have between \(sizes.min()!) and \(sizes.max()!) ranks; each node needs equally many "
-          + "(\(world.size) ranks, parallel.nodeSize \(nodeSize))")
+          + "(\(world.size) ranks, parallel.ranksPerNode \(ranksPerNode))")
     }
     across = try world.split(color: node.rank, key: world.rank)
   }

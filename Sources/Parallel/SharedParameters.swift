@@ -13,7 +13,7 @@ import Memory
 ///
 /// A step: `beginStep`, forward and backward passes, `finishReduction`, the optimiser over `forEachOwnedSlice`,
 /// `finishUpdate`.
-public final class SharedParameters: ParameterSource {
+public final class SharedParameters: ParameterStore {
   public let table: ParameterTable
   public let grid: ProcessGrid
   /// Names of the arrays beside the weights, in the order of `OwnedSlice.states`.
@@ -159,7 +159,7 @@ public final class SharedParameters: ParameterSource {
   }
 
   /// One of the states in place of the weights, as it is now, to compute with but not to train.
-  public func view(of state: String) -> any ParameterSource { StateView(self, state, isRounded: roundedWindow != nil) }
+  public func view(of state: String) -> any ParameterStore { StateView(self, state, isRounded: roundedWindow != nil) }
 
   /// A block of the weights (nil) or of a state, for the whole node.
   public func values(_ state: String?, _ block: BlockID) -> BlockValues {
@@ -238,7 +238,7 @@ public final class SharedParameters: ParameterSource {
 }
 
 /// Weights taken from a state of `SharedParameters`.
-private final class StateView: ParameterSource {
+private final class StateView: ParameterStore {
   private let parameters: SharedParameters
   private let state: String
   /// This rank's own copy in bf16.
@@ -248,7 +248,8 @@ private final class StateView: ParameterSource {
   init(_ parameters: SharedParameters, _ state: String, isRounded: Bool) {
     self.parameters = parameters
     self.state = state
-    rounded = isRounded
+    rounded =
+      isRounded
       ? parameters.table.blockIDs.map { block in
         let values = parameters.values(state, block).values
         let buffer = Buffer<BFloat16>(count: values.count)

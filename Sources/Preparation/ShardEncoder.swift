@@ -15,10 +15,10 @@ import Tokenizer
 /// together; a piece or a shard that exists is not made again. What is made depends on source, tokenizer, dVAE and options
 /// alone: stopped anywhere and started again, with any number of ranks, it comes to the same bytes.
 public struct ShardEncoder {
-  private let source: any PictureSource
+  private let source: any ImageSource
   private let tokenizer: Tokenizer
   private let dvae: DVAE
-  private let weights: any ParameterSource
+  private let weights: any ParameterStore
   private let header: ShardHeader
   private let shardSamples: Int
   private let seed: UInt64
@@ -34,7 +34,7 @@ public struct ShardEncoder {
   ///   - folder: where the shards go.
   ///   - seed: decides the crops.
   public init(
-    _ source: any PictureSource, tokenizer: Tokenizer, dvae: DVAE, weights: any ParameterSource, header: ShardHeader,
+    _ source: any ImageSource, tokenizer: Tokenizer, dvae: DVAE, weights: any ParameterStore, header: ShardHeader,
     shardSamples: Int, seed: UInt64, folder: String
   ) {
     (self.source, self.tokenizer, self.dvae, self.weights) = (source, tokenizer, dvae, weights)
@@ -144,11 +144,13 @@ public struct ShardEncoder {
         throw DatasetError("\(origin): cannot be understood; remove \(folder), or name another folder")
       }
       for (name, before, now) in [
-        ("pictures and captions", before.source, now.source), ("samples in a shard", "\(before.shardSamples)", "\(now.shardSamples)"),
+        ("pictures and captions", before.source, now.source),
+        ("samples in a shard", "\(before.shardSamples)", "\(now.shardSamples)"),
         ("seed", "\(before.seed)", "\(now.seed)"),
       ] where before != now {
         throw DatasetError(
-          "\(folder): its shards were made with other \(name) (\(before.prefix(12)), now \(now.prefix(12))); remove it, or name another folder")
+          "\(folder): its shards were made with other \(name) (\(before.prefix(12)), now \(now.prefix(12))); remove it, or name another folder"
+        )
       }
       return
     }
@@ -168,7 +170,7 @@ public struct ShardEncoder {
     var (unread, problem) = (0, "")
     for first in stride(from: piece.samples.lowerBound, to: piece.samples.upperBound, by: dvae.batch) {
       var usable: [Int] = []
-      var pictures: [Picture] = []
+      var pictures: [Image] = []
       for index in first..<min(first + dvae.batch, piece.samples.upperBound) {
         do {
           let picture = try source.picture(index, split, forCropsOf: size)

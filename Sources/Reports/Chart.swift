@@ -98,14 +98,15 @@ enum Chart {
     let line: HTML = """
       <line class="axis" x1="\(left)" x2="\(right)" y1="\(bottom)" y2="\(bottom)"/>
       """
-    return [line] + kept.map { tick in
-      let x = left + tick.place * (right - left)
-      // The outermost stay inside the drawing.
-      let anchor = tick.place > 0.97 ? "end" : tick.place < 0.02 ? "start" : "middle"
-      return """
-        <text x="\(x)" y="\(bottom + 17)" text-anchor="\(anchor)">\(tick.label)</text>
-        """
-    }
+    return [line]
+      + kept.map { tick in
+        let x = left + tick.place * (right - left)
+        // The outermost stay inside the drawing.
+        let anchor = tick.place > 0.97 ? "end" : tick.place < 0.02 ? "start" : "middle"
+        return """
+          <text x="\(x)" y="\(bottom + 17)" text-anchor="\(anchor)">\(tick.label)</text>
+          """
+      }
   }
 
   // MARK: Histograms

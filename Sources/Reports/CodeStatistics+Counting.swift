@@ -30,17 +30,17 @@ extension CodeStatistics {
 
   /// Encodes random training pictures and counts their codes. Pictures that cannot be read do not count; nil if none can.
   public init?(
-    _ dataset: Dataset, seed: UInt64, dvae: DVAE, weights: any ParameterSource, progress: (_ done: Int, _ total: Int) -> Void
+    _ dataset: Dataset, seed: UInt64, dvae: DVAE, weights: any ParameterStore, progress: (_ done: Int, _ total: Int) -> Void
   ) throws {
     var usage = CodebookUsage(vocabulary: dvae.config.vocabulary)
     var (pictures, done) = (0, 0)
     let chosen = try dataset.chosenSamples(Self.pictures, seed: seed, purpose: Self.purpose)
     for first in stride(from: 0, to: chosen.count, by: dvae.batch) {
-      var crops: [Picture] = []
+      var crops: [Image] = []
       for (number, _) in chosen[first..<min(first + dvae.batch, chosen.count)] {
         do {
           crops.append(try dataset.picture(number, .training).centreCrop(dvae.config.imageSize))
-        } catch is PictureError {} catch is DatasetError {} catch is FileError {}
+        } catch is ImageError {} catch is DatasetError {} catch is FileError {}
       }
       try dvae.encode(crops, weights).withUnsafeBufferPointer { usage.add($0) }
       pictures += crops.count

@@ -13,7 +13,9 @@ extension ReportPage {
       (.script, "script", filters.script.map { "\($0.rawValue), at least 80 % of the letters" }),
       (.boilerplate, "boilerplate", boilerplate(filters)),
       (.aspectRatio, "aspect ratio", any(filters.aspectRatio == 0, "at most \(NumberText.short(filters.aspectRatio)) : 1")),
-      (.smallPicture, "smallest side", any(filters.minimumSide <= 1, "at least \(NumberText.amount(filters.minimumSide, "pixel"))")),
+      (
+        .smallPicture, "smallest side", any(filters.minimumSide <= 1, "at least \(NumberText.amount(filters.minimumSide, "pixel"))")
+      ),
       (.largePicture, "largest size", size),
       (.nearDuplicate, "near duplicates", any(filters.duplicates != .near, "of pictures that look the same the first stays")),
     ]

@@ -64,7 +64,8 @@ public struct ReportPage {
     let tiles: [HTML] = [
       tile(summary.training, "to train on", different),
       tile(summary.validation, "held out", "by the pictures' hashes"),
-      tile(report.captions, "captions", report.captionCharacters.map { "of \(NumberText.short($0.mean)) characters on average" } ?? ""),
+      tile(
+        report.captions, "captions", report.captionCharacters.map { "of \(NumberText.short($0.mean)) characters on average" } ?? ""),
       tile(summary.merged, "merged", "as a picture's duplicates"),
       tile(skipped, "left out", others),
     ]

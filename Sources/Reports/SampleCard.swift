@@ -35,7 +35,7 @@ public struct SampleCard: Sendable {
   ///   - dvae, weights: for reconstructions, if there are any.
   ///   - progress: told now and then how many cards of how many are made.
   public static func random(
-    _ count: Int, of dataset: Dataset, seed: UInt64, dvae: DVAE?, weights: (any ParameterSource)?,
+    _ count: Int, of dataset: Dataset, seed: UInt64, dvae: DVAE?, weights: (any ParameterStore)?,
     progress: (_ done: Int, _ total: Int) -> Void
   ) throws -> [SampleCard] {
     let chosen = try dataset.chosenSamples(count, seed: seed, purpose: purpose)
@@ -47,11 +47,13 @@ public struct SampleCard: Sendable {
         if let dvae, let weights {
           let crop = picture.centreCrop(dvae.config.imageSize)
           let copy = try dvae.decode(dvae.encode([crop], weights), weights)[0]
-          card.pictures = [try Inlay(crop, name: "middle of the picture"), try Inlay(copy, name: "the dVAE's reconstruction of it")]
+          card.pictures = [
+            try Inlay(crop, name: "middle of the picture"), try Inlay(copy, name: "the dVAE's reconstruction of it"),
+          ]
         } else {
           card.pictures = [try Inlay(picture.fitted(into: side), name: "the picture")]
         }
-      } catch let error as PictureError {
+      } catch let error as ImageError {
         card.problem = error.reason
       } catch let error as DatasetError {
         card.problem = error.description
@@ -67,7 +69,7 @@ extension SampleCard.Inlay {
   /// Longest side that is kept without loss: JPEG would be no smaller, and blur the pixels.
   private static let lossless = 96
 
-  init(_ picture: Picture, name: String) throws {
+  init(_ picture: Image, name: String) throws {
     let isSmall = max(picture.width, picture.height) <= Self.lossless
     let bytes = try isSmall ? picture.png() : picture.jpeg(quality: 85)
     self.init(
@@ -76,9 +78,9 @@ extension SampleCard.Inlay {
   }
 }
 
-extension Picture {
+extension Image {
   /// Shrunk, if it must be, until neither side is longer than `side`.
-  fileprivate func fitted(into side: Int) -> Picture {
+  fileprivate func fitted(into side: Int) -> Image {
     let longest = max(width, height)
     if longest <= side { return self }
     return resized(width: max(1, width * side / longest), height: max(1, height * side / longest))

@@ -2,8 +2,19 @@ import Foundation
 
 /// Number formats of the safetensors format that this project meets.
 public enum TensorType: String, Sendable, Codable {
-  case f64 = "F64", f32 = "F32", f16 = "F16", bf16 = "BF16", i64 = "I64", i32 = "I32", i16 = "I16", i8 = "I8"
-  case u64 = "U64", u32 = "U32", u16 = "U16", u8 = "U8", bool = "BOOL"
+  case f64 = "F64"
+  case f32 = "F32"
+  case f16 = "F16"
+  case bf16 = "BF16"
+  case i64 = "I64"
+  case i32 = "I32"
+  case i16 = "I16"
+  case i8 = "I8"
+  case u64 = "U64"
+  case u32 = "U32"
+  case u16 = "U16"
+  case u8 = "U8"
+  case bool = "BOOL"
 
   public var size: Int {
     switch self {
@@ -33,12 +44,6 @@ public final class SafetensorsReader {
   private let descriptor: Int32
   /// A header larger than this is taken for damage, as the reference implementation does.
   static let largestHeader = 100_000_000
-
-  private struct Entry: Decodable {
-    let dtype: String
-    let shape: [Int]
-    let data_offsets: [Int]
-  }
 
   public init(_ path: String) throws {
     self.path = path
@@ -84,7 +89,9 @@ public final class SafetensorsReader {
       tensors[name] = try info(name, value, start: start, fileSize: fileSize, path)
     }
     // A tensor without values lies before the one that begins at the same byte.
-    let ordered = tensors.sorted { ($0.value.range.lowerBound, $0.value.range.upperBound) < ($1.value.range.lowerBound, $1.value.range.upperBound) }
+    let ordered = tensors.sorted {
+      ($0.value.range.lowerBound, $0.value.range.upperBound) < ($1.value.range.lowerBound, $1.value.range.upperBound)
+    }
     for (one, next) in zip(ordered, ordered.dropFirst()) where one.value.range.upperBound > next.value.range.lowerBound {
       throw SafetensorsError(path, "tensors `\(one.key)` and `\(next.key)` overlap")
     }

@@ -32,7 +32,7 @@ public enum SceneChecker {
   /// Least fit of a shape.
   private static let leastFit: Float = 0.7
 
-  public static func check(_ picture: Picture, against description: SceneDescription) -> SceneVerdict {
+  public static func check(_ picture: Image, against description: SceneDescription) -> SceneVerdict {
     guard var left = objects(in: picture), left.count == description.objects.count else {
       return SceneVerdict(shapesAndColours: false, sizes: false, relation: false)
     }
@@ -48,7 +48,7 @@ public enum SceneChecker {
   }
 
   /// The objects in a square picture; nil if something in it is none.
-  public static func objects(in picture: Picture) -> [FoundObject]? {
+  public static func objects(in picture: Image) -> [FoundObject]? {
     precondition(picture.width == picture.height, "a scene of \(picture.width) x \(picture.height)")
     let size = picture.width
     let pixels = (0..<size * size).map { index in

@@ -94,9 +94,9 @@ func cover(
 
 extension Scene {
   /// The scene as a picture of `size` × `size` pixels, edges smoothed.
-  public func draw(size: Int) -> Picture {
+  public func draw(size: Int) -> Image {
     let paper = background.rgb
-    var picture = Picture(width: size, height: size, (UInt8(paper.x), UInt8(paper.y), UInt8(paper.z)))
+    var picture = Image(width: size, height: size, (UInt8(paper.x), UInt8(paper.y), UInt8(paper.z)))
     for (object, placement) in zip(description.objects, placements) {
       let ink = object.colour.rgb
       cover(object.shape, placement, size: size) { x, y, share in

@@ -65,7 +65,9 @@ public final class ShardWriter {
   private func closeFrame() throws {
     guard frame.count <= Seekable.frameLimit else {
       throw ShardError(
-        path, "a frame of \(header.frameSamples) samples has \(frame.count) bytes, at most \(Seekable.frameLimit); use fewer samples a frame")
+        path,
+        "a frame of \(header.frameSamples) samples has \(frame.count) bytes, at most \(Seekable.frameLimit); use fewer samples a frame"
+      )
     }
     let context = ZSTD_createCCtx()
     defer { ZSTD_freeCCtx(context) }

@@ -76,7 +76,8 @@ public enum PreTokenizer: String, Codable, CaseIterable, Sendable {
     if let end = contractionEnd(bytes, start) { return end }
     let first = Scalar(bytes, start)
     if first.kind != .space { return runEnd(bytes, first).end }
-    if bytes[start] == UInt8(ascii: " "), first.end < bytes.count, case let second = Scalar(bytes, first.end), second.kind != .space {
+    if bytes[start] == UInt8(ascii: " "), first.end < bytes.count, case let second = Scalar(bytes, first.end), second.kind != .space
+    {
       return runEnd(bytes, second).end
     }
     // The last of several spaces before a word belongs to the word.

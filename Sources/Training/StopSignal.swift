@@ -2,7 +2,7 @@ import Dispatch
 import Synchronization
 
 #if canImport(Glibc)
-import Glibc
+  import Glibc
 #endif
 
 /// Remembers that SIGTERM, SIGINT or SIGUSR1 arrived. The trainer asks at each step, and stops with a checkpoint when any

@@ -28,11 +28,11 @@ public protocol TrainingTask: AnyObject {
   /// Adds the gradient of samples `rows` of `batch` to `source`, scaled for a global batch with these denominators, and
   /// returns the loss sums.
   func forwardBackward(
-    _ batch: Batch, rows: Range<Int>, step: Int, denominators: [Double], source: any ParameterSource
+    _ batch: Batch, rows: Range<Int>, step: Int, denominators: [Double], source: any ParameterStore
   ) throws -> StepSums
 
   /// Loss sums over this rank's share of the held-out data.
-  func validate(rank: Int, of ranks: Int, source: any ParameterSource) throws -> [Double]
+  func validate(rank: Int, of ranks: Int, source: any ParameterStore) throws -> [Double]
 
   /// Numbers in `StepSums.losses`.
   var sumCount: Int { get }
@@ -41,7 +41,7 @@ public protocol TrainingTask: AnyObject {
   func validationReport(_ sums: [Double]) -> [(name: String, value: Double)]
 
   /// Pictures to look at, made with these weights. Called on the coordinator.
-  func samplePicture(_ source: any ParameterSource) throws -> Picture
+  func samplePicture(_ source: any ParameterStore) throws -> Image
 }
 
 /// Loss sums of some samples, and how long the two passes took.

@@ -1,5 +1,5 @@
 import ArgumentParser
-import Doors
+import Commands
 import Foundation
 import Training
 
@@ -36,7 +36,8 @@ struct DVAECommand: ParsableCommand {
       guard world.rank == 0 else { return }
       try options.print(
         DVAEOutput(machine: rates, training: training, encoding: encoding),
-        "\(setting.text)\n\(rates.text)\n\(training.text(peak: rates.peak(precision)))\n\(encoding.text(peak: rates.peak(precision)))")
+        "\(setting.text)\n\(rates.text)\n\(training.text(peak: rates.peak(precision)))\n\(encoding.text(peak: rates.peak(precision)))"
+      )
     }
   }
 

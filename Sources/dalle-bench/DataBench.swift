@@ -67,7 +67,9 @@ struct DataBench {
       .filter { ["jpg", "jpeg", "png"].contains(($0 as NSString).pathExtension.lowercased()) }
     guard !names.isEmpty else { throw FileError(folder, "cannot be used", reason: "it holds no .jpg or .png pictures") }
     let times = try time {
-      for name in names { _ = try Picture(contentsOf: "\(folder)/\(name)", leastSide: Picture.leastSide(forCropsOf: 256)).centreCrop(256) }
+      for name in names {
+        _ = try Image(contentsOf: "\(folder)/\(name)", leastSide: Image.leastSide(forCropsOf: 256)).centreCrop(256)
+      }
     }
     return DataResult("decode, crop, scale photos", "photos/s", times.map { Double(names.count) / $0 })
   }
@@ -78,7 +80,8 @@ struct DataBench {
     try makeFolder(folder)
     defer { try? FileManager.default.removeItem(atPath: folder) }
     let header = ShardHeader(
-      textLength: 256, grid: 32, textVocabulary: 16_384, imageVocabulary: 8192, frameSamples: 128, tokenizer: "bench", dvae: "bench")
+      textLength: 256, grid: 32, textVocabulary: 16_384, imageVocabulary: 8192, frameSamples: 128, tokenizer: "bench", dvae: "bench"
+    )
     var random = RandomStream(seed: 1, stream: 1)
     // Some codes are far more frequent than others, as those of pictures are.
     func token(_ vocabulary: Int) -> UInt16 {

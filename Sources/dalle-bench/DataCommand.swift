@@ -1,5 +1,5 @@
 import ArgumentParser
-import Doors
+import Commands
 import Files
 import Foundation
 import Tokenizer
@@ -7,7 +7,9 @@ import Tokenizer
 struct DataCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "data", abstract: "Measures tokenizer, pictures and shards, on one thread.",
-    discussion: "Each number is the median of several repeats, after one that is not counted. Files are read once before, so the disk is not measured.")
+    discussion:
+      "Each number is the median of several repeats, after one that is not counted. Files are read once before, so the disk is not measured."
+  )
 
   @OptionGroup var options: BenchOptions
 

@@ -1,5 +1,5 @@
 import ArgumentParser
-import Doors
+import Commands
 import Foundation
 
 struct MachineCommand: ParsableCommand {

@@ -1,5 +1,5 @@
 import ArgumentParser
-import Doors
+import Commands
 import Foundation
 import Kernels
 import MPI
@@ -38,7 +38,8 @@ struct TrainCommand: ParsableCommand {
       let rates = try MachineRates(world, repeats: options.repeats)
       guard world.rank == 0 else { return }
       try options.print(
-        TrainOutput(machine: rates, training: result), "\(setting.text)\n\(rates.text)\n\(result.text(peak: rates.peak(result.precision)))")
+        TrainOutput(machine: rates, training: result),
+        "\(setting.text)\n\(rates.text)\n\(result.text(peak: rates.peak(result.precision)))")
     }
   }
 

@@ -41,7 +41,9 @@ struct TrainingBench: Codable {
     let samples = TransformerBatch(
       text: mine.map { _ in tokens(shape.textLength, shape.textVocabulary) },
       image: tokens(mine.count * shape.imageLength, shape.imageVocabulary))
-    let task = TransformerTask(model, textShare: 0.125, validation: samples, draw: { _ in Picture(width: 1, height: 1, (0, 0, 0)) }) { _, _ in samples }
+    let task = TransformerTask(
+      model, textShare: 0.125, validation: samples, draw: { _ in Image(width: 1, height: 1, (0, 0, 0)) },
+      load: { _, _ in samples })
     var config = RunConfig()
     config.transformer.training.batch = batch
     config.transformer.training.microBatch = max(1, mine.count)
@@ -57,7 +59,7 @@ struct TrainingBench: Codable {
     var config = shape.config
     config.dvae.training.batch = batch
     config.dvae.training.microBatch = max(1, mine.count)
-    let task = try DVAETask(config, precision: precision, source: NoisePictures(size: config.data.imageSize)) { _ in }
+    let task = try DVAETask(config, precision: precision, source: NoiseImages(size: config.data.imageSize)) { _ in }
     let architecture = DVAEArchitecture(config.dvaeConfig)
     return try measure(
       task, config, config.dvae.training, task.load(0, mine), name: shape.rawValue,

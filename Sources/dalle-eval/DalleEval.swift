@@ -1,5 +1,5 @@
 import ArgumentParser
-import Doors
+import Commands
 import Files
 import Foundation
 import Generation

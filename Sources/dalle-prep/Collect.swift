@@ -1,6 +1,6 @@
 import ArgumentParser
+import Commands
 import Datasets
-import Doors
 import Foundation
 import Preparation
 import Training
@@ -35,7 +35,9 @@ struct Collect: ParsableCommand {
   @Option(help: "Samples to hold out, decided by the pictures' hashes.")
   var validation = 256
 
-  @Flag(help: "Filter as the published system did: --min-characters 5 --letter-share 0.5 --script latin --boilerplate --aspect-ratio 2.")
+  @Flag(
+    help: "Filter as the published system did: --min-characters 5 --letter-share 0.5 --script latin --boilerplate --aspect-ratio 2."
+  )
   var published = false
 
   @Option(help: "Characters of a caption, at least. Default: 1.")

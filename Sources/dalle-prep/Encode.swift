@@ -1,6 +1,6 @@
 import ArgumentParser
+import Commands
 import Datasets
-import Doors
 import Files
 import Generation
 import Kernels

@@ -1,6 +1,6 @@
 import ArgumentParser
+import Commands
 import Datasets
-import Doors
 import Files
 import Foundation
 import Generation
@@ -27,7 +27,8 @@ struct Report: ParsableCommand {
   @Option(help: "A run's folder, or a folder with a tokenizer or a dVAE: tokens of captions, reconstructions, use of the codebook.")
   var model: String?
 
-  @Option(help: "Folder with token shards, whose codes are counted. Default: the shards of the run that --model names, if it has any.")
+  @Option(
+    help: "Folder with token shards, whose codes are counted. Default: the shards of the run that --model names, if it has any.")
   var shards: String?
 
   @Option(help: "Random samples to show.")

@@ -1,5 +1,5 @@
 import ArgumentParser
-import Doors
+import Commands
 import Foundation
 import Generation
 import Images
@@ -38,7 +38,9 @@ struct Inspect: ParsableCommand {
         guard shard.frameCount > 0 else { continue }
         for (number, sample) in try shard.frame(0).samples.prefix(max(0, samples)).enumerated() {
           let texts = sample.texts.map { text in tokenizer.map { "\"\($0.decode(text))\"" } ?? "\(text)" }
-          print("  \(number): \(texts.joined(separator: ", ")), image \(sample.image.prefix(8).map(String.init).joined(separator: " ")) ...")
+          print(
+            "  \(number): \(texts.joined(separator: ", ")), image \(sample.image.prefix(8).map(String.init).joined(separator: " ")) ..."
+          )
         }
       }
     } catch { Failure.end(error) }
@@ -90,7 +92,8 @@ private struct VerificationFailed: Error, CustomStringConvertible {
 }
 
 struct Show: ParsableCommand {
-  static let configuration = CommandConfiguration(abstract: "Draws a sample of a token shard: its picture by the dVAE, and its captions.")
+  static let configuration = CommandConfiguration(
+    abstract: "Draws a sample of a token shard: its picture by the dVAE, and its captions.")
 
   @Argument(help: "A shard.")
   var shard: String
@@ -118,8 +121,9 @@ struct Show: ParsableCommand {
       }
       let sample = try reader.frame(index / reader.header.frameSamples).samples[index % reader.header.frameSamples]
       let captions = sample.texts.map(bundle.tokenizer.decode)
-      let picture = try DVAE(bundle.dvae, batch: 1, mode: .inference, precision: bundle.precision).decode(sample.image, bundle.dvaeWeights)
-      try PictureGrid.draw([(caption: captions.joined(separator: " | "), pictures: picture)]).write(to: out)
+      let picture = try DVAE(bundle.dvae, batch: 1, mode: .inference, precision: bundle.precision).decode(
+        sample.image, bundle.dvaeWeights)
+      try ImageGrid.draw([(caption: captions.joined(separator: " | "), pictures: picture)]).write(to: out)
       print("\(out): \(captions.map { "\"\($0)\"" }.joined(separator: ", "))")
     } catch { Failure.end(error) }
   }

@@ -1,6 +1,6 @@
 import ArgumentParser
+import Commands
 import Datasets
-import Doors
 import Files
 import Foundation
 import Monitoring
@@ -39,13 +39,15 @@ struct TrainTokenizer: ParsableCommand {
       var trainer = BPETrainer(split: split)
       var meter = ProgressLine()
       for index in 0..<captions.count(.training) {
-        try captions.captions(index, .training).forEach { trainer.add($0) }
+        for caption in try captions.captions(index, .training) { trainer.add(caption) }
         if index % 1000 == 0 { meter.show("reading captions", index, of: captions.count(.training)) }
       }
       meter.finish()
       let tokenizer = trainer.train(vocabulary: vocabulary)
       try tokenizer.write(to: out)
-      print("\(out): \(tokenizer.vocabularyCount.formatted()) tokens from the captions of \(captions.count(.training).formatted()) samples")
+      print(
+        "\(out): \(tokenizer.vocabularyCount.formatted()) tokens from the captions of \(captions.count(.training).formatted()) samples"
+      )
     } catch { Failure.end(error) }
   }
 }

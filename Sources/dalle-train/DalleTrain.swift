@@ -1,5 +1,5 @@
 import ArgumentParser
-import Doors
+import Commands
 import Foundation
 import MPI
 import Parallel
@@ -26,7 +26,9 @@ struct DalleTrain: ParsableCommand {
   @Option(help: "Do this stage alone.")
   var stage: Stage?
 
-  @Option(name: .customLong("set"), help: ArgumentHelp("Change one value of the configuration; may be repeated.", valueName: "key.path=value"))
+  @Option(
+    name: .customLong("set"),
+    help: ArgumentHelp("Change one value of the configuration; may be repeated.", valueName: "key.path=value"))
   var overrides: [String] = []
 
   @Flag(help: "Print parameters, arithmetic, memory and the batch layout, and train nothing.")
@@ -38,7 +40,7 @@ struct DalleTrain: ParsableCommand {
 
   private func train(in world: Communicator) throws {
     let config = try ConfigFile.load(config, overrides: overrides)
-    let grid = try ProcessGrid(world, nodeSize: config.parallel.nodeSize)
+    let grid = try ProcessGrid(world, ranksPerNode: config.parallel.ranksPerNode)
     if plan {
       if grid.isCoordinator { print(try Plan(config, ranks: world.size, ranksPerNode: grid.node.size).text()) }
       return

@@ -151,9 +151,10 @@ func tar(_ members: [(name: String, bytes: Data)], gnuLongNames: Bool = false) -
     let dataset = try shop.collect([Source("m.jsonl")])
     #expect(try shop.captions(dataset) == ["deux", "one", "two", "zero"])
     let skips = try shop.skips().map { ($0.place.suffix(9), $0.reason) }
-    #expect(skips.map { "\($0.0) \($0.1.rawValue)" } == [
-      "m.jsonl:2 source damaged", "m.jsonl:3 picture missing", "m.jsonl:4 no caption", "m.jsonl:5 picture missing",
-    ])
+    #expect(
+      skips.map { "\($0.0) \($0.1.rawValue)" } == [
+        "m.jsonl:2 source damaged", "m.jsonl:3 picture missing", "m.jsonl:4 no caption", "m.jsonl:5 picture missing",
+      ])
     // A field in quotes over two lines; a row that is too short; a column of another name.
     try shop.write("m.csv", "\u{FEFF}file,text\n0.png,\"zero\nzero\"\n1.png\n1.png,one\n2.png,\"two")
     let table = try shop.collect([Source("m.csv")], into: "csv", columns: Columns(image: "file", captions: ["text"]))
@@ -166,7 +167,8 @@ func tar(_ members: [(name: String, bytes: Data)], gnuLongNames: Bool = false) -
     let shop = try Workshop()
     for number in 0..<6 { try shop.write("\(number).png", shop.picture(number)) }
     try shop.write(
-      "m.csv", "image,caption\n0.png,5\" nails\n1.png,\"a \"\"b\"\", c\nd\"\n2.png,\"\"\n3.png,\"x\"y\n\n4.png,\"no end\n5.png,lost\n")
+      "m.csv",
+      "image,caption\n0.png,5\" nails\n1.png,\"a \"\"b\"\", c\nd\"\n2.png,\"\"\n3.png,\"x\"y\n\n4.png,\"no end\n5.png,lost\n")
     let dataset = try shop.collect([Source("m.csv")])
     #expect(try shop.captions(dataset) == ["5\" nails", "a \"b\", c d", "xy"])
     let skips = try shop.skips()
@@ -299,11 +301,12 @@ func tar(_ members: [(name: String, bytes: Data)], gnuLongNames: Bool = false) -
     #expect(try shop.captions(dataset) == ["good four", "good one", "good three", "good two"])
     #expect(dataset.summary.skipped == ["caption length": 1])
     #expect(dataset.summary.skippedParts == ["caption length": 3, "boilerplate": 1, "duplicate": 1])
-    #expect(dataset.summary.omissions == [
-      "left out 1 for: caption length", "left out 3 captions or files of samples that stay, for: caption length",
-      "left out 1 captions or files of samples that stay, for: boilerplate",
-      "left out 1 captions or files of samples that stay, for: duplicate",
-    ])
+    #expect(
+      dataset.summary.omissions == [
+        "left out 1 for: caption length", "left out 3 captions or files of samples that stay, for: caption length",
+        "left out 1 captions or files of samples that stay, for: boilerplate",
+        "left out 1 captions or files of samples that stay, for: duplicate",
+      ])
     #expect(try shop.skips().map { $0.sampleStays ?? false }.count { $0 } == 5)
   }
 
@@ -334,12 +337,12 @@ func tar(_ members: [(name: String, bytes: Data)], gnuLongNames: Bool = false) -
     let shop = try Workshop()
     // Blurred patches of colour, which scale and compress as photographs do.
     var state: UInt64 = 1
-    func photograph() -> Picture {
+    func photograph() -> Image {
       let patches = (0..<6 * 6 * 3).map { _ -> UInt8 in
         state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
         return UInt8(state >> 56)
       }
-      return Picture(width: 6, height: 6, pixels: patches).resized(width: 160, height: 120)
+      return Image(width: 6, height: 6, pixels: patches).resized(width: 160, height: 120)
     }
     for number in 0..<30 {
       let picture = photograph()
@@ -373,7 +376,7 @@ func tar(_ members: [(name: String, bytes: Data)], gnuLongNames: Bool = false) -
     #expect(Set(try shop.samples(merged).map(\.captions)).isSuperset(of: [["a0"], ["a1", "b1"], ["a2", "b2"], ["b11"]]))
 
     // The same picture saved again at another quality of compression looks the same, and has other bytes.
-    var blurred = try Picture(data: shop.picture(5), name: "5")
+    var blurred = try Image(data: shop.picture(5), name: "5")
     blurred.pixels[0] ^= 1
     try shop.write("b/5.png", blurred.png())
     var filters = Filters()
@@ -410,7 +413,8 @@ func tar(_ members: [(name: String, bytes: Data)], gnuLongNames: Bool = false) -
     for unit in [1, 0] where !second.isExamined(unit) { try second.examine(unit) }
     _ = try second.finish()
     for name in ["train.jsonl", "train.index", "validation.jsonl", "validation.index", "skipped.jsonl", "dataset.json"] {
-      #expect(FileManager.default.contentsEqual(atPath: "\(shop.path)/whole/\(name)", andPath: "\(shop.path)/again/\(name)"), "\(name)")
+      #expect(
+        FileManager.default.contentsEqual(atPath: "\(shop.path)/whole/\(name)", andPath: "\(shop.path)/again/\(name)"), "\(name)")
     }
     #expect(whole.summary.training == 580)
     // More pictures move few of those that are held out.

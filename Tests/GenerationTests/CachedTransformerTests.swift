@@ -6,11 +6,11 @@ import Random
 import TestSupport
 import Testing
 
-#if canImport(Glibc)
-import Glibc
-#endif
-
 @testable import Generation
+
+#if canImport(Glibc)
+  import Glibc
+#endif
 
 private let config = TransformerConfig(
   layers: 6, heads: 2, headSize: 16, textLength: 5, grid: 4, textVocabulary: 11, imageVocabulary: 13, convolutionKernel: 3)

@@ -3,8 +3,8 @@ import Random
 import Testing
 
 /// A picture whose red is the column and whose green is the row.
-private func coordinates(_ width: Int, _ height: Int) -> Picture {
-  var picture = Picture(width: width, height: height, (0, 0, 0))
+private func coordinates(_ width: Int, _ height: Int) -> Image {
+  var picture = Image(width: width, height: height, (0, 0, 0))
   for y in 0..<height {
     for x in 0..<width { (picture.pixels[(y * width + x) * 3], picture.pixels[(y * width + x) * 3 + 1]) = (UInt8(x), UInt8(y)) }
   }
@@ -16,7 +16,7 @@ private func coordinates(_ width: Int, _ height: Int) -> Picture {
   @Test(arguments: [(10, 7, 5, 3), (9, 9, 6, 4), (12, 8, 12, 2)])
   func shrinkingAveragesAreas(width: Int, height: Int, newWidth: Int, newHeight: Int) {
     var random = RandomStream(seed: 5, stream: 1)
-    var picture = Picture(width: width, height: height, (0, 0, 0))
+    var picture = Image(width: width, height: height, (0, 0, 0))
     for index in picture.pixels.indices { picture.pixels[index] = UInt8(random.integer(in: 0..<256)) }
     let small = picture.resized(width: newWidth, height: newHeight)
     let points = 60
@@ -40,10 +40,10 @@ private func coordinates(_ width: Int, _ height: Int) -> Picture {
   }
 
   @Test func growingInterpolates() {
-    let picture = Picture(width: 2, height: 1, pixels: [0, 0, 0, 200, 100, 40])
+    let picture = Image(width: 2, height: 1, pixels: [0, 0, 0, 200, 100, 40])
     // Centres of the target pixels lie at -0.25, 0.25, 0.75, 1.25 source pixels from the first centre.
     #expect(picture.resized(width: 4, height: 1).pixels == [0, 0, 0, 50, 25, 10, 150, 75, 30, 200, 100, 40])
-    #expect(Picture(width: 1, height: 1, (9, 8, 7)).resized(width: 3, height: 2) == Picture(width: 3, height: 2, (9, 8, 7)))
+    #expect(Image(width: 1, height: 1, (9, 8, 7)).resized(width: 3, height: 2) == Image(width: 3, height: 2, (9, 8, 7)))
   }
 
   @Test func dVAECropsStayInTheSquareAndMirror() {
@@ -92,7 +92,7 @@ private func coordinates(_ width: Int, _ height: Int) -> Picture {
 
   @Test func gridsHoldEveryPictureUnchanged() throws {
     let picture = coordinates(80, 80)
-    let sheet = try PictureGrid.draw(
+    let sheet = try ImageGrid.draw(
       [("a caption that is longer than its picture is wide & <odd>", [picture, picture.mirrored()]), ("", [picture])])
     // Enlarged twice (80 to 160 pixels), below the caption and the margin: look for the first row of the picture.
     let row = picture.enlarged(by: 2).pixels.prefix(160 * 3)

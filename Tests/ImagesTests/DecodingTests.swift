@@ -8,7 +8,7 @@ private let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
 
 /// Colours in the middle of the four quarters, in reading order.
 private func quarters(_ name: String) throws -> [[Int]] {
-  let picture = try Picture(contentsOf: "\(folder)/\(name)")
+  let picture = try Image(contentsOf: "\(folder)/\(name)")
   return [(1, 1), (3, 1), (1, 3), (3, 3)].map { x, y in
     let start = (y * picture.height / 4 * picture.width + x * picture.width / 4) * 3
     return picture.pixels[start..<start + 3].map(Int.init)
@@ -45,7 +45,7 @@ private let (red, green, blue, yellow, white) = ([255, 0, 0], [0, 255, 0], [0, 0
   @Test func badFilesAreNamed() throws {
     func message(_ path: String) -> String {
       do {
-        _ = try Picture(contentsOf: path)
+        _ = try Image(contentsOf: path)
         return "no error"
       } catch { return "\(error)" }
     }
@@ -53,26 +53,26 @@ private let (red, green, blue, yellow, white) = ([255, 0, 0], [0, 255, 0], [0, 0
     #expect(message("\(folder)/cut.png").contains("cut.png: "))
     #expect(message("\(folder)/huge.png").contains("40000 x 40000 pixels are more than the limit of 100000000"))
     #expect(message("\(folder)/../pictures.py").contains("pictures.py: "))
-    #expect(throws: PictureError.self) { try Picture(data: Data(), name: "empty") }
+    #expect(throws: ImageError.self) { try Image(data: Data(), name: "empty") }
     #expect(message("\(folder)/plain.png") == "no error")
   }
 
   @Test func aPNGGivesThePixelsBack() throws {
-    var picture = Picture(width: 7, height: 5, (0, 0, 0))
+    var picture = Image(width: 7, height: 5, (0, 0, 0))
     for index in picture.pixels.indices { picture.pixels[index] = UInt8(index * 37 % 256) }
     let path = NSTemporaryDirectory() + "written-\(getpid()).png"
     try picture.write(to: path)
     defer { unlink(path) }
-    #expect(try Picture(contentsOf: path) == picture)
+    #expect(try Image(contentsOf: path) == picture)
     #expect(throws: FileError.self) { try picture.write(to: "/nowhere/picture.png") }
   }
 
   /// Asked for fewer pixels, JPEGs come reduced by a power of two and look the same; everything else comes whole.
   @Test func largeJPEGsComeReduced() throws {
-    let whole = try Picture(contentsOf: "\(folder)/large.jpg")
+    let whole = try Image(contentsOf: "\(folder)/large.jpg")
     #expect(whole.width == 400 && whole.height == 272)
     for (leastSide, width, height) in [(137, 400, 272), (136, 200, 136), (68, 100, 68), (20, 50, 34), (1, 50, 34)] {
-      let picture = try Picture(contentsOf: "\(folder)/large.jpg", leastSide: leastSide)
+      let picture = try Image(contentsOf: "\(folder)/large.jpg", leastSide: leastSide)
       #expect(picture.width == width && picture.height == height, "least side \(leastSide)")
       if width == 400 { continue }
       // JPEG's own reduction drops the finest waves instead of averaging: alike within a PSNR of 30 dB.
@@ -80,10 +80,12 @@ private let (red, green, blue, yellow, white) = ([255, 0, 0], [0, 255, 0], [0, 0
       let error = zip(picture.pixels, average.pixels).reduce(0.0) { $0 + pow(Double($1.0) - Double($1.1), 2) }
       #expect(error / Double(picture.pixels.count) < 65, "least side \(leastSide)")
     }
-    #expect(try Picture(contentsOf: "\(folder)/plain.png", leastSide: 2) == Picture(contentsOf: "\(folder)/plain.png"))
+    #expect(try Image(contentsOf: "\(folder)/plain.png", leastSide: 2) == Image(contentsOf: "\(folder)/plain.png"))
     // Reduced, turned and converted.
     for name in ["turned.jpg", "cmyk.jpg", "grey.jpg"] {
-      let (whole, small) = (try Picture(contentsOf: "\(folder)/\(name)"), try Picture(contentsOf: "\(folder)/\(name)", leastSide: 8))
+      let (whole, small) = (
+        try Image(contentsOf: "\(folder)/\(name)"), try Image(contentsOf: "\(folder)/\(name)", leastSide: 8)
+      )
       #expect((small.width, small.height) == (whole.width / 2, whole.height / 2), "\(name)")
       for (a, b) in zip(small.pixels, whole.resized(width: small.width, height: small.height).pixels) {
         #expect(abs(Int(a) - Int(b)) <= 4, "\(name)")
@@ -93,13 +95,15 @@ private let (red, green, blue, yellow, white) = ([255, 0, 0], [0, 255, 0], [0, 0
 
   /// A profile that says sRGB changes nothing; another one does.
   @Test func colourProfilesCount() throws {
-    let plain = try Picture(contentsOf: "\(folder)/large.jpg")
-    #expect(try Picture(contentsOf: "\(folder)/large-srgb.jpg") == plain)
-    let swapped = try Picture(contentsOf: "\(folder)/large-swapped.jpg")
+    let plain = try Image(contentsOf: "\(folder)/large.jpg")
+    #expect(try Image(contentsOf: "\(folder)/large-srgb.jpg") == plain)
+    let swapped = try Image(contentsOf: "\(folder)/large-swapped.jpg")
     // Its profile exchanges red and green.
     var error = 0
     for pixel in stride(from: 0, to: plain.pixels.count, by: 3) {
-      error += abs(Int(plain.pixels[pixel]) - Int(swapped.pixels[pixel + 1])) + abs(Int(plain.pixels[pixel + 1]) - Int(swapped.pixels[pixel]))
+      error +=
+        abs(Int(plain.pixels[pixel]) - Int(swapped.pixels[pixel + 1]))
+        + abs(Int(plain.pixels[pixel + 1]) - Int(swapped.pixels[pixel]))
     }
     #expect(error < 2 * plain.pixels.count)
     #expect(swapped != plain)
@@ -109,7 +113,7 @@ private let (red, green, blue, yellow, white) = ([255, 0, 0], [0, 255, 0], [0, 0
     let good = try readFile("\(folder)/large.jpg")
     for leastSide in [nil, 20] {
       for cut in stride(from: 0, to: good.count - 2, by: 97) {
-        #expect(throws: PictureError.self) { try Picture(data: good.prefix(cut), name: "cut", leastSide: leastSide) }
+        #expect(throws: ImageError.self) { try Image(data: good.prefix(cut), name: "cut", leastSide: leastSide) }
       }
     }
   }

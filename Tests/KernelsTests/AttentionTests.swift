@@ -1,9 +1,10 @@
 import Foundation
-@testable import Kernels
 import Memory
 import Random
 import TestSupport
 import Testing
+
+@testable import Kernels
 
 /// Figure 11 of the paper: distances i - j that a query far from the border may see, on a grid 4 wide, kernel 3.
 @Test func masksAreThoseOfFigure11() {
@@ -61,7 +62,8 @@ private func dense(_ qkv: [Double], pattern: AttentionPattern, heads: Int, size:
       for k in 0..<n {
         let image = (query: q - pattern.textLength, key: k - pattern.textLength)
         let allowed =
-          image.query < 0 ? k <= q
+          image.query < 0
+          ? k <= q
           : image.key < 0
             || AttentionPattern.allows(
               pattern.kind, query: image.query, key: image.key, grid: pattern.grid, kernel: pattern.kernel)

@@ -21,7 +21,8 @@ private func convolve(_ x: [Double], _ w: [Double], _ b: [Double], _ s: Convolut
               let (r, c) = (row + u - half, column + v - half)
               guard (0..<s.height).contains(r), (0..<s.width).contains(c) else { continue }
               for i in 0..<s.inputs {
-                sum += w[((o * s.inputs + i) * s.kernel + u) * s.kernel + v]
+                sum +=
+                  w[((o * s.inputs + i) * s.kernel + u) * s.kernel + v]
                   * x[((n * s.height + r) * s.width + c) * s.inputs + i]
               }
             }

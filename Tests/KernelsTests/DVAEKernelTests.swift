@@ -3,6 +3,7 @@ import Memory
 import Random
 import TestSupport
 import Testing
+
 @testable import Kernels
 
 private func normal(_ count: Int, _ stream: UInt64, deviation: Float = 1) -> [Float] {
@@ -25,7 +26,9 @@ private func slopes(_ point: [Double], _ f: ([Double]) -> Double) -> [Float] {
     func rounded(_ values: [Float]) -> [Float] { values.map { Element($0).float } }
     let x = kept(normal(count, 1))
     x[0] = 0
-    let (y, dy, dx) = (kept([Element](repeating: Element(7), count: count)), kept(normal(count, 2).map { Element($0) }), kept(normal(count, 3)))
+    let (y, dy, dx) = (
+      kept([Element](repeating: Element(7), count: count)), kept(normal(count, 2).map { Element($0) }), kept(normal(count, 3))
+    )
     rectify(x.vector, into: y.vector)
     #expect(y.array.map(\.float) == rounded(x.array.map { max(0, $0) }))
     let added = zip(dx.array, zip(dy.array, x.array)).map { $0 + ($1.1 > 0 ? $1.0.float : 0) }
@@ -42,8 +45,8 @@ private func slopes(_ point: [Double], _ f: ([Double]) -> Double) -> [Float] {
   check(BFloat16.self)
 }
 
-private func pictures<Element>(_ buffer: Buffer<Element>, _ samples: Int, _ height: Int, _ width: Int) -> Pictures<Element> {
-  Pictures(
+private func pictures<Element>(_ buffer: Buffer<Element>, _ samples: Int, _ height: Int, _ width: Int) -> FeatureMaps<Element> {
+  FeatureMaps(
     buffer.vector, samples: samples, height: height, width: width, channels: buffer.count / (samples * height * width))
 }
 
@@ -157,14 +160,17 @@ private func kl(_ l: [Double]) -> Double {
   #expect(abs(klFromUniform(logits.vector) - kl(l)) < 1e-6)
 
   let (y, dLogits) = (kept(count: count), kept(count: count))
-  let (yRounded, dLogitsRounded) = (kept([BFloat16](repeating: BFloat16(0), count: count)), kept([BFloat16](repeating: BFloat16(0), count: count)))
+  let (yRounded, dLogitsRounded) = (
+    kept([BFloat16](repeating: BFloat16(0), count: count)), kept([BFloat16](repeating: BFloat16(0), count: count))
+  )
   let divergence = relax(
     logits.vector, noise: kept(noise.array).vector, temperature: temperature, klWeight: Float(klWeight), into: yRounded.vector,
     klGradient: dLogitsRounded.vector)
   #expect(
-    divergence == relax(
-      logits.vector, noise: noise.vector, temperature: temperature, klWeight: Float(klWeight), into: y.vector,
-      klGradient: dLogits.vector))
+    divergence
+      == relax(
+        logits.vector, noise: noise.vector, temperature: temperature, klWeight: Float(klWeight), into: y.vector,
+        klGradient: dLogits.vector))
   #expect(abs(divergence - kl(l)) < 1e-6)
   #expect(yRounded.array == y.array.map { BFloat16($0) } && dLogitsRounded.array == dLogits.array.map { BFloat16($0) })
   // Arguments up to about 30 in fp32 carry an error of 30 · 2^-24 into the exponential.
@@ -203,9 +209,11 @@ private func kl(_ l: [Double]) -> Double {
   let targets = kept(count: 3 * positions)
   let constant = PixelMap.logits(pixels, into: targets.vector.matrix(rows: 3, columns: positions))
   let gradient = kept(count: output.count)
-  let nats = constant + logitLaplace(
-    output.vector.matrix(rows: 6, columns: positions), targets.vector.matrix(rows: 3, columns: positions), scale: 0.5,
-    gradient: gradient.vector.matrix(rows: 6, columns: positions))
+  let nats =
+    constant
+    + logitLaplace(
+      output.vector.matrix(rows: 6, columns: positions), targets.vector.matrix(rows: 3, columns: positions), scale: 0.5,
+      gradient: gradient.vector.matrix(rows: 6, columns: positions))
   let rounded = kept([BFloat16](repeating: BFloat16(0), count: output.count))
   _ = logitLaplace(
     output.vector.matrix(rows: 6, columns: positions), targets.vector.matrix(rows: 3, columns: positions), scale: 0.5,

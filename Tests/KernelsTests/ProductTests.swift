@@ -19,7 +19,8 @@ import Testing
 }
 
 /// Every way to lie, to be added to and to be written, against sums in Double.
-@Test(arguments: [(1, 5, 3), (2, 70, 130), (3, 37, 64), (33, 16, 64), (64, 70, 31), (7, 130, 16)], [Destination.overwrite, .accumulate])
+@Test(
+  arguments: [(1, 5, 3), (2, 70, 130), (3, 37, 64), (33, 16, 64), (64, 70, 31), (7, 130, 16)], [Destination.overwrite, .accumulate])
 func productsMatchTheirDefinition(shape: (m: Int, n: Int, k: Int), destination: Destination) {
   for (aTransposed, bTransposed) in [(false, false), (false, true), (true, false), (true, true)] {
     for adds in [false, true] {

@@ -1,7 +1,8 @@
 import Foundation
-@testable import Kernels
 import TestSupport
 import Testing
+
+@testable import Kernels
 
 @Test func exponentialIsWithinTwoUlp() {
   var x: Float = -87

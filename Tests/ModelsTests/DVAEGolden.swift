@@ -2,6 +2,7 @@ import Foundation
 import Kernels
 import Layers
 import Memory
+
 @testable import Models
 
 /// A file of golden values that Tests/Goldens/dvae.py wrote.
@@ -18,7 +19,12 @@ struct DVAEGolden {
   private struct Entry: Decodable {
     let dtype: String
     let shape: [Int]
-    let data_offsets: [Int]
+    let offsets: [Int]
+
+    private enum CodingKeys: String, CodingKey {
+      case dtype, shape
+      case offsets = "data_offsets"
+    }
   }
 
   let config: DVAEConfig
@@ -45,7 +51,7 @@ struct DVAEGolden {
   func array<Element: BitwiseCopyable>(_ name: String, _ dtype: String) -> [Element] {
     let entry = entries[name]!
     precondition(entry.dtype == dtype, "\(name) is \(entry.dtype), not \(dtype)")
-    return bytes[entry.data_offsets[0]..<entry.data_offsets[1]].withUnsafeBytes { raw in
+    return bytes[entry.offsets[0]..<entry.offsets[1]].withUnsafeBytes { raw in
       (0..<raw.count / MemoryLayout<Element>.size).map {
         raw.loadUnaligned(fromByteOffset: $0 * MemoryLayout<Element>.size, as: Element.self)
       }

@@ -2,9 +2,10 @@ import Foundation
 import Kernels
 import Layers
 import Memory
-@testable import Models
 import TestSupport
 import Testing
+
+@testable import Models
 
 private let goldens = ["dvae-groups3", "dvae-groups4"]
 
@@ -127,7 +128,8 @@ private func gradients(_ source: LocalParameters) -> [Float] {
   }
 }
 
-@Test(arguments: goldens, Set([Precision.fp32, .fastest])) func recomputationKeepsTheBits(file: String, precision: Precision) throws {
+@Test(arguments: goldens, Set([Precision.fp32, .fastest])) func recomputationKeepsTheBits(file: String, precision: Precision) throws
+{
   let golden = try DVAEGolden(file)
   let kept = try step(golden, precision)
   let recomputed = try step(golden, recompute: true, precision)

@@ -1,5 +1,5 @@
 // Tests that need several ranks: run under mpirun with 1 to 4 of them by Tests/RankTests/run.
-// usage: rank-tests SCRATCH_FOLDER [NODE_SIZE]
+// usage: rank-tests SCRATCH_FOLDER [RANKS_PER_NODE]
 import Checkpoint
 import Foundation
 import Kernels
@@ -12,7 +12,7 @@ import Random
 
 let world = try Communicator.world()
 let scratch = CommandLine.arguments[1]
-let nodeSize = CommandLine.arguments.count > 2 ? Int(CommandLine.arguments[2])! : 0
+let ranksPerNode = CommandLine.arguments.count > 2 ? Int(CommandLine.arguments[2])! : 0
 
 /// Ends the whole job if the condition fails on any rank.
 @MainActor func expect(_ condition: Bool, _ what: String, line: Int = #line) {
@@ -25,7 +25,7 @@ let nodeSize = CommandLine.arguments.count > 2 ? Int(CommandLine.arguments[2])! 
 @MainActor func passed(_ name: String) throws {
   try world.barrier()
   if world.rank == 0 {
-    FileHandle.standardOutput.write(Data("ok \(name) (\(world.size) ranks, nodeSize \(nodeSize))\n".utf8))
+    FileHandle.standardOutput.write(Data("ok \(name) (\(world.size) ranks, ranksPerNode \(ranksPerNode))\n".utf8))
   }
 }
 
@@ -62,7 +62,11 @@ try passed("collectives")
     let product = Buffer<Float>(count: 3 * 1003)
     let into = product.vector.matrix(rows: 3, columns: 1003)
     product.vector.fill(.nan)
-    if isTransposed { multiply(a, matrix(1003, 130, 2).transposed, into: into) } else { multiply(a, matrix(130, 1003, 3), into: into) }
+    if isTransposed {
+      multiply(a, matrix(1003, 130, 2).transposed, into: into)
+    } else {
+      multiply(a, matrix(130, 1003, 3), into: into)
+    }
     results += product.array
   }
   let (width, text, kept, pictures) = (32, 5, 4, 3)
@@ -84,7 +88,7 @@ for threads in [2, 3] {
 expect(onThreads(Float.self, 1).allSatisfy(\.isFinite), "places that nothing was written to")
 try passed("threads")
 
-let grid = try ProcessGrid(world, nodeSize: nodeSize)
+let grid = try ProcessGrid(world, ranksPerNode: ranksPerNode)
 expect(grid.node.size * grid.nodeCount == n, "grid of \(grid.node.size) x \(grid.nodeCount)")
 expect((0..<7).flatMap { Array(ProcessGrid.share(of: 20, rank: $0, ranks: 7)) } == Array(0..<20), "shares")
 
@@ -205,7 +209,7 @@ try passed("idle ranks")
 struct Progress: Codable, Equatable {
   var step: Int
 }
-let folder = scratch + "/\(n)-\(nodeSize)"
+let folder = scratch + "/\(n)-\(ranksPerNode)"
 let whole = try makeParameters()
 try train(whole, from: 0, steps: 9)
 do {

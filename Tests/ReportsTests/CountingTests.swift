@@ -18,7 +18,7 @@ import Testing
 
   private func tally(_ numbers: [Int]) -> Tally {
     var tally = Tally()
-    numbers.forEach { tally.add($0) }
+    for number in numbers { tally.add(number) }
     return tally
   }
 
@@ -39,7 +39,9 @@ import Testing
   @Test func everyNumberIsInItsBar() throws {
     let cases = [numbers(3000, stream: 1), [5], [1000, 1003], [1, 1, 1, 2], Array(0...400), [32, 32, 64, 500], [7, 1_000_000]]
     for numbers in cases {
-      for histogram in [try #require(Histogram.linear(tally(numbers))), try #require(Histogram.octaves(tally(numbers.map { max(1, $0) })))] {
+      for histogram in [
+        try #require(Histogram.linear(tally(numbers))), try #require(Histogram.octaves(tally(numbers.map { max(1, $0) }))),
+      ] {
         let values = histogram.scale == .octaves ? numbers.map { max(1, $0) } : numbers
         let bars = histogram.bars
         for (bar, next) in zip(bars, bars.dropFirst()) { #expect(bar.to == next.from) }

@@ -14,7 +14,10 @@ import Testing
 
   @Test func numbersAsText() {
     #expect([0, 999, 1000, 1_234_567, -1000].map(NumberText.grouped) == ["0", "999", "1,000", "1,234,567", "-1,000"])
-    #expect([0, 1, 99.96, 123.4, 12.34, 1.234, 0.012345, 10].map(NumberText.short) == ["0", "1", "100", "123", "12.3", "1.23", "0.0123", "10"])
+    #expect(
+      [0, 1, 99.96, 123.4, 12.34, 1.234, 0.012345, 10].map(NumberText.short) == [
+        "0", "1", "100", "123", "12.3", "1.23", "0.0123", "10",
+      ])
     #expect([950, 1200, 12_000, 3_400_000].map(NumberText.compact) == ["950", "1.2k", "12k", "3.4M"])
     #expect(NumberText.ratio(1.5) == "1.5 : 1" && NumberText.ratio(0.5) == "1 : 2" && NumberText.percent(1, of: 3) == "33.3 %")
     #expect(NumberText.superscript(-12) == "⁻¹²")

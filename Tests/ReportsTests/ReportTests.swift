@@ -10,7 +10,7 @@ import Tokenizer
 @testable import Reports
 
 #if canImport(FoundationXML)
-import FoundationXML
+  import FoundationXML
 #endif
 
 /// What a strict parser finds in a page.
@@ -136,7 +136,8 @@ private final class Document: NSObject, XMLParserDelegate {
   @Test func captionsAreHarmless() throws {
     let shop = try Workshop()
     let hostile = [
-      "<script>alert(1)</script>", "</title></style></svg><img src=x onerror=alert(1)>", "\"><b>'&amp;&lt;&#60;", "]]> <!-- <![CDATA[ -->",
+      "<script>alert(1)</script>", "</title></style></svg><img src=x onerror=alert(1)>", "\"><b>'&amp;&lt;&#60;",
+      "]]> <!-- <![CDATA[ -->",
       "קטן \"שולחן\" (123)", "\u{202E}esrever \u{2066}isolate", "👩‍👩‍👧‍👦 🏳️‍🌈", "e\u{301}\u{301}\u{301} \u{FFFE}x \u{9F}y",
     ]
     let long = String(repeating: "word ", count: 1900) + "end"
@@ -187,7 +188,9 @@ private final class Document: NSObject, XMLParserDelegate {
     let shop = try Workshop()
     let dataset = try collection(shop)
     var config = DVAEConfig()
-    (config.imageSize, config.groups, config.blocksPerGroup, config.hidden, config.codebookInit, config.vocabulary) = (16, 2, 1, 8, 8, 32)
+    (config.imageSize, config.groups, config.blocksPerGroup, config.hidden, config.codebookInit, config.vocabulary) = (
+      16, 2, 1, 8, 8, 32
+    )
     let dvae = try DVAE(config, batch: 8, mode: .inference)
     let weights = LocalParameters(dvae.table, gradients: false)
     for block in dvae.table.blockIDs { dvae.table.initialize(block, into: weights.weights(of: block), seed: 1) }
@@ -195,9 +198,9 @@ private final class Document: NSObject, XMLParserDelegate {
     #expect(cards.count == 5)
     for card in cards {
       let pictures = try card.pictures.map { inlay in
-        try Picture(data: #require(Data(base64Encoded: String(inlay.address.drop { $0 != "," }.dropFirst()))), name: inlay.name)
+        try Image(data: #require(Data(base64Encoded: String(inlay.address.drop { $0 != "," }.dropFirst()))), name: inlay.name)
       }
-      let crop = try Picture(contentsOf: card.sample.picture.path).centreCrop(16)
+      let crop = try Image(contentsOf: card.sample.picture.path).centreCrop(16)
       #expect(try pictures == [crop, dvae.decode(dvae.encode([crop], weights), weights)[0]])
     }
     var report = try report(dataset, shop)

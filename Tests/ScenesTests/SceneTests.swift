@@ -7,7 +7,7 @@ import Testing
 private let generator = SceneGenerator(seed: 3)
 
 /// What a weak decoder does to a picture: a 3 x 3 blur and noise of a standard deviation of about 12.
-private func worn(_ picture: Picture, seed: UInt64) -> Picture {
+private func worn(_ picture: Image, seed: UInt64) -> Image {
   var result = picture
   var random = RandomStream(seed: seed, stream: 77)
   let size = picture.width
@@ -84,7 +84,7 @@ private func worn(_ picture: Picture, seed: UInt64) -> Picture {
         #expect(!SceneChecker.check(picture, against: more).shapesAndColours)
       }
     }
-    let empty = Picture(width: 64, height: 64, (200, 200, 200))
+    let empty = Image(width: 64, height: 64, (200, 200, 200))
     #expect(!SceneChecker.check(empty, against: generator.scene(0, .training).description).shapesAndColours)
   }
 

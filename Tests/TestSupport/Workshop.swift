@@ -20,9 +20,10 @@ public final class Workshop {
 
   /// A picture that differs from those of other numbers: stripes whose width and colour come from the number.
   public func picture(_ number: Int, width: Int = 24, height: Int = 24) throws -> Data {
-    var picture = Picture(width: width, height: height, (UInt8(number * 37 % 256), UInt8(number * 91 % 256), UInt8(number * 53 % 256)))
+    var picture = Image(
+      width: width, height: height, (UInt8(number * 37 % 256), UInt8(number * 91 % 256), UInt8(number * 53 % 256)))
     for x in 0..<width where x * (number % 7 + 1) / 5 % 2 == 0 {
-      picture.place(Picture(width: 1, height: height, (UInt8(number * 11 % 256), 255, 0)), x: x, y: 0)
+      picture.place(Image(width: 1, height: height, (UInt8(number * 11 % 256), 255, 0)), x: x, y: 0)
     }
     return try picture.png()
   }

@@ -1,6 +1,7 @@
 import Foundation
 import Random
 import Testing
+
 @testable import Tokenizer
 
 private let captions = [
@@ -26,9 +27,11 @@ private func trained(_ vocabulary: Int = 300, split: PreTokenizer = .published) 
   while merges.count < 60 {
     var pairs: [[Int]: Int] = [:]
     for (word, count) in words { for pair in zip(word, word.dropFirst()) { pairs[[pair.0, pair.1], default: 0] += count } }
-    guard let best = pairs.max(by: { a, b in
-      a.value != b.value ? a.value < b.value : b.key.lexicographicallyPrecedes(a.key)
-    }) else { break }
+    guard
+      let best = pairs.max(by: { a, b in
+        a.value != b.value ? a.value < b.value : b.key.lexicographicallyPrecedes(a.key)
+      })
+    else { break }
     let token = 256 + merges.count
     merges.append(best.key)
     var next: [[Int]: Int] = [:]
@@ -57,7 +60,8 @@ private func trained(_ vocabulary: Int = 300, split: PreTokenizer = .published) 
 
 @Test func gpt2PiecesTakeTheSpaceBeforeThem() {
   let pieces: [String: [String]] = [
-    "": [], "a small, red circle": ["a", " small", ",", " red", " circle"], "Don't WE'LL say 'so'": [
+    "": [], "a small, red circle": ["a", " small", ",", " red", " circle"],
+    "Don't WE'LL say 'so'": [
       "don", "'t", " we", "'ll", " say", " '", "so", "'",
     ], "two  spaces\n\n a\n": ["two", " ", " spaces", "\n\n", " a", "\n"], "12 км²": ["12", " км", "²"],
     "café №5 日本": ["café", " №", "5", " 日本"], " \t": [" \t"], "a\tb": ["a", "\t", "b"],

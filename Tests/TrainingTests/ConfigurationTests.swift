@@ -43,7 +43,10 @@ private func message(_ yaml: String, _ overrides: [String] = []) -> String {
     ("transformer:\n  model:\n    layers: 0", "run.yaml:3: `transformer.model.layers` is 0; it must lie between 1 and 1024"),
     ("data: {shardSamples: 0}", "run.yaml:1: `data.shardSamples` is 0; it must be at least 1"),
     ("data: {imageSize: 100}", "run.yaml:1: `data.imageSize` is 100; with 4 dVAE groups it must be a multiple of 8"),
-    ("data: {source: dataset}", "run.yaml: `data.path` is empty; with `data.source: dataset` it names a dataset, a folder, a manifest or archives"),
+    (
+      "data: {source: dataset}",
+      "run.yaml: `data.path` is empty; with `data.source: dataset` it names a dataset, a folder, a manifest or archives"
+    ),
     ("seed: [1, 2]", "run.yaml:1: `seed` takes one value, not a list or a section"),
   ])
   func mistakesAreNamed(yaml: String, expected: String) {

@@ -67,7 +67,7 @@ public final class DVAE {
   /// One pass forward and backward. Adds `scale` times the gradient of the sum over `count` samples of
   /// `(reconstruction + klWeight · KL) / (imageSize² · 3)` (paper A.2, A.3); `scale` is normally 1 / global batch.
   public func forwardBackward(
-    _ pixels: UnsafePointer<UInt8>, count: Int, _ source: ParameterSource, temperature: Float, klWeight: Float,
+    _ pixels: UnsafePointer<UInt8>, count: Int, _ source: ParameterStore, temperature: Float, klWeight: Float,
     noise: GumbelNoise, scale: Float
   ) throws -> DVAELoss {
     precondition(mode == .training, "a model made for inference cannot train")
@@ -79,7 +79,7 @@ public final class DVAE {
   /// The loss with the most likely codes in place of their relaxation, and the error of the reconstructed bytes. The
   /// codes are left in `codes`, `[count, grid, grid]`.
   public func evaluate(
-    _ pixels: UnsafePointer<UInt8>, count: Int, _ source: ParameterSource, into codes: UnsafeMutablePointer<UInt16>
+    _ pixels: UnsafePointer<UInt8>, count: Int, _ source: ParameterStore, into codes: UnsafeMutablePointer<UInt16>
   ) throws -> DVAELoss {
     check(count)
     return try passes.evaluate(pixels, count, source, into: codes)
@@ -87,7 +87,7 @@ public final class DVAE {
 
   /// The most likely code of every grid position: the image tokens of the second stage (paper 2.2).
   public func encode(
-    _ pixels: UnsafePointer<UInt8>, count: Int, _ source: ParameterSource, into codes: UnsafeMutablePointer<UInt16>
+    _ pixels: UnsafePointer<UInt8>, count: Int, _ source: ParameterStore, into codes: UnsafeMutablePointer<UInt16>
   ) throws {
     check(count)
     try passes.encode(pixels, count, source) { codes[$0] = UInt16(indexOfLargest($1)) }
@@ -95,7 +95,7 @@ public final class DVAE {
 
   /// The pictures of codes: the mean of the decoder's distribution in logit space, ignoring its width (paper A.3).
   public func decode(
-    _ codes: UnsafePointer<UInt16>, count: Int, _ source: ParameterSource, into pixels: UnsafeMutablePointer<UInt8>
+    _ codes: UnsafePointer<UInt16>, count: Int, _ source: ParameterStore, into pixels: UnsafeMutablePointer<UInt8>
   ) throws {
     check(count)
     let positions = config.grid * config.grid

@@ -40,7 +40,7 @@ struct DVAECodebook<Element: Scalar> {
 
   /// The logits of all positions of `rectified`, a block of rows at a time.
   func forEachLogits(
-    _ rectified: VectorView<Element>, _ source: ParameterSource, _ body: (_ position: Int, _ logits: Vector) -> Void
+    _ rectified: VectorView<Element>, _ source: ParameterStore, _ body: (_ position: Int, _ logits: Vector) -> Void
   ) throws {
     let weights = try source.weights(of: logits.weight.block)
     let x = positions(rectified, logits.shape.inputs)
@@ -54,7 +54,7 @@ struct DVAECodebook<Element: Scalar> {
   /// Relaxes the codes of all positions of `rectified` and looks them up: writes the decoder's entry, and returns the sum of the KL
   /// term in nats. `noise` writes the noise of a position.
   func relax(
-    _ rectified: VectorView<Element>, _ source: ParameterSource, temperature: Float, klWeight: Float,
+    _ rectified: VectorView<Element>, _ source: ParameterStore, temperature: Float, klWeight: Float,
     noise: (_ position: Int, _ row: Vector) -> Void, into entry: Vector
   ) throws -> Double {
     let rows = rectified.count / logits.shape.inputs
@@ -75,7 +75,7 @@ struct DVAECodebook<Element: Scalar> {
 
   /// From the gradient of the decoder's entry to the parameters' gradients and that of `rectified`, in `dRectified`.
   func relaxBackward(
-    _ dEntry: Vector, _ rectified: VectorView<Element>, _ source: ParameterSource, temperature: Float, into dRectified: Vector
+    _ dEntry: Vector, _ rectified: VectorView<Element>, _ source: ParameterStore, temperature: Float, into dRectified: Vector
   ) throws {
     let rows = rectified.count / logits.shape.inputs
     let (relaxed, dLogits) = (rowsOf(a.relaxed, rows), rowsOf(a.dLogits, rows))
@@ -97,16 +97,16 @@ struct DVAECodebook<Element: Scalar> {
   }
 
   /// The decoder's entry for given codes, all below the vocabulary's size.
-  func lookUp(_ codes: UnsafePointer<UInt16>, _ source: ParameterSource, into entry: Vector) throws {
+  func lookUp(_ codes: UnsafePointer<UInt16>, _ source: ParameterStore, into entry: Vector) throws {
     let weights = try source.weights(of: codebook.weight.block)
     selectColumns(
       codes, weights.matrix(codebook.weight), bias: weights[codebook.bias], into: positions(entry, codebook.shape.outputs))
   }
 
   private func addGradients(
-    of layer: ConvolutionParameters, _ dy: MatrixView<Element>, _ x: MatrixView<Element>, _ source: ParameterSource
+    of layer: ConvolutionParameters, _ dy: MatrixView<Element>, _ x: MatrixView<Element>, _ source: ParameterStore
   ) throws {
-    let gradients = source.gradients(of: layer.weight.block)
+    let gradients = try source.gradients(of: layer.weight.block)
     multiply(dy.transposed, x, into: gradients.matrix(layer.weight), .accumulate)
     biasBackward(dy, addingTo: gradients[layer.bias])
     try source.backwardDone(layer.weight.block)

@@ -30,7 +30,7 @@ struct DVAEDecoder<Element: Scalar> {
   }
 
   /// From `entry` to `activations.output`, for the first `samples` samples.
-  func forward(_ source: ParameterSource, samples: Int) throws {
+  func forward(_ source: ParameterStore, samples: Int) throws {
     for (index, (group, views)) in zip(groups, activations.decoder).enumerated() {
       for (place, block) in group.enumerated() {
         block.forward(
@@ -50,9 +50,9 @@ struct DVAEDecoder<Element: Scalar> {
   }
 
   /// From `activations.dOutput` to the parameters' gradients and that of `entry`, in its place.
-  func backward(_ source: ParameterSource, samples: Int) throws {
+  func backward(_ source: ParameterStore, samples: Int) throws {
     let outputBlock = output.weight.block
-    let gradients = source.gradients(of: outputBlock)
+    let gradients = try source.gradients(of: outputBlock)
     let dPlanes = outputPlanes(activations.dOutput, samples)
     let rectified = part(activations.decoderRectified, output.shape.inputCount, samples)
     let stream = part(activations.decoder[groups.count - 1].stream, output.shape.inputCount, samples)
@@ -69,7 +69,7 @@ struct DVAEDecoder<Element: Scalar> {
         let id = block.parameters.block
         block.backward(
           blockInput(block, place, views, samples), part(views.stream, block.parameters.outputCount, samples),
-          try source.weights(of: id), source.gradients(of: id), saved: views.saved[place],
+          try source.weights(of: id), try source.gradients(of: id), saved: views.saved[place],
           scratch: activations.decoderScratch[index][place])
         try source.backwardDone(id)
       }

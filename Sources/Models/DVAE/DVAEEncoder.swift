@@ -25,7 +25,7 @@ struct DVAEEncoder<Element: Scalar> {
   }
 
   /// From `activations.image` to `activations.encoderRectified`, for the first `samples` samples.
-  func forward(_ source: ParameterSource, samples: Int) throws {
+  func forward(_ source: ParameterStore, samples: Int) throws {
     let first = part(activations.encoder[0].entry, groups[0][0].parameters.inputCount, samples)
     input.forward(
       part(activations.image, input.parameters.shape.inputCount, samples),
@@ -45,7 +45,7 @@ struct DVAEEncoder<Element: Scalar> {
   }
 
   /// From the gradient of `activations.encoderRectified`, in place of the stream that was rectified, to the parameters' gradients.
-  func backward(_ source: ParameterSource, samples: Int) throws {
+  func backward(_ source: ParameterStore, samples: Int) throws {
     rectifyBackward(output(samples), rectified: rectified(samples))
     for index in groups.indices.reversed() {
       let views = activations.encoder[index]
@@ -53,7 +53,7 @@ struct DVAEEncoder<Element: Scalar> {
         let id = block.parameters.block
         block.backward(
           blockInput(block, place, views, samples), part(views.stream, block.parameters.outputCount, samples),
-          try source.weights(of: id), source.gradients(of: id), saved: views.saved[place],
+          try source.weights(of: id), try source.gradients(of: id), saved: views.saved[place],
           scratch: activations.encoderScratch[index][place])
         try source.backwardDone(id)
       }
@@ -64,7 +64,7 @@ struct DVAEEncoder<Element: Scalar> {
     let dEntry = part(activations.encoder[0].entry, input.parameters.shape.outputCount, samples)
     input.backwardWeights(
       part(activations.image, input.parameters.shape.inputCount, samples),
-      Element.rounded(dEntry, into: activations.dEntry), into: source.gradients(of: inputBlock))
+      Element.rounded(dEntry, into: activations.dEntry), into: try source.gradients(of: inputBlock))
     try source.backwardDone(inputBlock)
   }
 
@@ -75,16 +75,16 @@ struct DVAEEncoder<Element: Scalar> {
 
   func rectified(_ samples: Int) -> VectorView<Element> { activations.encoderRectified[0..<output(samples).count] }
 
-  private func streamPictures(_ group: Int, _ samples: Int) -> Pictures<Float> {
+  private func streamPictures(_ group: Int, _ samples: Int) -> FeatureMaps<Float> {
     let block = groups[group][0].parameters
-    return Pictures(
+    return FeatureMaps(
       part(activations.encoder[group].stream, block.outputCount, samples), samples: samples, height: block.outputSize,
       width: block.outputSize, channels: block.outputs)
   }
 
-  private func entryPictures(_ group: Int, _ samples: Int) -> Pictures<Float> {
+  private func entryPictures(_ group: Int, _ samples: Int) -> FeatureMaps<Float> {
     let block = groups[group][0].parameters
-    return Pictures(
+    return FeatureMaps(
       part(activations.encoder[group].entry, block.inputCount, samples), samples: samples, height: block.inputSize,
       width: block.inputSize, channels: block.inputs)
   }

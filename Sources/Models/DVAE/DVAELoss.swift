@@ -1,5 +1,5 @@
 #if canImport(Glibc)
-import Glibc
+  import Glibc
 #endif
 
 /// Sums over samples, to be added up over batches and ranks before they are averaged.

@@ -6,18 +6,18 @@ import Memory
 protocol DVAEPasses {
   var activationBytes: Int { get }
   func forwardBackward(
-    _ pixels: UnsafePointer<UInt8>, _ count: Int, _ source: ParameterSource, temperature: Float, klWeight: Float,
+    _ pixels: UnsafePointer<UInt8>, _ count: Int, _ source: ParameterStore, temperature: Float, klWeight: Float,
     _ noise: GumbelNoise, scale: Float
   ) throws -> DVAELoss
   func evaluate(
-    _ pixels: UnsafePointer<UInt8>, _ count: Int, _ source: ParameterSource, into codes: UnsafeMutablePointer<UInt16>
+    _ pixels: UnsafePointer<UInt8>, _ count: Int, _ source: ParameterStore, into codes: UnsafeMutablePointer<UInt16>
   ) throws -> DVAELoss
   /// Hands out the logits of every position.
   func encode(
-    _ pixels: UnsafePointer<UInt8>, _ count: Int, _ source: ParameterSource, _ body: (_ position: Int, _ logits: Vector) -> Void
+    _ pixels: UnsafePointer<UInt8>, _ count: Int, _ source: ParameterStore, _ body: (_ position: Int, _ logits: Vector) -> Void
   ) throws
   func decode(
-    _ codes: UnsafePointer<UInt16>, _ count: Int, _ source: ParameterSource, into pixels: UnsafeMutablePointer<UInt8>) throws
+    _ codes: UnsafePointer<UInt16>, _ count: Int, _ source: ParameterStore, into pixels: UnsafeMutablePointer<UInt8>) throws
 }
 
 /// The passes over `count` samples with operands in `Element`; what they compute is said at `DVAE`.
@@ -47,7 +47,7 @@ struct DVAEStep<Element: Scalar>: DVAEPasses {
   }
 
   func forwardBackward(
-    _ pixels: UnsafePointer<UInt8>, _ count: Int, _ source: ParameterSource, temperature: Float, klWeight: Float,
+    _ pixels: UnsafePointer<UInt8>, _ count: Int, _ source: ParameterStore, temperature: Float, klWeight: Float,
     _ noise: GumbelNoise, scale: Float
   ) throws -> DVAELoss {
     let perValue = scale / Float(config.pixelValues)
@@ -76,7 +76,7 @@ struct DVAEStep<Element: Scalar>: DVAEPasses {
   }
 
   func evaluate(
-    _ pixels: UnsafePointer<UInt8>, _ count: Int, _ source: ParameterSource, into codes: UnsafeMutablePointer<UInt16>
+    _ pixels: UnsafePointer<UInt8>, _ count: Int, _ source: ParameterStore, into codes: UnsafeMutablePointer<UInt16>
   ) throws -> DVAELoss {
     var loss = DVAELoss()
     loss.samples = count
@@ -96,21 +96,21 @@ struct DVAEStep<Element: Scalar>: DVAEPasses {
   }
 
   func encode(
-    _ pixels: UnsafePointer<UInt8>, _ count: Int, _ source: ParameterSource, _ body: (_ position: Int, _ logits: Vector) -> Void
+    _ pixels: UnsafePointer<UInt8>, _ count: Int, _ source: ParameterStore, _ body: (_ position: Int, _ logits: Vector) -> Void
   ) throws {
     try encodeRectified(pixels, count, source)
     try codebook.forEachLogits(encoder.rectified(count), source, body)
   }
 
   func decode(
-    _ codes: UnsafePointer<UInt16>, _ count: Int, _ source: ParameterSource, into pixels: UnsafeMutablePointer<UInt8>
+    _ codes: UnsafePointer<UInt16>, _ count: Int, _ source: ParameterStore, into pixels: UnsafeMutablePointer<UInt8>
   ) throws {
     try codebook.lookUp(codes, source, into: decoder.entry(count))
     try decoder.forward(source, samples: count)
     PixelMap.reconstruct(planes(activations.output, count, 6).rows(0..<3), into: pixels)
   }
 
-  private func encodeRectified(_ pixels: UnsafePointer<UInt8>, _ count: Int, _ source: ParameterSource) throws {
+  private func encodeRectified(_ pixels: UnsafePointer<UInt8>, _ count: Int, _ source: ParameterStore) throws {
     PixelMap.apply(pixels, into: part(activations.image, config.pixelValues, count))
     try encoder.forward(source, samples: count)
   }

@@ -12,7 +12,7 @@ public final class CachedTransformer<Element: Scalar> {
   public let rows: Int
   private let rowsPerCaption: Int
   private let parameters: TransformerParameters
-  private let source: any ParameterSource
+  private let source: any ParameterStore
   /// Image positions that each position sees, by layer.
   private let visible: [[[Int]]]
   private let kept: [Kept]
@@ -39,7 +39,7 @@ public final class CachedTransformer<Element: Scalar> {
   /// Reads the captions: tokens, at most `textLength` each; an empty caption is all padding. The source must keep weights in
   /// `Element`.
   public init(
-    _ config: TransformerConfig, captions: [[Int32]], rowsPerCaption: Int, source: any ParameterSource
+    _ config: TransformerConfig, captions: [[Int32]], rowsPerCaption: Int, source: any ParameterStore
   ) throws {
     precondition(captions.allSatisfy { $0.count <= config.textLength }, "a caption is longer than \(config.textLength)")
     precondition(!captions.isEmpty && rowsPerCaption > 0, "nothing to draw")

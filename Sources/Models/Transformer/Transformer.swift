@@ -3,7 +3,7 @@ import Layers
 import Memory
 
 /// The autoregressive transformer over one stream of text and image tokens (paper 2.2, B.1). It knows no ranks and no
-/// files: weights come from a `ParameterSource`, gradients go to one.
+/// files: weights come from a `ParameterStore`, gradients go to one.
 ///
 /// Inputs are shifted within each segment: `[start of text, t0, ...]` and `[start of image, z0, ...]`; the output at a
 /// position predicts the token of that position.
@@ -77,7 +77,7 @@ public final class Transformer {
 
   /// Loss and gradient: adds the gradient of `textScale · Σ text nats + imageScale · Σ image nats` to `source`.
   public func forwardBackward(
-    _ samples: TransformerBatch, _ source: any ParameterSource, textScale: Float, imageScale: Float
+    _ samples: TransformerBatch, _ source: any ParameterStore, textScale: Float, imageScale: Float
   ) throws -> TransformerLoss {
     check(samples)
     let scales = (text: textScale, image: imageScale)
@@ -88,7 +88,7 @@ public final class Transformer {
   }
 
   /// Loss alone.
-  public func evaluate(_ samples: TransformerBatch, _ source: any ParameterSource) throws -> TransformerLoss {
+  public func evaluate(_ samples: TransformerBatch, _ source: any ParameterStore) throws -> TransformerLoss {
     check(samples)
     return switch activations {
     case .fp32(let a): try evaluate(TransformerStep(self, a, samples: samples.count), samples, source)
@@ -97,7 +97,7 @@ public final class Transformer {
   }
 
   private func forwardBackward<Element>(
-    _ step: TransformerStep<Element>, _ samples: TransformerBatch, _ source: any ParameterSource,
+    _ step: TransformerStep<Element>, _ samples: TransformerBatch, _ source: any ParameterStore,
     _ scales: (text: Float, image: Float)
   ) throws -> TransformerLoss {
     let clock = ContinuousClock()
@@ -108,19 +108,19 @@ public final class Transformer {
     let heads = parameters.heads
     var loss = try step.heads(
       heads, samples, source.weights(of: heads.block),
-      gradients: (source.gradients(of: heads.block), textScale: scales.text, imageScale: scales.image))
+      gradients: (try source.gradients(of: heads.block), textScale: scales.text, imageScale: scales.image))
     try source.backwardDone(heads.block)
     for layer in (0..<config.layers).reversed() {
       let mlp = parameters.mlp[layer]
-      try step.mlpBackward(layer, mlp, source.weights(of: mlp.block), source.gradients(of: mlp.block))
+      try step.mlpBackward(layer, mlp, source.weights(of: mlp.block), try source.gradients(of: mlp.block))
       try source.backwardDone(mlp.block)
       let attention = parameters.attention[layer]
       try step.attentionBackward(
-        layer, attention, source.weights(of: attention.block), source.gradients(of: attention.block))
+        layer, attention, source.weights(of: attention.block), try source.gradients(of: attention.block))
       try source.backwardDone(attention.block)
     }
     let embeddings = parameters.embeddings
-    step.embedBackward(embeddings, samples, source.gradients(of: embeddings.block))
+    step.embedBackward(embeddings, samples, try source.gradients(of: embeddings.block))
     try source.backwardDone(embeddings.block)
     loss.forwardSeconds = (middle - start) / .seconds(1)
     loss.backwardSeconds = (clock.now - middle) / .seconds(1)
@@ -128,14 +128,14 @@ public final class Transformer {
   }
 
   private func evaluate<Element>(
-    _ step: TransformerStep<Element>, _ samples: TransformerBatch, _ source: any ParameterSource
+    _ step: TransformerStep<Element>, _ samples: TransformerBatch, _ source: any ParameterStore
   ) throws -> TransformerLoss {
     try forward(step, samples, source)
     return try step.heads(parameters.heads, samples, source.weights(of: parameters.heads.block), gradients: nil)
   }
 
   private func forward<Element>(
-    _ step: TransformerStep<Element>, _ samples: TransformerBatch, _ source: any ParameterSource
+    _ step: TransformerStep<Element>, _ samples: TransformerBatch, _ source: any ParameterStore
   ) throws {
     let embeddings = parameters.embeddings
     try step.embed(embeddings, samples, source.weights(of: embeddings.block))

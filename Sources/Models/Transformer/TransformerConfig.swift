@@ -2,7 +2,7 @@ import Kernels
 import Layers
 
 #if canImport(Glibc)
-import Glibc
+  import Glibc
 #endif
 
 /// The shape of the transformer over text and image tokens (paper 2.2, B.1).

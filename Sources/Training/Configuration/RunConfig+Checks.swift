@@ -64,7 +64,7 @@ extension RunConfig {
     if !(sampling.topP > 0 && sampling.topP <= 1) {
       checks.fail("sampling.topP", "is \(sampling.topP); it must lie above 0 and not above 1")
     }
-    checks.atLeast(0, parallel.nodeSize, "parallel.nodeSize")
+    checks.atLeast(0, parallel.ranksPerNode, "parallel.ranksPerNode")
     return checks.first
   }
 }

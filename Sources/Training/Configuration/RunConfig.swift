@@ -175,6 +175,6 @@ public struct TrainingConfig: Codable, Sendable, Equatable {
 }
 
 public struct ParallelConfig: Codable, Sendable, Equatable {
-  /// Ranks that share memory; 0 means all ranks of a machine. Smaller values split a machine into pretended nodes.
-  public var nodeSize = 0
+  /// Ranks that share memory; 0 means all ranks of a machine. Smaller values split a machine into simulated nodes.
+  public var ranksPerNode = 0
 }

@@ -4,7 +4,7 @@ import Random
 import Scenes
 
 /// Scenes that the project draws itself.
-public struct ScenesSource: PictureSource {
+public struct ScenesSource: ImageSource {
   private let generator: SceneGenerator
   private let config: DataConfig
 
@@ -21,7 +21,7 @@ public struct ScenesSource: PictureSource {
   public func count(_ split: Split) -> Int { split == .training ? config.scenes : config.validation }
   public func captions(_ index: Int, _ split: Split) -> [String] { [scene(index, split).caption] }
   public func name(_ index: Int, _ split: Split) -> String { "scene \(index)" }
-  public func picture(_ index: Int, _ split: Split, forCropsOf side: Int?) -> Picture {
+  public func picture(_ index: Int, _ split: Split, forCropsOf side: Int?) -> Image {
     scene(index, split).draw(size: config.imageSize)
   }
 

@@ -15,8 +15,8 @@ public final class Run {
   let grid: ProcessGrid
   let log: StepLog
   let stop: StopSignal
-  let source: any PictureSource
-  let skipped: SkippedPictures
+  let source: any ImageSource
+  let skipped: SkippedImages
   /// Of both models' products, on every rank.
   let precision: Precision
 
@@ -33,7 +33,7 @@ public final class Run {
     }
     try grid.world.barrier()
     log = try StepLog(folder: folder.logs, rank: grid.world.rank, console: grid.isCoordinator)
-    skipped = SkippedPictures(path: "\(folder.logs)/skipped-\(grid.world.rank).txt")
+    skipped = SkippedImages(path: "\(folder.logs)/skipped-\(grid.world.rank).txt")
     let threads = try UsableCores().share(among: grid.node)
     setThreads(threads)
     // One rank whose CPU lacks fast bf16 decides for all.
@@ -42,7 +42,8 @@ public final class Run {
     precision = slow[0] == 1 ? .fp32 : .bf16
     log.say(
       "\(folder.path): \(grid.world.size) \(grid.world.size == 1 ? "rank" : "ranks") on \(grid.nodeCount) "
-        + "\(grid.nodeCount == 1 ? "node" : "nodes"), \(threads) \(threads == 1 ? "thread" : "threads") each, \(precision.rawValue)")
+        + "\(grid.nodeCount == 1 ? "node" : "nodes"), \(threads) \(threads == 1 ? "thread" : "threads") each, \(precision.rawValue)"
+    )
 
     let seed = UInt64(config.seed)
     switch config.data.source {

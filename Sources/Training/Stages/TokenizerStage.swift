@@ -13,7 +13,7 @@ extension Run {
     try grid.world.barrier()
     if grid.isCoordinator {
       var trainer = BPETrainer(split: config.tokenizer.split)
-      for index in 0..<source.count(.training) { try source.captions(index, .training).forEach { trainer.add($0) } }
+      for index in 0..<source.count(.training) { for caption in try source.captions(index, .training) { trainer.add(caption) } }
       let tokenizer = trainer.train(vocabulary: config.tokenizer.vocabulary)
       try tokenizer.write(to: folder.tokenizer)
       say(.tokenizer, "wrote \(folder.tokenizer) with \(tokenizer.vocabularyCount) tokens")

@@ -1,5 +1,5 @@
-import Datasets
 import Checkpoint
+import Datasets
 import Files
 import Foundation
 import Generation
@@ -43,11 +43,11 @@ extension Run {
         training: ShardSet(folder.shards, Split.training.rawValue, expected: expected),
         validation: ShardSet(folder.shards, Split.validation.rawValue, expected: expected), tokenizer: tokenizer
       ) { weights in
-        let generator = PictureGenerator(
+        let generator = ImageGenerator(
           tokenizer: tokenizer, dvae: dvae, dvaeWeights: dvaeWeights, transformer: shape, weights: weights,
           precision: precision)
         let pictures = try generator.draw(prompts, count: 1, seed: UInt64(config.seed), config.sampling)
-        return try PictureGrid.draw(Array(zip(prompts, pictures)).map { (caption: $0, pictures: $1) }, columns: 8)
+        return try ImageGrid.draw(Array(zip(prompts, pictures)).map { (caption: $0, pictures: $1) }, columns: 8)
       }
       return (task, ["tokenizer": expected.tokenizer, "dVAE": expected.dvae])
     }
@@ -73,7 +73,8 @@ extension Run {
     try grid.world.barrier()
     let (task, inputs) = try make()
     say(
-      stage, "\(task.table.parameterCount.formatted()) parameters, \(training.steps) steps of \(training.batch) samples, "
+      stage,
+      "\(task.table.parameterCount.formatted()) parameters, \(training.steps) steps of \(training.batch) samples, "
         + "in micro-batches of at most \(training.microBatch) on each rank")
     let trainer = try Trainer(
       task, training, grid: grid, folder: checkpoints, samplesFolder: folder.samples,

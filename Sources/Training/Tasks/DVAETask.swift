@@ -20,14 +20,14 @@ public final class DVAETask: TrainingTask {
   public let name = "dvae"
   public let load: @Sendable (_ step: Int, _ part: Range<Int>) throws -> Batch
   private let model: DVAE
-  private let source: any PictureSource
+  private let source: any ImageSource
   private let config: RunConfig
   private let warn: @Sendable (String) -> Void
   private var imageBytes: Int { model.config.pixelValues }
 
   /// - Parameter warn: takes a line about a picture that cannot be used.
   public init(
-    _ config: RunConfig, precision: Precision, source: any PictureSource, warn: @escaping @Sendable (String) -> Void
+    _ config: RunConfig, precision: Precision, source: any ImageSource, warn: @escaping @Sendable (String) -> Void
   ) throws {
     self.config = config
     self.source = source
@@ -42,7 +42,7 @@ public final class DVAETask: TrainingTask {
       pixels.reserveCapacity(part.count * size * size * 3)
       for position in part {
         func random(_ purpose: UInt64) -> RandomStream { RandomStream(seed: seed, purpose, UInt64(step), UInt64(position)) }
-        func crop(_ index: Int, _ random: inout RandomStream) throws -> Picture {
+        func crop(_ index: Int, _ random: inout RandomStream) throws -> Image {
           try source.readable(index, .training, forCropsOf: size, warn: warn).dvaeCrop(size, using: &random)
         }
         var crops = random(Purpose.dvaeCrop)
@@ -70,7 +70,7 @@ public final class DVAETask: TrainingTask {
   public func denominators(_ batch: Batch) -> [Double] { [Double(batch.positions.count)] }
 
   public func forwardBackward(
-    _ batch: Batch, rows: Range<Int>, step: Int, denominators: [Double], source: any ParameterSource
+    _ batch: Batch, rows: Range<Int>, step: Int, denominators: [Double], source: any ParameterStore
   ) throws -> StepSums {
     let weight = config.dvae.klWeight.value(at: step)
     let positions = rows.map { batch.positions.lowerBound + $0 }
@@ -95,7 +95,7 @@ public final class DVAETask: TrainingTask {
   }
 
   /// Sums: samples, reconstruction, KL, squared error, then how often each code occurs.
-  public func validate(rank: Int, of ranks: Int, source weights: any ParameterSource) throws -> [Double] {
+  public func validate(rank: Int, of ranks: Int, source weights: any ParameterStore) throws -> [Double] {
     let mine = Array(ProcessGrid.share(of: source.count(.validation), rank: rank, ranks: ranks))
     var loss = DVAELoss()
     var usage = CodebookUsage(vocabulary: model.config.vocabulary)
@@ -122,15 +122,15 @@ public final class DVAETask: TrainingTask {
   }
 
   /// Held-out pictures, each beside what the model makes of it.
-  public func samplePicture(_ weights: any ParameterSource) throws -> Picture {
+  public func samplePicture(_ weights: any ParameterStore) throws -> Image {
     let indices = Array(0..<min(16, source.count(.validation)))
     let originals = try heldOut(indices)
     let copies = try model.decode(model.encode(originals, weights), weights)
     let rows = try indices.map { (caption: try source.captions($0, .validation)[0], pictures: [originals[$0], copies[$0]]) }
-    return try PictureGrid.draw(rows, columns: 4)
+    return try ImageGrid.draw(rows, columns: 4)
   }
 
-  private func heldOut(_ indices: [Int]) throws -> [Picture] {
+  private func heldOut(_ indices: [Int]) throws -> [Image] {
     let size = model.config.imageSize
     return try indices.map { try source.readable($0, .validation, forCropsOf: size, warn: warn).centreCrop(size) }
   }

@@ -15,7 +15,7 @@ public final class TransformerTask: TrainingTask {
   private let model: Transformer
   private let textShare: Double
   private let validation: TransformerBatch
-  private let draw: (any ParameterSource) throws -> Picture
+  private let draw: (any ParameterStore) throws -> Image
 
   /// - Parameters:
   ///   - validation: samples that are never trained on.
@@ -23,7 +23,7 @@ public final class TransformerTask: TrainingTask {
   ///   - load: this rank's samples of a step.
   public init(
     _ model: Transformer, textShare: Double, validation: TransformerBatch,
-    draw: @escaping (any ParameterSource) throws -> Picture,
+    draw: @escaping (any ParameterStore) throws -> Image,
     load: @escaping @Sendable (_ step: Int, _ part: Range<Int>) throws -> TransformerBatch
   ) {
     (self.model, self.textShare, self.validation, self.draw, self.load) = (model, textShare, validation, draw, load)
@@ -32,7 +32,7 @@ public final class TransformerTask: TrainingTask {
   /// Trains on token shards.
   public convenience init(
     _ config: RunConfig, _ model: Transformer, training: ShardSet, validation: ShardSet, tokenizer: Tokenizer,
-    draw: @escaping (any ParameterSource) throws -> Picture
+    draw: @escaping (any ParameterStore) throws -> Image
   ) throws {
     let stage = config.transformer
     let textLength = model.config.textLength
@@ -76,7 +76,7 @@ public final class TransformerTask: TrainingTask {
   }
 
   public func forwardBackward(
-    _ batch: TransformerBatch, rows: Range<Int>, step: Int, denominators: [Double], source: any ParameterSource
+    _ batch: TransformerBatch, rows: Range<Int>, step: Int, denominators: [Double], source: any ParameterStore
   ) throws -> StepSums {
     // A batch in which every caption was dropped has no text tokens.
     let loss = try model.forwardBackward(
@@ -97,7 +97,7 @@ public final class TransformerTask: TrainingTask {
     return LossReport(loss: textShare * text + (1 - textShare) * image, parts: [("text", text), ("image", image)])
   }
 
-  public func validate(rank: Int, of ranks: Int, source: any ParameterSource) throws -> [Double] {
+  public func validate(rank: Int, of ranks: Int, source: any ParameterStore) throws -> [Double] {
     var total = [Double](repeating: 0, count: sumCount)
     let mine = ProcessGrid.share(of: validation.count, rank: rank, ranks: ranks)
     for first in stride(from: mine.lowerBound, to: mine.upperBound, by: model.batch) {
@@ -112,5 +112,5 @@ public final class TransformerTask: TrainingTask {
     return [("loss", report.loss)] + report.parts
   }
 
-  public func samplePicture(_ source: any ParameterSource) throws -> Picture { try draw(source) }
+  public func samplePicture(_ source: any ParameterStore) throws -> Image { try draw(source) }
 }

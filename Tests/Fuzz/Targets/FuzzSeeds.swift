@@ -11,13 +11,22 @@ public enum FuzzSeeds {
     switch target {
     case .shard: try [0, 1, 11].map(shard)
     case .frame:
-      [[0], [1, 1, 0, 0, 0, 1, 0, 2, 0, 3, 0, 8, 0], [2, 2, 0, 1, 0, 43, 1, 0, 0, 1, 0, 2, 0, 3, 0, 8, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]]
-        .map { Data($0 as [UInt8]) }
+      [
+        [0], [1, 1, 0, 0, 0, 1, 0, 2, 0, 3, 0, 8, 0],
+        [2, 2, 0, 1, 0, 43, 1, 0, 0, 1, 0, 2, 0, 3, 0, 8, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+      ]
+      .map { Data($0 as [UInt8]) }
     case .tar: []
     case .jsonl:
-      [#"{"image": "a.png", "caption": "one"}"# + "\n\n" + #"{"image": "b \u00e9.jpg", "caption": ["two", "deux"], "width": 1.5e3}"# + "\r\n"]
-        .map { Data($0.utf8) }
-    case .csv: ["image,caption\na.png,one\n", "\u{FEFF}id,image,caption\r\n1,\"b,\"\".png\",\"two\nlines, \"\"quoted\"\"\"\r\n"].map { Data($0.utf8) }
+      [
+        #"{"image": "a.png", "caption": "one"}"# + "\n\n"
+          + #"{"image": "b \u00e9.jpg", "caption": ["two", "deux"], "width": 1.5e3}"# + "\r\n"
+      ]
+      .map { Data($0.utf8) }
+    case .csv:
+      ["image,caption\na.png,one\n", "\u{FEFF}id,image,caption\r\n1,\"b,\"\".png\",\"two\nlines, \"\"quoted\"\"\"\r\n"].map {
+        Data($0.utf8)
+      }
     case .tsv: ["image\tcaption\na.png\tone \"two\n\nb.png\t\n"].map { Data($0.utf8) }
     case .tokenizer: PreTokenizer.allCases.map { tokenizer($0).json() }
     case .encode:
@@ -40,11 +49,13 @@ public enum FuzzSeeds {
   }
 
   private static func shard(_ count: Int) throws -> Data {
-    let header = ShardHeader(textLength: 5, grid: 2, textVocabulary: 300, imageVocabulary: 9, frameSamples: 4, tokenizer: "t", dvae: "d")
+    let header = ShardHeader(
+      textLength: 5, grid: 2, textVocabulary: 300, imageVocabulary: 9, frameSamples: 4, tokenizer: "t", dvae: "d")
     return try contents { path in
       let writer = ShardWriter(path, header: header)
       for number in 0..<count {
-        try writer.append(TokenSample(texts: (0...number % 3).map { [UInt16(number), UInt16($0)] }, image: [0, 1, 2, UInt16(number % 9)]))
+        try writer.append(
+          TokenSample(texts: (0...number % 3).map { [UInt16(number), UInt16($0)] }, image: [0, 1, 2, UInt16(number % 9)]))
       }
       try writer.finish()
     }
@@ -52,7 +63,8 @@ public enum FuzzSeeds {
 
   private static func tensors() throws -> Data {
     try contents { path in
-      let writer = try SafetensorsWriter(path, tensors: [("a.weight", [2, 3]), ("b", []), ("none", [0, 4])], metadata: ["step": "7"])
+      let writer = try SafetensorsWriter(
+        path, tensors: [("a.weight", [2, 3]), ("b", []), ("none", [0, 4])], metadata: ["step": "7"])
       try [1, 2, 3, 4, 5, 6, 7].withUnsafeBufferPointer(writer.write)
       try writer.finish()
     }

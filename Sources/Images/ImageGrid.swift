@@ -1,7 +1,7 @@
 import CImages
 
 /// Pictures with captions, laid out as one picture to look at.
-public struct PictureGrid {
+public struct ImageGrid {
   private static let margin = 12
   private static let ink: (UInt8, UInt8, UInt8) = (40, 40, 40)
   private static let paper: (UInt8, UInt8, UInt8) = (250, 250, 250)
@@ -13,7 +13,7 @@ public struct PictureGrid {
   /// - Parameters:
   ///   - rows: captions and their pictures.
   ///   - columns: groups side by side; a good number for captions with one picture each.
-  public static func draw(_ rows: [(caption: String, pictures: [Picture])], columns: Int = 1) throws -> Picture {
+  public static func draw(_ rows: [(caption: String, pictures: [Image])], columns: Int = 1) throws -> Image {
     precondition(!rows.isEmpty && rows.allSatisfy { !$0.pictures.isEmpty }, "a grid without pictures")
     let size = rows[0].pictures[0]
     // Small pictures are enlarged by a whole factor, so that every pixel stays what it is.
@@ -26,7 +26,7 @@ public struct PictureGrid {
     let lines = stride(from: 0, to: rows.count, by: columns).map { $0..<min($0 + columns, rows.count) }
     let captionHeights = lines.map { line in line.map { captions[$0]?.height ?? 0 }.max()! }
     let height = margin + captionHeights.reduce(0) { $0 + $1 + 6 + cell.height + 2 * margin } - margin
-    var sheet = Picture(width: margin + min(columns, rows.count) * (groupWidth + 2 * margin) - margin, height: height, paper)
+    var sheet = Image(width: margin + min(columns, rows.count) * (groupWidth + 2 * margin) - margin, height: height, paper)
 
     var y = margin
     for (line, captionHeight) in zip(lines, captionHeights) {
@@ -46,7 +46,7 @@ public struct PictureGrid {
   }
 
   /// Text in the grid's ink on its paper, wrapped and centred.
-  private static func text(_ text: String, width: Int) throws -> Picture {
+  private static func text(_ text: String, width: Int) throws -> Image {
     Vips.start()
     var mask: UnsafeMutablePointer<UInt8>?
     var (maskWidth, maskHeight): (Int32, Int32) = (0, 0)
@@ -64,6 +64,6 @@ public struct PictureGrid {
         }
       }
     }
-    return Picture(width: min(width, Int(maskWidth)), height: Int(maskHeight), pixels: pixels)
+    return Image(width: min(width, Int(maskWidth)), height: Int(maskHeight), pixels: pixels)
   }
 }

@@ -2,14 +2,27 @@ import Kernels
 import Memory
 
 /// Where a block's numbers live. The model asks; it never learns how many ranks exist.
-public protocol ParameterSource: AnyObject {
+///
+/// A pass over a block: `prefetch` while an earlier block is computed, `weights`, and `release` when they are not needed any
+/// more in this pass. A backward pass writes `gradients` between, and ends with `backwardDone`.
+public protocol ParameterStore: AnyObject {
   var table: ParameterTable { get }
-  /// The block's weights, to read. May wait for communication started earlier.
+  /// The block's weights are needed soon: communication for them may start.
+  func prefetch(_ block: BlockID) throws
+  /// The block's weights, to read until `release`. May wait for communication started earlier.
   func weights(of block: BlockID) throws -> BlockValues
-  /// The block's gradient, to accumulate into.
-  func gradients(of block: BlockID) -> BlockValues
-  /// The block's gradient is complete on this rank: its reduction may start.
+  /// The pass is over with the block's weights: their memory may be used for others.
+  func release(_ block: BlockID)
+  /// The block's gradient, to accumulate into until `backwardDone`. May wait for memory that other ranks still read.
+  func gradients(of block: BlockID) throws -> BlockValues
+  /// The block's gradient is complete on this rank: its reduction may start, and its memory is not the model's any more.
   func backwardDone(_ block: BlockID) throws
+}
+
+extension ParameterStore {
+  // Most stores hold all weights at all times.
+  public func prefetch(_ block: BlockID) throws {}
+  public func release(_ block: BlockID) {}
 }
 
 /// One value for each parameter of a block: its weights, its gradient, a moment.
@@ -33,14 +46,16 @@ public struct BlockValues {
   /// The same as an operand of products in a format that the source keeps.
   public func operand<Element: Scalar>(_ parameter: Parameter) -> MatrixView<Element> {
     if let matrix = matrix(parameter) as? MatrixView<Element> { return matrix }
-    guard let rounded = rounded as? VectorView<Element> else { preconditionFailure("the source keeps no weights in \(Element.self)") }
+    guard let rounded = rounded as? VectorView<Element> else {
+      preconditionFailure("the source keeps no weights in \(Element.self)")
+    }
     return rounded[parameter.offset..<parameter.offset + parameter.count]
       .matrix(rows: parameter.shape[0], columns: parameter.count / parameter.shape[0])
   }
 }
 
 /// Weights and gradients of one process that works alone, in ordinary memory.
-public final class LocalParameters: ParameterSource {
+public final class LocalParameters: ParameterStore {
   public let table: ParameterTable
   private let weightStorage: Buffer<Float>
   private let gradientStorage: Buffer<Float>?

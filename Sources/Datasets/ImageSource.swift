@@ -8,7 +8,7 @@ public enum Split: String, Sendable, CaseIterable {
 }
 
 /// Captioned pictures that can be asked for by number, in any order, from any thread.
-public protocol PictureSource: Sendable {
+public protocol ImageSource: Sendable {
   /// Tells this source from others: what is made of pictures is made anew when it changes.
   func identity() throws -> String
   func count(_ split: Split) -> Int
@@ -17,7 +17,7 @@ public protocol PictureSource: Sendable {
   /// The picture as it is stored, before cropping. Throws if it cannot be read.
   ///
   /// - Parameter side: of the crops that it is wanted for: a picture much larger may come reduced, which is faster.
-  func picture(_ index: Int, _ split: Split, forCropsOf side: Int?) throws -> Picture
+  func picture(_ index: Int, _ split: Split, forCropsOf side: Int?) throws -> Image
   /// What the sample is called in messages.
   func name(_ index: Int, _ split: Split) throws -> String
   /// Prompts for the sample pictures of a training.

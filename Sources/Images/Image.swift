@@ -1,5 +1,5 @@
 /// A picture in memory: sRGB, `height` rows of `width` pixels of three bytes.
-public struct Picture: Sendable, Equatable {
+public struct Image: Sendable, Equatable {
   public let width: Int
   public let height: Int
   /// `[height, width, 3]`
@@ -20,7 +20,7 @@ public struct Picture: Sendable, Equatable {
   }
 
   /// The part whose upper left corner is (`x`, `y`).
-  public func cropped(x: Int, y: Int, width: Int, height: Int) -> Picture {
+  public func cropped(x: Int, y: Int, width: Int, height: Int) -> Image {
     precondition(x >= 0 && y >= 0 && x + width <= self.width && y + height <= self.height, "a crop outside the picture")
     if width == self.width && height == self.height { return self }
     var part: [UInt8] = []
@@ -29,22 +29,22 @@ public struct Picture: Sendable, Equatable {
       let start = (row * self.width + x) * 3
       part += pixels[start..<start + width * 3]
     }
-    return Picture(width: width, height: height, pixels: part)
+    return Image(width: width, height: height, pixels: part)
   }
 
   /// Left and right exchanged.
-  public func mirrored() -> Picture {
+  public func mirrored() -> Image {
     var result = pixels
     for y in 0..<height {
       for x in 0..<width {
         for band in 0..<3 { result[(y * width + x) * 3 + band] = pixels[(y * width + width - 1 - x) * 3 + band] }
       }
     }
-    return Picture(width: width, height: height, pixels: result)
+    return Image(width: width, height: height, pixels: result)
   }
 
   /// Copies `part` to where its upper left corner is (`x`, `y`).
-  public mutating func place(_ part: Picture, x: Int, y: Int) {
+  public mutating func place(_ part: Image, x: Int, y: Int) {
     precondition(x >= 0 && y >= 0 && x + part.width <= width && y + part.height <= height, "a part outside the picture")
     for row in 0..<part.height {
       let to = ((y + row) * width + x) * 3
@@ -54,7 +54,7 @@ public struct Picture: Sendable, Equatable {
   }
 
   /// Every pixel as a square of `factor` × `factor`.
-  public func enlarged(by factor: Int) -> Picture {
+  public func enlarged(by factor: Int) -> Image {
     if factor == 1 { return self }
     var result: [UInt8] = []
     result.reserveCapacity(pixels.count * factor * factor)
@@ -66,6 +66,6 @@ public struct Picture: Sendable, Equatable {
       }
       for _ in 0..<factor { result += row }
     }
-    return Picture(width: width * factor, height: height * factor, pixels: result)
+    return Image(width: width * factor, height: height * factor, pixels: result)
   }
 }

@@ -12,12 +12,12 @@ public struct PromptError: Error, CustomStringConvertible, Equatable {
 }
 
 /// Draws pictures from prompts: text tokens, image tokens one after the other, the dVAE's decoder.
-public struct PictureGenerator {
+public struct ImageGenerator {
   public let tokenizer: Tokenizer
   public let config: TransformerConfig
   private let dvae: DVAE
-  private let dvaeWeights: any ParameterSource
-  private let weights: any ParameterSource
+  private let dvaeWeights: any ParameterStore
+  private let weights: any ParameterStore
   private let precision: Precision
   /// Rows that are drawn side by side: more use the weights better, until their caches fill the memory.
   public static let mostRows = 64
@@ -26,8 +26,8 @@ public struct PictureGenerator {
   ///   - dvae: for inference or training, any batch; its codes are the transformer's image tokens.
   ///   - weights: the transformer's, kept in `precision`.
   public init(
-    tokenizer: Tokenizer, dvae: DVAE, dvaeWeights: any ParameterSource, transformer: TransformerConfig,
-    weights: any ParameterSource, precision: Precision
+    tokenizer: Tokenizer, dvae: DVAE, dvaeWeights: any ParameterStore, transformer: TransformerConfig,
+    weights: any ParameterStore, precision: Precision
   ) {
     precondition(dvae.config.grid == transformer.grid && dvae.config.vocabulary == transformer.imageVocabulary)
     self.tokenizer = tokenizer
@@ -44,7 +44,7 @@ public struct PictureGenerator {
   public func draw(
     _ prompts: [String], count: Int, seed: UInt64, _ sampling: SamplingConfig,
     progress: (_ done: Int, _ total: Int) -> Void = { _, _ in }
-  ) throws -> [[Picture]] {
+  ) throws -> [[Image]] {
     let captions = try prompts.map(encode)
     let variants = sampling.guidance == 1 ? 1 : 2
     // Whole prompts side by side, or parts of one prompt's pictures.
@@ -56,7 +56,7 @@ public struct PictureGenerator {
         rounds.append((first..<min(first + together, prompts.count), picture..<min(picture + perCaption, count)))
       }
     }
-    var pictures = [[Picture]](repeating: [], count: prompts.count)
+    var pictures = [[Image]](repeating: [], count: prompts.count)
     let total = rounds.count * config.imageLength
     for (round, part) in rounds.enumerated() {
       let step = { position in progress(round * config.imageLength + position + 1, total) }

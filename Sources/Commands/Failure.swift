@@ -4,7 +4,7 @@ import MPI
 import Training
 
 #if canImport(Glibc)
-import Glibc
+  import Glibc
 #endif
 
 /// How a command ends when something goes wrong: one message, and an exit code as in `sysexits.h`.

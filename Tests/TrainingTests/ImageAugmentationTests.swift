@@ -4,8 +4,8 @@ import Testing
 
 @testable import Training
 
-@Suite struct PictureVariationTests {
-  private func plain(_ value: UInt8) -> Picture { Picture(width: 12, height: 12, (value, value, value)) }
+@Suite struct ImageAugmentationTests {
+  private func plain(_ value: UInt8) -> Image { Image(width: 12, height: 12, (value, value, value)) }
 
   /// Each cell of 4 x 4 pixels comes whole from one of the two, and over many draws every cell comes from both.
   @Test func mixingKeepsCellsWhole() {
@@ -15,10 +15,11 @@ import Testing
       var picture = plain(10)
       picture.mix(plain(20), cell: 4, using: &random)
       for cell in 0..<9 {
-        let values = Set((0..<48).map { index in
-          let (y, x, band) = (cell / 3 * 4 + index / 12, cell % 3 * 4 + index % 12 / 3, index % 3)
-          return picture.pixels[(y * 12 + x) * 3 + band]
-        })
+        let values = Set(
+          (0..<48).map { index in
+            let (y, x, band) = (cell / 3 * 4 + index / 12, cell % 3 * 4 + index % 12 / 3, index % 3)
+            return picture.pixels[(y * 12 + x) * 3 + band]
+          })
         #expect(values == [10] || values == [20])
         seen[cell].formUnion(values)
       }

@@ -1,7 +1,7 @@
 import Foundation
 
 /// Pictures and captions that cannot be used: each is said once, and listed in a file of the run's logs.
-public final class SkippedPictures: @unchecked Sendable {
+public final class SkippedImages: @unchecked Sendable {
   // Safe to share: everything that changes is guarded by `lock`.
   private let lock = NSLock()
   private let path: String

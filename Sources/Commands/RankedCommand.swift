@@ -3,7 +3,7 @@ import Foundation
 import MPI
 
 #if canImport(Glibc)
-import Glibc
+  import Glibc
 #endif
 
 /// How a command that runs under mpirun starts and ends.

@@ -2,7 +2,7 @@ import Images
 import Random
 
 /// What training does to the pictures that the dVAE learns from.
-extension Picture {
+extension Image {
   /// Moves each byte by at most `most`.
   mutating func addNoise(_ most: Int, using random: inout RandomStream) {
     for index in pixels.indices {
@@ -14,7 +14,7 @@ extension Picture {
   /// Replaces a random rectangle with that of another picture of the same size (CutMix, Yun et al. 2019). Its sides lie on
   /// multiples of `cell` pixels, which is what a code stands for: so each cell shows what pictures show, but what is around it
   /// tells nothing of it.
-  mutating func mix(_ other: Picture, cell: Int, using random: inout RandomStream) {
+  mutating func mix(_ other: Image, cell: Int, using random: inout RandomStream) {
     precondition(other.width == width && other.height == height, "mixing pictures of different sizes")
     func side(_ length: Int) -> Range<Int> {
       let cells = length / cell

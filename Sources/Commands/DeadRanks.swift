@@ -2,7 +2,7 @@ import Foundation
 import MPI
 
 #if canImport(Glibc)
-import Glibc
+  import Glibc
 #endif
 
 /// Names the rank that died without a word: killed, out of memory, crashed. mpirun, which then ends the job, is kept quiet
@@ -31,7 +31,8 @@ enum DeadRanks {
     let host = ProcessInfo.processInfo.hostName
     let all = UnsafeMutableBufferPointer<Neighbour>.allocate(capacity: machine.size)
     for index in 0..<machine.size {
-      let text = "\(command): rank \(ranks[index]) (process \(processes[index]) on \(host)) has died: it was killed, ran out of memory or crashed\n"
+      let text =
+        "\(command): rank \(ranks[index]) (process \(processes[index]) on \(host)) has died: it was killed, ran out of memory or crashed\n"
       all.initializeElement(
         at: index,
         to: Neighbour(

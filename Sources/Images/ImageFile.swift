@@ -3,7 +3,7 @@ import Files
 import Foundation
 
 /// A picture that cannot be decoded, or text that cannot be drawn: which, and libvips' reason.
-public struct PictureError: Error, CustomStringConvertible, Equatable {
+public struct ImageError: Error, CustomStringConvertible, Equatable {
   public let name: String
   public let reason: String
   /// It has more pixels than the limit.
@@ -18,10 +18,10 @@ enum Vips {
   }()
 
   static func start() { _ = started }
-  static func error(_ name: String) -> PictureError { PictureError(name: name, reason: String(cString: images_error())) }
+  static func error(_ name: String) -> ImageError { ImageError(name: name, reason: String(cString: images_error())) }
 }
 
-extension Picture {
+extension Image {
   /// Pixels that a picture file may have: a small file can claim a size that fills all memory.
   public static let pixelLimit = 100_000_000
 
@@ -37,13 +37,13 @@ extension Picture {
   /// The same for a file's bytes; `name` stands for it in errors.
   public init(data: Data, name: String, pixelLimit: Int = pixelLimit, leastSide: Int? = nil) throws {
     Vips.start()
-    guard !data.isEmpty else { throw PictureError(name: name, reason: "the file is empty") }
+    guard !data.isEmpty else { throw ImageError(name: name, reason: "the file is empty") }
     let (width, height, pixels) = try data.withUnsafeBytes { file in
       var picture: OpaquePointer?
       var (width, height): (Int32, Int32) = (0, 0)
       let code = images_open(file.baseAddress, file.count, Int64(pixelLimit), Int32(leastSide ?? 0), &picture, &width, &height)
       guard code == 0 else {
-        throw PictureError(name: name, reason: String(cString: images_error()), isTooLarge: code == IMAGES_TOO_LARGE)
+        throw ImageError(name: name, reason: String(cString: images_error()), isTooLarge: code == IMAGES_TOO_LARGE)
       }
       let count = Int(width) * Int(height) * 3
       let pixels = try [UInt8](unsafeUninitializedCapacity: count) { pixels, filled in

@@ -6,7 +6,7 @@ import Models
 extension DVAE {
   /// The loss with the likeliest codes, the error of the reconstructed bytes, and the codes: `[pictures · grid²]`.
   public func evaluate(
-    _ pictures: [Picture], _ weights: any ParameterSource
+    _ pictures: [Image], _ weights: any ParameterStore
   ) throws -> (loss: DVAELoss, codes: [UInt16]) {
     var loss = DVAELoss()
     let codes = try inBatches(pictures.count) { part, codes in
@@ -16,14 +16,14 @@ extension DVAE {
   }
 
   /// The likeliest codes: `[pictures · grid²]`.
-  public func encode(_ pictures: [Picture], _ weights: any ParameterSource) throws -> [UInt16] {
+  public func encode(_ pictures: [Image], _ weights: any ParameterStore) throws -> [UInt16] {
     try inBatches(pictures.count) { part, codes in
       try encode(Array(pictures[part].map(\.pixels).joined()), count: part.count, weights, into: &codes)
     }
   }
 
   /// The pictures that codes stand for.
-  public func decode(_ codes: [UInt16], _ weights: any ParameterSource) throws -> [Picture] {
+  public func decode(_ codes: [UInt16], _ weights: any ParameterStore) throws -> [Image] {
     let positions = config.grid * config.grid
     let size = config.imageSize
     return try stride(from: 0, to: codes.count / positions, by: batch).flatMap { first in
@@ -32,7 +32,7 @@ extension DVAE {
       try decode(
         Array(codes[first * positions..<(first + count) * positions]), count: count, weights, into: &pixels)
       return (0..<count).map { index in
-        Picture(
+        Image(
           width: size, height: size,
           pixels: Array(pixels[index * config.pixelValues..<(index + 1) * config.pixelValues]))
       }

@@ -1,9 +1,9 @@
 import Datasets
 import Images
 
-extension PictureSource {
+extension ImageSource {
   /// Picture `index`, or the next one that can be read: a bad file is reported and passed over, and does not end a training.
-  func readable(_ index: Int, _ split: Split, forCropsOf size: Int, warn: (String) -> Void) throws -> Picture {
+  func readable(_ index: Int, _ split: Split, forCropsOf size: Int, warn: (String) -> Void) throws -> Image {
     var problem = ""
     // A source in which ten pictures in a row are bad is not worth going on with.
     for attempt in 0..<min(10, count(split)) {

@@ -3,7 +3,7 @@ import Images
 import Random
 
 /// Pictures of noise, for measuring.
-struct NoisePictures: PictureSource {
+struct NoiseImages: ImageSource {
   let size: Int
 
   func identity() -> String { "noise" }
@@ -12,8 +12,8 @@ struct NoisePictures: PictureSource {
   func name(_ index: Int, _: Split) -> String { "noise \(index)" }
   func prompts(_ count: Int) -> [String] { Array(repeating: "noise", count: count) }
 
-  func picture(_ index: Int, _: Split, forCropsOf _: Int?) -> Picture {
+  func picture(_ index: Int, _: Split, forCropsOf _: Int?) -> Image {
     var random = RandomStream(seed: 1, stream: UInt64(index))
-    return Picture(width: size, height: size, pixels: (0..<size * size * 3).map { _ in UInt8(truncatingIfNeeded: random.next()) })
+    return Image(width: size, height: size, pixels: (0..<size * size * 3).map { _ in UInt8(truncatingIfNeeded: random.next()) })
   }
 }
