@@ -56,8 +56,9 @@ let package = Package(
     .target(name: "CImages", dependencies: ["CVips"], cSettings: c, linkerSettings: [.linkedLibrary("jpeg")]),
 
     // Ground.
-    module("Memory"),
-    module("Files"),
+    module("Errors"),
+    module("Memory", dependencies: ["Errors"]),
+    module("Files", dependencies: ["Errors"]),
     module("Random"),
     module("MPI", dependencies: ["CMPI", "Memory"]),
     module("Monitoring"),
