@@ -50,6 +50,7 @@ let package = Package(
     .systemLibrary(name: "CVips", pkgConfig: "vips", providers: [.apt(["libvips-dev"])]),
     .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
     .systemLibrary(name: "CLanes"),
+    .systemLibrary(name: "CMemory"),
     .target(name: "CMPI", dependencies: ["COpenMPI"], cSettings: c),
     .target(
       name: "CDNN", dependencies: ["COneDNN"], cSettings: c, linkerSettings: [.linkedLibrary("dnnl"), .linkedLibrary("gomp")]),
@@ -57,10 +58,10 @@ let package = Package(
 
     // Ground.
     module("Errors"),
-    module("Memory", dependencies: ["Errors"]),
+    module("Memory", dependencies: ["CMemory", "Errors"]),
     module("Files", dependencies: ["Errors"]),
     module("Random"),
-    module("MPI", dependencies: ["CMPI", "Memory"]),
+    module("MPI", dependencies: ["CMPI", "Memory", "Errors"]),
     module("Monitoring"),
     module("Hashing", dependencies: ["COpenSSL"]),
 
@@ -78,11 +79,11 @@ let package = Package(
 
     // Training.
     module("Optimization", dependencies: ["CLanes", "Layers", "Kernels", "Memory"]),
-    module("Parallel", dependencies: ["MPI", "Layers", "Kernels", "Memory"]),
+    module("Parallel", dependencies: ["MPI", "Optimization", "Layers", "Kernels", "Memory", "Errors"]),
     module("Safetensors", dependencies: ["Files"]),
     module(
       "Checkpoint",
-      dependencies: ["Safetensors", "Parallel", "Layers", "Memory", "Hashing", "Files"]),
+      dependencies: ["Safetensors", "Parallel", "Optimization", "Layers", "Memory", "Hashing", "Files", "Errors"]),
     module(
       "Preparation",
       dependencies: [
@@ -92,7 +93,7 @@ let package = Package(
     module(
       "Training",
       dependencies: [
-        "Preparation", "Datasets",
+        "Errors", "Preparation", "Datasets",
         "Checkpoint", "Safetensors", "Parallel", "MPI", "Optimization", "Models", "Layers", "Kernels", "Memory", "Random",
         "Tokenizer", "Images", "Scenes", "Shards", "Monitoring", "Generation", "Yams",
         "Hashing", "Files",
@@ -112,7 +113,9 @@ let package = Package(
     // Executables.
     module(
       "Commands",
-      dependencies: ["Training", "MPI", "Files", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
+      dependencies: [
+        "Training", "Parallel", "MPI", "Memory", "Files", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ]),
     executable(
       "dalle-prep",
       dependencies: [
@@ -127,7 +130,7 @@ let package = Package(
     executable(
       "dalle-bench",
       dependencies: [
-        "Training", "Preparation", "Datasets", "Checkpoint", "Generation", "Parallel", "MPI", "Models", "Layers", "Kernels",
+        "Training", "Preparation", "Datasets", "Generation", "Parallel", "Optimization", "MPI", "Models", "Layers", "Kernels",
         "Memory", "Monitoring", "Tokenizer",
         "Images", "Shards", "Hashing", "Random", "Files",
       ]),
@@ -146,6 +149,7 @@ let package = Package(
     tests("Scenes", dependencies: ["Scenes", "Images", "Random"]),
     tests("Shards", dependencies: ["Shards", "Random"]),
     tests("Optimization", dependencies: ["Optimization", "Layers", "Memory"]),
+    tests("Parallel", dependencies: ["Parallel", "Optimization", "Layers"]),
     tests("Safetensors", dependencies: ["Safetensors"]),
     tests("Datasets", dependencies: ["Datasets", "Images", "Files"]),
     tests("Reports", dependencies: ["Reports", "Datasets", "Images", "Models", "Layers", "Random", "Shards", "Tokenizer"]),
@@ -161,7 +165,7 @@ let package = Package(
     // Run by `Launch/test` under mpirun with 1 to 4 ranks.
     .executableTarget(
       name: "rank-tests",
-      dependencies: ["MPI", "Parallel", "Checkpoint", "Layers", "Kernels", "Memory", "Random", "Optimization"],
+      dependencies: ["MPI", "Parallel", "Checkpoint", "Layers", "Kernels", "Memory", "Random", "Optimization", "Errors"],
       path: "Tests/RankTests", exclude: ["run"], swiftSettings: swift),
   ] + fuzzing,
   swiftLanguageModes: [.v6]

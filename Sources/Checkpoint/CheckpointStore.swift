@@ -1,7 +1,9 @@
+import Errors
 import Files
 import Foundation
 import Layers
 import Memory
+import Optimization
 import Parallel
 import Safetensors
 import Synchronization
@@ -15,18 +17,23 @@ public final class CheckpointStore {
   private let grid: ProcessGrid
   private let keepLast: Int
   private let keepEvery: Int
+  private let warn: (String) -> Void
   private var job: Job?
   private var mustWait = false
 
   /// - Parameters:
   ///   - keepLast: newest checkpoints that stay.
   ///   - keepEvery: checkpoints at multiples of this step stay for ever; 0 for none.
-  public init(folder: String, grid: ProcessGrid, keepLast: Int, keepEvery: Int) throws {
+  ///   - warn: takes what goes wrong without ending a training, on the coordinator.
+  public init(
+    folder: String, grid: ProcessGrid, keepLast: Int, keepEvery: Int, warn: @escaping (String) -> Void = { _ in }
+  ) throws {
     precondition(keepLast >= 1, "keepLast \(keepLast)")
     self.folder = folder
     self.grid = grid
     self.keepLast = keepLast
     self.keepEvery = keepEvery
+    self.warn = warn
     guard grid.isCoordinator else { return }
     try makeFolder(folder)
     for name in try FileManager.default.contentsOfDirectory(atPath: folder)
@@ -38,7 +45,7 @@ public final class CheckpointStore {
   // MARK: Saving
 
   /// Starts writing checkpoint `step`. Collective; waits for the one before.
-  public func save(step: Int, parameters: SharedParameters, state: some Encodable) throws {
+  public func save(step: Int, parameters: NodeParameterStore, state: some Encodable) throws {
     mustWait = true
     guard grid.isCoordinator else { return }
     try waitForJob()
@@ -67,13 +74,14 @@ public final class CheckpointStore {
   private func waitForJob() throws {
     defer { job = nil }
     try job?.wait()
+    if let warning = job?.warning { warn(warning) }
   }
 
   // MARK: Loading
 
   /// Loads the newest complete checkpoint into `parameters` on every node; nil if there is none. Collective.
   /// A damaged newest checkpoint is an error that names the file: it is for the user to decide to go back further.
-  public func loadLatest<State: Decodable>(_: State.Type, into parameters: SharedParameters) throws -> State? {
+  public func loadLatest<State: Decodable>(_: State.Type, into parameters: NodeParameterStore) throws -> State? {
     var newest = [-1]
     if grid.isCoordinator, let step = try Self.steps(in: folder).last {
       _ = try Manifest.verified(in: folder + "/" + CheckpointWriter.name(step))
@@ -86,17 +94,17 @@ public final class CheckpointStore {
       for (file, arrays) in CheckpointFile.contents(parameters) {
         let reader = try SafetensorsReader(path + "/" + file)
         var expected = Set<String>()
-        for (state, prefix) in arrays {
+        for (array, prefix) in arrays {
           for parameter in parameters.table.parameters {
             expected.insert(prefix + parameter.name)
-            let values = parameters.values(state, parameter.block)[parameter]
-            try reader.read(
-              prefix + parameter.name, shape: parameter.shape,
-              into: UnsafeMutableBufferPointer(start: values.base, count: values.count))
+            try read(parameter, of: array, named: prefix + parameter.name, from: reader, into: parameters)
           }
         }
         if let extra = reader.tensors.keys.filter({ !expected.contains($0) }).min() {
-          throw CheckpointError("\(reader.path): has a tensor `\(extra)` that this model does not have")
+          throw DalleError(
+            .data,
+            "\(reader.path): has a tensor `\(extra)` that this training does not keep; resume with the model and optimizer that it began "
+              + "with, or use another --run")
         }
       }
     }
@@ -106,8 +114,24 @@ public final class CheckpointStore {
     do {
       return try JSONDecoder().decode(State.self, from: Data(bytes))
     } catch {
-      throw CheckpointError("\(path)/\(CheckpointFile.state): cannot be understood: \(error)")
+      throw DalleError(
+        .data, "\(path)/\(CheckpointFile.state): cannot be parsed: \(error); delete \(path) to resume from an older checkpoint")
     }
+  }
+
+  private func read(
+    _ parameter: Parameter, of array: StateArray?, named name: String, from reader: SafetensorsReader,
+    into parameters: NodeParameterStore
+  ) throws {
+    let range = parameter.offset..<parameter.offset + parameter.count
+    guard let array, array.elementType == .bf16 else {
+      let values = parameters.fp32Values(array, of: parameter.block)[range]
+      return try reader.read(
+        name, shape: parameter.shape, into: UnsafeMutableBufferPointer(start: values.base, count: values.count))
+    }
+    var values = [Float](repeating: 0, count: parameter.count)
+    try values.withUnsafeMutableBufferPointer { try reader.read(name, shape: parameter.shape, into: $0) }
+    parameters.bf16Values(array, of: parameter.block)[range].copy(from: values.map { BFloat16($0) })
   }
 
   /// Steps of the complete checkpoints in a folder, ascending.
@@ -121,9 +145,9 @@ public final class CheckpointStore {
     }.sorted()
   }
 
-  /// The averaged weights of the newest complete checkpoint in a folder.
-  public static func newestAverage(in folder: String) throws -> String? {
-    try steps(in: folder).last.map { "\(folder)/\(CheckpointWriter.name($0))/\(CheckpointFile.average)" }
+  /// The EMA weights of the newest complete checkpoint in a folder.
+  public static func newestEMA(in folder: String) throws -> String? {
+    try steps(in: folder).last.map { "\(folder)/\(CheckpointWriter.name($0))/\(CheckpointFile.ema)" }
   }
 }
 
@@ -133,11 +157,18 @@ struct Retention: Sendable {
   let keepLast: Int
   let keepEvery: Int
 
-  func apply() throws {
+  /// Removes them; returns a warning where one stays because it cannot be removed.
+  func apply() throws -> String? {
+    var warning: String?
     for step in try CheckpointStore.steps(in: folder).dropLast(keepLast)
     where keepEvery == 0 || step % keepEvery != 0 {
-      try removeCheckpoint(folder + "/" + CheckpointWriter.name(step))
+      do {
+        try removeCheckpoint(folder + "/" + CheckpointWriter.name(step))
+      } catch {
+        warning = "\(folder)/\(CheckpointWriter.name(step)): cannot be removed (\(error)); training goes on, but the disk fills up"
+      }
     }
+    return warning
   }
 }
 
@@ -149,16 +180,18 @@ private final class Job: @unchecked Sendable {
   private var read = false
   private var done = false
   private var error: (any Error)?
-  private let parameters: SharedParameters
+  private(set) var warning: String?
+  private let parameters: NodeParameterStore
 
-  init(_ writer: CheckpointWriter, _ parameters: SharedParameters, state: Data, _ retention: Retention) {
+  init(_ writer: CheckpointWriter, _ parameters: NodeParameterStore, state: Data, _ retention: Retention) {
     self.parameters = parameters
     let thread = Thread { [self] in
       do {
         try writer.writeArrays(self.parameters)
         signal { read = true }
-        try writer.complete(state: state)
-        try retention.apply()
+        try writer.complete(self.parameters, state: state)
+        let warning = try retention.apply()
+        signal { self.warning = warning }
       } catch {
         writer.discard()
         signal { self.error = error }

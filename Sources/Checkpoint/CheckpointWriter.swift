@@ -2,28 +2,29 @@ import Files
 import Foundation
 import Layers
 import Memory
+import Optimization
 import Parallel
 import Safetensors
 
 /// The files of one checkpoint.
 enum CheckpointFile {
   static let model = "model.safetensors"
-  static let average = "ema.safetensors"
+  static let ema = "ema.safetensors"
   static let optimizer = "optimizer.safetensors"
   static let state = "state.json"
 
-  /// Which arrays lie in which file: the weights, the averages, and the rest with its name before the parameter's.
-  static func contents(_ parameters: SharedParameters) -> [(file: String, arrays: [(state: String?, prefix: String)])] {
-    let rest = parameters.stateNames.filter { $0 != StateNames.average }.map { (state: Optional($0), prefix: "\($0)/") }
-    return [(model, [(nil, "")]), (average, [(StateNames.average, "")]), (optimizer, rest)]
-  }
-}
+  /// An array of the training: the weights (nil) or one of the state arrays, with what comes before the parameters' names.
+  typealias NamedArray = (array: StateArray?, prefix: String)
 
-/// Names of the arrays that training keeps beside the weights.
-public enum StateNames {
-  public static let firstMoment = "first_moment"
-  public static let secondMoment = "second_moment"
-  public static let average = "average"
+  /// Which arrays lie in which file: the weights, their EMA, and the rest under its own names.
+  static func contents(_ parameters: NodeParameterStore) -> [(file: String, arrays: [NamedArray])] {
+    let ema = parameters.stateArrays.filter { $0 == ExponentialMovingAverage.state }
+    let rest = parameters.stateArrays.filter { !ema.contains($0) }
+    let files: [(String, [NamedArray])] = [
+      (model, [(nil, "")]), (self.ema, ema.map { ($0, "") }), (optimizer, rest.map { ($0, "\($0.name)/") }),
+    ]
+    return files.filter { !$0.1.isEmpty }.map { (file: $0.0, arrays: $0.1) }
+  }
 }
 
 /// Writes a checkpoint into a temporary folder and gives it its name when it is complete.
@@ -45,7 +46,7 @@ struct CheckpointWriter {
   var final: String { folder + "/" + Self.name(step) }
 
   /// Writes the arrays; afterwards the parameters may change.
-  func writeArrays(_ parameters: SharedParameters) throws {
+  func writeArrays(_ parameters: NodeParameterStore) throws {
     try makeFolder(temporary)
     for (file, arrays) in CheckpointFile.contents(parameters) {
       var tensors: [(name: String, shape: [Int])] = []
@@ -53,10 +54,17 @@ struct CheckpointWriter {
         tensors += parameters.table.parameters.map { (prefix + $0.name, $0.shape) }
       }
       let writer = try SafetensorsWriter(temporary + "/" + file, tensors: tensors, metadata: ["step": "\(step)"])
-      for (state, _) in arrays {
+      for (array, _) in arrays {
         for parameter in parameters.table.parameters {
-          let values = parameters.values(state, parameter.block)[parameter]
-          try writer.write(UnsafeBufferPointer(start: values.base, count: values.count))
+          let range = parameter.offset..<parameter.offset + parameter.count
+          if let array, array.elementType == .bf16 {
+            // Every bf16 number is one of fp32, too.
+            let values = parameters.bf16Values(array, of: parameter.block)[range].array.map(\.float)
+            try values.withUnsafeBufferPointer { try writer.write($0) }
+          } else {
+            let values = parameters.fp32Values(array, of: parameter.block)[range]
+            try writer.write(UnsafeBufferPointer(start: values.base, count: values.count))
+          }
         }
       }
       try writer.finish()
@@ -64,9 +72,9 @@ struct CheckpointWriter {
   }
 
   /// Writes state and manifest, and makes the checkpoint visible.
-  func complete(state: Data) throws {
+  func complete(_ parameters: NodeParameterStore, state: Data) throws {
     try replaceFile(temporary + "/" + CheckpointFile.state, with: state)
-    let files = [CheckpointFile.model, CheckpointFile.average, CheckpointFile.optimizer, CheckpointFile.state]
+    let files = CheckpointFile.contents(parameters).map(\.file) + [CheckpointFile.state]
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
     try replaceFile(temporary + "/" + Manifest.name, with: encoder.encode(Manifest(files, in: temporary)))

@@ -1,3 +1,4 @@
+import Errors
 import Foundation
 import Hashing
 
@@ -18,7 +19,7 @@ struct Manifest: Codable {
       let path = folder + "/" + name
       guard let size = try FileManager.default.attributesOfItem(atPath: path)[.size] as? Int,
         let hash = SHA256.hex(ofFile: path)
-      else { throw CheckpointError("\(path): cannot be read back") }
+      else { throw DalleError(.data, "\(path): cannot be read back") }
       files[name] = File(bytes: size, sha256: hash)
     }
   }
@@ -28,18 +29,19 @@ struct Manifest: Codable {
     let path = folder + "/" + name
     guard let data = FileManager.default.contents(atPath: path),
       let manifest = try? JSONDecoder().decode(Manifest.self, from: data)
-    else { throw CheckpointError("\(path): is not a readable manifest; delete \(folder) to go on from an older checkpoint") }
+    else { throw DalleError(.data, "\(path): is not a readable manifest; delete \(folder) to resume from an older checkpoint") }
     guard manifest.version == 1 else {
-      throw CheckpointError("\(path): has format version \(manifest.version); this program reads version 1")
+      throw DalleError(.data, "\(path): has format version \(manifest.version); this program reads version 1")
     }
     for (file, expected) in manifest.files.sorted(by: { $0.key < $1.key }) {
       let path = folder + "/" + file
       let size = (try? FileManager.default.attributesOfItem(atPath: path)[.size]) as? Int
       guard size == expected.bytes, SHA256.hex(ofFile: path) == expected.sha256 else {
         let found = size.map { $0 == expected.bytes ? "other contents" : "\($0) bytes" } ?? "no file"
-        throw CheckpointError(
+        throw DalleError(
+          .data,
           "\(path): damaged (\(found), expected \(expected.bytes) bytes with SHA-256 \(expected.sha256.prefix(12))); "
-            + "delete \(folder) to go on from an older checkpoint")
+            + "delete \(folder) to resume from an older checkpoint")
       }
     }
     return manifest

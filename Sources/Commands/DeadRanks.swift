@@ -1,5 +1,7 @@
 import Foundation
 import MPI
+import Memory
+import Parallel
 
 #if canImport(Glibc)
   import Glibc
@@ -21,10 +23,13 @@ enum DeadRanks {
   nonisolated(unsafe) private static var neighbours = UnsafeMutableBufferPointer<Neighbour>(start: nil, count: 0)
   nonisolated(unsafe) private static var own = 0
 
-  /// Collective. The caller frees the window when all ranks have done their work.
-  static func watch(_ world: Communicator) throws -> SharedWindow {
+  /// What `neighbours` points into.
+  nonisolated(unsafe) private static var memory: NodeMemory?
+
+  /// Collective.
+  static func watch(_ world: Communicator) throws {
     let machine = try world.splitByMemory()
-    let window = try SharedWindow(machine, byteCount: MemoryLayout<UInt64>.stride)
+    let memory = try NodeMemory(machine, byteCount: MemoryLayout<UInt64>.stride)
     let processes = try machine.allGather(getpid())
     let ranks = try machine.allGather(world.rank)
     let command = (CommandLine.arguments[0] as NSString).lastPathComponent
@@ -36,16 +41,16 @@ enum DeadRanks {
       all.initializeElement(
         at: index,
         to: Neighbour(
-          process: processes[index], hasSpoken: window.segments[index].assumingMemoryBound(to: UInt64.self), message: strdup(text)))
+          process: processes[index], hasSpoken: memory.segments[index].assumingMemoryBound(to: UInt64.self), message: strdup(text)))
     }
     own = machine.rank
     neighbours = all
-    return window
+    self.memory = memory
   }
 
   /// This rank says itself why it ends.
   static func speak() {
-    if !neighbours.isEmpty { SharedFlag(neighbours[own].hasSpoken).publish(1) }
+    if !neighbours.isEmpty { SharedCounter(neighbours[own].hasSpoken).publish(1) }
   }
 
   /// Nobody is watched any more.
@@ -58,7 +63,7 @@ enum DeadRanks {
       break
     }
     for index in 0..<neighbours.count
-    where kill(neighbours[index].process, 0) != 0 && SharedFlag(neighbours[index].hasSpoken).value == 0 {
+    where kill(neighbours[index].process, 0) != 0 && SharedCounter(neighbours[index].hasSpoken).value == 0 {
       _ = write(2, neighbours[index].message, strlen(neighbours[index].message))
     }
   }

@@ -30,10 +30,9 @@ public enum RankedCommand {
       world = try Communicator.world()
     } catch { Failure.end(error) }
     do {
-      let neighbours = try DeadRanks.watch(world)
+      try DeadRanks.watch(world)
       try work(world)
       DeadRanks.stop()
-      try neighbours.free()
       // Everything that talks to other ranks is gone by now.
       try Communicator.finalize()
     } catch { Failure.end(error, in: world) }

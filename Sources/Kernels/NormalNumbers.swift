@@ -1,23 +1,20 @@
 import CLanes
 import Memory
 
-/// Fills `values` with independent normal numbers of mean 0 (Box-Muller). They depend on seed and stream alone.
-public func fillNormal(_ values: Vector, seed: UInt64, stream: UInt64, standardDeviation: Float) {
-  /// Of a run that starts past the end, nothing is stored.
-  func store(_ numbers: Lanes, at start: Int) {
-    if start < values.count {
-      (numbers * standardDeviation).store(values.base + start, first: min(16, values.count - start))
+/// Fills `values` with independent normal numbers of mean 0 (Box-Muller): those from number `first` on, a multiple of 16, of the
+/// endless row that seed and stream stand for.
+public func fillNormal(_ values: Vector, seed: UInt64, stream: UInt64, standardDeviation: Float, from first: Int = 0) {
+  precondition(first >= 0 && first % 16 == 0, "normal numbers from number \(first)")
+  let end = first + values.count
+  // 64 numbers come out of 16 positions of the generator at a time.
+  for start in stride(from: first / 64 * 64, to: end, by: 64) {
+    let words = philoxBlocks(seed: seed, stream: stream, position: UInt64(start / 4))
+    let (low, high) = (normals(words.0, words.1), normals(words.2, words.3))
+    for (offset, numbers) in [(0, low.0), (16, low.1), (32, high.0), (48, high.1)] {
+      let position = start + offset
+      if position < first || position >= end { continue }
+      (numbers * standardDeviation).store(values.base + position - first, first: min(16, end - position))
     }
-  }
-  var position: UInt64 = 0
-  for start in stride(from: 0, to: values.count, by: 64) {
-    let words = philoxBlocks(seed: seed, stream: stream, position: position)
-    let (first, second) = (normals(words.0, words.1), normals(words.2, words.3))
-    store(first.0, at: start)
-    store(first.1, at: start + 16)
-    store(second.0, at: start + 32)
-    store(second.1, at: start + 48)
-    position &+= 16
   }
 }
 

@@ -103,16 +103,18 @@ public final class LocalParameters: ParameterStore {
 }
 
 extension ParameterTable {
-  /// Writes the start values of `block` into `values`. They depend on the seed and the names alone, so every rank, and
+  /// Writes the initial values of `block` into `values`. They depend on the seed and the names alone, so every rank, and
   /// every number of ranks, starts equal.
   public func initialize(_ block: BlockID, into values: BlockValues, seed: UInt64) {
-    for parameter in self[block].parameters {
-      let vector = values[parameter]
-      switch parameter.initialization {
-      case .constant(let value): vector.fill(value)
-      case .normal(let deviation):
-        fillNormal(vector, seed: seed, stream: Self.stream(parameter.name), standardDeviation: deviation)
-      }
+    for parameter in self[block].parameters { initialize(parameter, into: values[parameter], seed: seed) }
+  }
+
+  /// Writes the initial values of a parameter from value `first` on, a multiple of 16.
+  public func initialize(_ parameter: Parameter, from first: Int = 0, into values: Vector, seed: UInt64) {
+    switch parameter.initialization {
+    case .constant(let value): values.fill(value)
+    case .normal(let std):
+      fillNormal(values, seed: seed, stream: Self.stream(parameter.name), standardDeviation: std, from: first)
     }
   }
 

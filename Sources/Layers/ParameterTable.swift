@@ -30,6 +30,11 @@ public struct Parameter: Sendable {
   public let offset: Int
   /// Number of floats.
   public let count: Int
+
+  /// Extent of the first axis.
+  public var rows: Int { shape.first ?? 1 }
+  /// Floats of a row: all axes but the first.
+  public var valuesPerRow: Int { rows == 0 ? 0 : count / rows }
 }
 
 /// Every parameter of a model, by block. Made once from a model's configuration; the same table addresses weights,

@@ -1,5 +1,6 @@
 import CMPI
 import Foundation
+import Memory
 
 /// A group of ranks that talk to each other. Calls are collective: every rank of the group makes them in the same order.
 public final class Communicator {
@@ -53,7 +54,12 @@ public final class Communicator {
     return try Communicator(result!, isOwned: true)
   }
 
-  public func barrier() throws { try check(MPI_Barrier(handle), "MPI_Barrier") }
+  /// Waits for every rank. What ranks wrote to shared memory before it, all see after it.
+  public func barrier() throws {
+    memoryFence()
+    try check(MPI_Barrier(handle), "MPI_Barrier")
+    memoryFence()
+  }
 
   public enum Operation: Int32 {
     case sum = 0
@@ -92,16 +98,17 @@ public final class Communicator {
   }
 
   /// Starts summing `count` floats at `values` over the ranks, in place. `owner` is kept alive until the sum is complete.
-  public func startSum(_ values: UnsafeMutablePointer<Float>, count: Int, owner: AnyObject) throws -> PendingSum {
+  public func iAllReduce(_ values: UnsafeMutablePointer<Float>, count: Int, owner: AnyObject) throws -> AllReduceRequest {
     precondition(count <= Int(Int32.max), "a sum of \(count) floats; cut it in pieces")
     var request: MPI_Request?
     try check(cmpi_iallreduce_float(values, Int32(count), handle, &request), "MPI_Iallreduce")
-    return PendingSum(request, owner: owner)
+    return AllReduceRequest(request, owner: owner)
   }
 }
 
-/// A sum under way. It advances only while a thread is inside MPI, so ask now and then; it must be waited for.
-public final class PendingSum {
+/// A sum under way. It advances only while a thread is inside MPI, so test it now and then; it must be waited for, unless an error
+/// ends the job.
+public final class AllReduceRequest {
   private var request: MPI_Request?
   private var owner: AnyObject?
 
@@ -110,7 +117,10 @@ public final class PendingSum {
     self.owner = owner
   }
 
-  deinit { precondition(owner == nil, "a pending sum was dropped before it was complete") }
+  deinit {
+    // An error unwinds past it: other ranks may still send, so what they write to stays for the rest of the process.
+    if let owner { _ = Unmanaged.passRetained(owner) }
+  }
 
   /// Whether it is complete; lets it advance.
   public func test() throws -> Bool {
@@ -127,3 +137,6 @@ public final class PendingSum {
     owner = nil
   }
 }
+
+/// Gives the core to another process that can run.
+public func yieldCore() { sched_yield() }

@@ -17,7 +17,8 @@ public final class Buffer<Element: BitwiseCopyable> {
     var raw: UnsafeMutableRawPointer?
     if bytes >= 2 * Self.hugePage {
       // Room to start where a huge page does.
-      let mapped = mmap(nil, bytes + Self.hugePage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+      let mapped = mmap(
+        nil, bytes + Self.hugePage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
       guard let mapped, mapped != MAP_FAILED else { fatalError("out of memory: \(bytes) bytes") }
       mapping = UnsafeMutableRawBufferPointer(start: mapped, count: bytes + Self.hugePage)
       raw = mapped.alignedUp(toMultipleOf: Self.hugePage)

@@ -1,9 +1,5 @@
+import Errors
 import MPI
-
-/// A job whose ranks cannot be laid out as asked.
-public struct GridError: Error, CustomStringConvertible {
-  public let description: String
-}
 
 /// Who computes: all ranks, those that share this one's memory (a node), and those that own the same slice on other nodes.
 public final class ProcessGrid {
@@ -24,9 +20,11 @@ public final class ProcessGrid {
     }
     let sizes = try world.allGather(node.size)
     guard Set(sizes).count == 1 else {
-      throw GridError(
-        description: "nodes have between \(sizes.min()!) and \(sizes.max()!) ranks; each node needs equally many "
-          + "(\(world.size) ranks, parallel.ranksPerNode \(ranksPerNode))")
+      throw DalleError(
+        .configuration,
+        "nodes have between \(sizes.min()!) and \(sizes.max()!) ranks; each needs equally many: start \(world.size) ranks on as many "
+          + "slots everywhere, or set parallel.ranksPerNode (now \(ranksPerNode)) to a number that divides the ranks of every machine"
+      )
     }
     across = try world.split(color: node.rank, key: world.rank)
   }

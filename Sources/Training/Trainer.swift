@@ -13,7 +13,7 @@ public final class Trainer<Task: TrainingTask> {
   private let task: Task
   private let config: TrainingConfig
   private let grid: ProcessGrid
-  private let parameters: SharedParameters
+  private let parameters: NodeParameterStore
   private let update: TrainingStep<Task>
   private let checkpoints: CheckpointStore
   private let log: StepLog
@@ -22,12 +22,13 @@ public final class Trainer<Task: TrainingTask> {
   private var state: TrainingState
 
   /// - Parameters:
+  ///   - gradientBlocks: as configured (`parallel.gradientBlocks`).
   ///   - folder: where the stage keeps its checkpoints.
-  ///   - seed: decides the start values.
+  ///   - seed: decides the initial weights.
   ///   - state: configuration and input hashes; position and counters come from the newest checkpoint, if there is one.
   public init(
-    _ task: Task, _ config: TrainingConfig, grid: ProcessGrid, folder: String, samplesFolder: String,
-    seed: UInt64, state: TrainingState, log: StepLog, stop: StopSignal
+    _ task: Task, _ config: TrainingConfig, optimizer: any Optimizer, grid: ProcessGrid, gradientBlocks: Int, folder: String,
+    samplesFolder: String, seed: UInt64, state: TrainingState, log: StepLog, stop: StopSignal
   ) throws {
     self.task = task
     self.config = config
@@ -36,12 +37,14 @@ public final class Trainer<Task: TrainingTask> {
     self.stop = stop
     self.samplesFolder = samplesFolder
     self.state = state
-    parameters = try SharedParameters(
-      task.table, grid: grid, states: [StateNames.firstMoment, StateNames.secondMoment, StateNames.average],
-      precision: task.precision)
-    update = TrainingStep(task, config, grid: grid, parameters: parameters)
+    let memory = try TrainingMemory(
+      task, state: optimizer.state + [ExponentialMovingAverage.state], node: grid.node, gradientBlocks: gradientBlocks)
+    parameters = try NodeParameterStore(
+      task.table, grid: grid, optimizer: optimizer, others: [ExponentialMovingAverage.state], precision: task.precision,
+      gradientBlocks: memory.gradientBlocks)
+    update = TrainingStep(task, config, optimizer: optimizer, grid: grid, parameters: parameters)
     checkpoints = try CheckpointStore(
-      folder: folder, grid: grid, keepLast: config.keepLast, keepEvery: config.keepEvery)
+      folder: folder, grid: grid, keepLast: config.keepLast, keepEvery: config.keepEvery, warn: { log.say("warning: \($0)") })
     try resumeOrStart(seed: seed)
   }
 
@@ -57,10 +60,10 @@ public final class Trainer<Task: TrainingTask> {
       state = restored
       state.config = start.config
       state.ranks = start.ranks
-      try parameters.roundWeights()
-      log.say("\(task.name): goes on at step \(state.step) of \(config.steps)")
+      try parameters.refreshComputeCopy()
+      log.say("\(task.name): resumes at step \(state.step) of \(config.steps)")
     } else {
-      try parameters.initialize(seed: seed, averages: [StateNames.average])
+      try parameters.initialize(seed: seed)
     }
     try parameters.verifyEqualWeights()
   }
@@ -89,7 +92,7 @@ public final class Trainer<Task: TrainingTask> {
       if outcome.stopRequested {
         try save(&timer)
         try checkpoints.finish()
-        log.say("\(task.name): stopped by a signal after step \(state.step); the same command goes on from there")
+        log.say("\(task.name): stopped by a signal after step \(state.step); the same command resumes from there")
         return false
       }
       if isDue(config.checkpointEvery) || isFinished { try save(&timer) }
@@ -102,9 +105,6 @@ public final class Trainer<Task: TrainingTask> {
     try grid.world.barrier()
     return true
   }
-
-  /// Gives the shared memory back. Collective; the last call.
-  public func free() throws { try parameters.free() }
 
   // MARK: Not training
 
@@ -123,17 +123,19 @@ public final class Trainer<Task: TrainingTask> {
   }
 
   private func validate() throws {
-    var sums = try task.validate(rank: grid.world.rank, of: grid.world.size, source: parameters.view(of: StateNames.average))
+    let ema = try parameters.reading(ExponentialMovingAverage.state)
+    var sums = try task.validate(rank: grid.world.rank, of: grid.world.size, source: ema)
     try grid.world.allReduce(&sums, .sum)
     try log.event("validation", step: state.step, task.validationReport(sums))
   }
 
-  /// Pictures are drawn with the averaged weights, as the finished model will.
+  /// Samples come from the EMA weights, as those of the finished model will.
   private func drawSamples() throws {
+    let ema = try parameters.reading(ExponentialMovingAverage.state)
     guard grid.isCoordinator else { return }
     let digits = String(state.step)
     let path = "\(samplesFolder)/\(task.name)-\(String(repeating: "0", count: max(0, 8 - digits.count)) + digits).png"
-    try task.samplePicture(parameters.view(of: StateNames.average)).write(to: path)
+    try task.samplePicture(ema).write(to: path)
     log.say("\(task.name) \(state.step)  sample pictures: \(path)")
   }
 }

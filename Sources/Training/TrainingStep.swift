@@ -1,3 +1,4 @@
+import Kernels
 import Monitoring
 import Optimization
 import Parallel
@@ -8,11 +9,16 @@ public struct TrainingStep<Task: TrainingTask> {
   private let task: Task
   private let config: TrainingConfig
   private let grid: ProcessGrid
-  private let parameters: SharedParameters
+  private let parameters: NodeParameterStore
+  private let optimizer: any Optimizer
+  private let ema: ExponentialMovingAverage
 
-  /// - Parameter parameters: the task's, with the states that `StateNames` lists.
-  public init(_ task: Task, _ config: TrainingConfig, grid: ProcessGrid, parameters: SharedParameters) {
-    (self.task, self.config, self.grid, self.parameters) = (task, config, grid, parameters)
+  /// - Parameter parameters: the task's, which keeps the state of `optimizer` and `ExponentialMovingAverage.state`.
+  public init(
+    _ task: Task, _ config: TrainingConfig, optimizer: any Optimizer, grid: ProcessGrid, parameters: NodeParameterStore
+  ) {
+    (self.task, self.config, self.optimizer, self.grid, self.parameters) = (task, config, optimizer, grid, parameters)
+    ema = ExponentialMovingAverage(every: config.averageEvery, decay: config.averageDecay)
   }
 
   /// What became of an update: the same on all ranks.
@@ -44,22 +50,20 @@ public struct TrainingStep<Task: TrainingTask> {
     var sums: [Double] = []
     let count = task.count(batch)
     let microBatches = stride(from: 0, to: count, by: config.microBatch).map { $0..<min($0 + config.microBatch, count) }
-    parameters.beginStep()
-    for (index, rows) in microBatches.enumerated() {
-      parameters.publishes = index == microBatches.count - 1
+    try parameters.beginStep(microBatches: microBatches.count)
+    for rows in microBatches {
       let part = try task.forwardBackward(batch, rows: rows, step: state.step, denominators: shared, source: parameters)
       timer.add(.forward, seconds: part.forwardSeconds)
       timer.add(.backward, seconds: part.backwardSeconds)
       sums = sums.isEmpty ? part.losses : zip(sums, part.losses).map(+)
     }
-    if microBatches.isEmpty { try parameters.publishNothing() }
     try timer.measure(.communicate) { try parameters.finishReduction() }
 
     let (norm, totals) = try timer.measure(.communicate) { () -> (Double, [Double]) in
       // A rank without samples has no sums of its own; every rank must bring equally many.
       var totals = sums.isEmpty ? [Double](repeating: 0, count: task.sumCount) : sums
       try grid.world.allReduce(&totals, .sum)
-      return (try parameters.globalSumOfSquares().squareRoot(), totals)
+      return (try parameters.gradientNorm(), totals)
     }
     let report = task.report(totals)
     let rate = config.rate.value(at: state.step, of: config.steps, plateau: state.plateau)
@@ -69,7 +73,7 @@ public struct TrainingStep<Task: TrainingTask> {
     try beforeUpdate(&timer)
     if applied { state.updates += 1 }
     try timer.measure(.update) {
-      if applied { sweep(update: state.updates, rate: rate, norm: norm) }
+      if applied { apply(UpdateContext(number: state.updates, lr: rate, gradientNorm: norm)) }
       try parameters.finishUpdate()
     }
     if applied { state.plateau.observe(report.loss, config.rate) }
@@ -77,14 +81,12 @@ public struct TrainingStep<Task: TrainingTask> {
     return Outcome(report: report, norm: norm, rate: rate, applied: applied, stopRequested: stopRequested)
   }
 
-  private func sweep(update: Int, rate: Double, norm: Double) {
-    let optimizer = AdamW(config.adamw, update: update, rate: rate, gradientNorm: norm)
-    let averages = update % config.averageEvery == 0
-    parameters.forEachOwnedSlice { slice in
-      optimizer.update(
-        task.table[slice.block], range: slice.range, weights: slice.weights, rounded: slice.rounded,
-        gradient: slice.gradient, mean: slice.states[0], variance: slice.states[1],
-        average: averages ? (values: slice.states[2], decay: Float(config.averageDecay)) : nil)
+  /// Optimizer, EMA and compute copy of all that this rank owns.
+  private func apply(_ update: UpdateContext) {
+    parameters.forEachOwnedPiece { piece in
+      optimizer.update(piece, update)
+      ema.update(piece, number: update.number)
+      if let computeCopy = piece.computeCopy { round(piece.weights, into: computeCopy) }
     }
   }
 }

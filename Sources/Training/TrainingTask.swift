@@ -14,6 +14,8 @@ public protocol TrainingTask: AnyObject {
   var table: ParameterTable { get }
   /// What its weights must be kept in beside fp32.
   var precision: Precision { get }
+  /// Bytes of this rank's activations.
+  var activationBytes: Int { get }
   /// What a sample consists of, for rates: tokens or images per sample.
   var unit: (name: String, perSample: Double) { get }
 

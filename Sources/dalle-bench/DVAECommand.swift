@@ -30,7 +30,8 @@ struct DVAECommand: ParsableCommand {
       let setting = try BenchSetting(world)
       let batch = batch ?? shape.batch
       let precision = try precision.resolved()
-      let training = try TrainingBench.dvae(shape, batch: batch, precision: precision, repeats: options.repeats, world)
+      let training = try TrainingBench.dvae(
+        shape, batch: batch, precision: precision, gradientBlocks: options.gradientBlocks, repeats: options.repeats, world)
       let encoding = try EncodingBench(shape, batch: batch, precision: precision, repeats: options.repeats, world)
       let rates = try MachineRates(world, repeats: options.repeats)
       guard world.rank == 0 else { return }

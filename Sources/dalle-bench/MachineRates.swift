@@ -47,7 +47,7 @@ struct MachineRates: Codable {
       let gradient = Buffer<Float>(count: 1 << 24)
       let seconds = try Self.median(world, repeats) {
         for first in stride(from: 0, to: gradient.count, by: 1 << 19) {
-          try world.startSum(gradient.base + first, count: 1 << 19, owner: gradient).wait()
+          try world.iAllReduce(gradient.base + first, count: 1 << 19, owner: gradient).wait()
         }
       }
       reduction = 4 * Double(gradient.count) / seconds

@@ -34,7 +34,8 @@ struct TrainCommand: ParsableCommand {
       let setting = try BenchSetting(world)
       // The training first: its start and its memory are measured from the process's.
       let result = try TrainingBench.transformer(
-        ReferenceShape.small, batch: batch, precision: try precision.resolved(), repeats: options.repeats, world)
+        ReferenceShape.small, batch: batch, precision: try precision.resolved(), gradientBlocks: options.gradientBlocks,
+        repeats: options.repeats, world)
       let rates = try MachineRates(world, repeats: options.repeats)
       guard world.rank == 0 else { return }
       try options.print(

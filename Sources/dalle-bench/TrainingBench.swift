@@ -1,10 +1,10 @@
-import Checkpoint
 import Foundation
 import Images
 import Kernels
 import MPI
 import Models
 import Monitoring
+import Optimization
 import Parallel
 import Random
 import Training
@@ -32,7 +32,7 @@ struct TrainingBench: Codable {
   var peakMemory: Int
 
   static func transformer(
-    _ shape: TransformerConfig, batch: Int, precision: Precision, repeats: Int, _ world: Communicator
+    _ shape: TransformerConfig, batch: Int, precision: Precision, gradientBlocks: Int, repeats: Int, _ world: Communicator
   ) throws -> TrainingBench {
     let mine = ProcessGrid.share(of: batch, rank: world.rank, ranks: world.size)
     let model = try Transformer(shape, batch: max(1, mine.count), precision: precision)
@@ -49,11 +49,11 @@ struct TrainingBench: Codable {
     config.transformer.training.microBatch = max(1, mine.count)
     return try measure(
       task, config, config.transformer.training, samples, name: "small",
-      flops: 3 * Double(batch) * shape.flops(patterns: model.patterns), repeats: repeats, world)
+      flops: 3 * Double(batch) * shape.flops(patterns: model.patterns), gradientBlocks: gradientBlocks, repeats: repeats, world)
   }
 
   static func dvae(
-    _ shape: ReferenceShape.DVAE, batch: Int, precision: Precision, repeats: Int, _ world: Communicator
+    _ shape: ReferenceShape.DVAE, batch: Int, precision: Precision, gradientBlocks: Int, repeats: Int, _ world: Communicator
   ) throws -> TrainingBench {
     let mine = ProcessGrid.share(of: batch, rank: world.rank, ranks: world.size)
     var config = shape.config
@@ -63,19 +63,21 @@ struct TrainingBench: Codable {
     let architecture = DVAEArchitecture(config.dvaeConfig)
     return try measure(
       task, config, config.dvae.training, task.load(0, mine), name: shape.rawValue,
-      flops: 3 * Double(batch) * (architecture.encoderFlops + architecture.decoderFlops), repeats: repeats, world)
+      flops: 3 * Double(batch) * (architecture.encoderFlops + architecture.decoderFlops), gradientBlocks: gradientBlocks,
+      repeats: repeats, world)
   }
 
   private static func measure<Task: TrainingTask>(
     _ task: Task, _ config: RunConfig, _ training: TrainingConfig, _ batch: Task.Batch, name: String, flops: Double,
-    repeats: Int, _ world: Communicator
+    gradientBlocks: Int, repeats: Int, _ world: Communicator
   ) throws -> TrainingBench {
     let grid = try ProcessGrid(world)
-    let parameters = try SharedParameters(
-      task.table, grid: grid, states: [StateNames.firstMoment, StateNames.secondMoment, StateNames.average],
-      precision: task.precision)
-    try parameters.initialize(seed: 1, averages: [StateNames.average])
-    let step = TrainingStep(task, training, grid: grid, parameters: parameters)
+    let optimizer = AdamW(training.adamw)
+    let parameters = try NodeParameterStore(
+      task.table, grid: grid, optimizer: optimizer, others: [ExponentialMovingAverage.state], precision: task.precision,
+      gradientBlocks: gradientBlocks)
+    try parameters.initialize(seed: 1)
+    let step = TrainingStep(task, training, optimizer: optimizer, grid: grid, parameters: parameters)
     var state = try TrainingState(config, ranks: world.size, inputs: [:])
     var timers: [PhaseTimer] = []
     var seconds: [Double] = []
@@ -90,7 +92,6 @@ struct TrainingBench: Codable {
       seconds.append(timer.total)
     }
     let kernels = KernelClock.stop()
-    try parameters.free()
     let counted = zip(seconds, timers).dropFirst(2).sorted { $0.0 < $1.0 }
     let median = counted[repeats / 2]
     var memory = [peakResidentBytes()]

@@ -28,47 +28,60 @@ private func reference(
   return w.map(Float.init)
 }
 
-/// Slices cut through parameters; decay touches the matrix only; clipping and the variance ceiling are both active.
-@Test(arguments: [[0..<64], [0..<16, 16..<64], [0..<32, 32..<48, 48..<64]])
-func adamWMatchesItsDefinition(slices: [Range<Int>]) {
+/// Pieces are some rows of a parameter, and chunks of pieces; decay touches the matrix only; clipping and the variance ceiling are
+/// both active.
+@Test(arguments: [[0..<9], [0..<1, 1..<9], [0..<4, 4..<5, 5..<9]], [1000, 14])
+func adamWMatchesItsDefinition(rows: [Range<Int>], chunk: Int) {
   var table = ParameterTable()
   let block = table.addBlock("block")
-  let matrix = table.add("w", [5, 7], .matrix, .constant(0), to: block)
-  _ = table.add("b", [9], .bias, .constant(0), to: block)
-  #expect(table[block].count == 64)
-  let used = (0..<35).map { $0 } + (48..<57).map { $0 }
+  let matrix = table.add("w", [9, 7], .matrix, .constant(0), to: block)
+  let bias = table.add("b", [9], .bias, .constant(0), to: block)
+  let count = table[block].count
+  let used = Array(0..<matrix.count) + (bias.offset..<bias.offset + bias.count)
 
   var config = AdamWConfig()
   config.clipNorm = 30
   config.varianceClip = 2
-  let start = (0..<64).map { used.contains($0) ? Float(sin(Double($0))) : 0 }
+  let start = (0..<count).map { used.contains($0) ? Float(sin(Double($0))) : 0 }
   let gradients = (0..<6).map { step in
-    (0..<64).map { used.contains($0) ? Float(9 * cos(Double($0 * 3 + step))) : 0 }
+    (0..<count).map { used.contains($0) ? Float(9 * cos(Double($0 * 3 + step))) : 0 }
   }
+  let optimizer = AdamW(config)
+  let ema = ExponentialMovingAverage(every: 2, decay: 0.75)
   let weights = kept(start)
-  let rounded = Buffer<BFloat16>(count: 64)
-  let mean = kept(count: 64)
-  let variance = kept(count: 64)
-  let average = kept(start)
-  var expectedAverage = start
+  let arrays = [
+    AdamW.firstMoment: kept(count: count), AdamW.secondMoment: kept(count: count), ExponentialMovingAverage.state: kept(start),
+  ]
+  #expect(Set(optimizer.state) == [AdamW.firstMoment, AdamW.secondMoment])
+  var expectedEMA = start
   for (step, values) in gradients.enumerated() {
     let gradient = kept(values)
     let norm = sqrt(values.reduce(0) { $0 + Double($1) * Double($1) })
-    let optimizer = AdamW(config, update: step + 1, rate: 0.01, gradientNorm: norm)
-    for slice in slices {
-      optimizer.update(
-        table[block], range: slice, weights: weights.vector[slice], rounded: rounded.vector[slice],
-        gradient: gradient.vector[slice], mean: mean.vector[slice], variance: variance.vector[slice],
-        average: (values: average.vector[slice], decay: 0.75))
+    let update = UpdateContext(number: step + 1, lr: 0.01, gradientNorm: norm)
+    for parameter in [matrix, bias] {
+      for rows in rows {
+        let first = parameter.offset + rows.lowerBound * parameter.valuesPerRow
+        let range = first..<first + rows.count * parameter.valuesPerRow
+        let piece = ParameterPiece(
+          parameter, rows: rows, weights: weights.vector[range], computeCopy: nil, gradient: gradient.vector[range],
+          arrays: arrays.mapValues { UnsafeMutableRawPointer($0.base + first) })
+        var covered = 0
+        piece.forEachChunk(of: chunk) { chunk in
+          #expect(chunk.rows.lowerBound == rows.lowerBound + covered / parameter.valuesPerRow)
+          covered += chunk.count
+          optimizer.update(chunk, update)
+          ema.update(chunk, number: update.number)
+        }
+        #expect(covered == piece.count)
+      }
     }
-    expectedAverage = zip(expectedAverage, weights.array).map { 0.75 * $0 + 0.25 * $1 }
+    if step % 2 == 1 { expectedEMA = zip(expectedEMA, weights.array).map { 0.75 * $0 + 0.25 * $1 } }
   }
   let expected = reference(weights: start, gradients: gradients, config: config, rate: 0.01) { $0 < matrix.count }
   // Six updates of a few fp32 roundings each.
   expectClose(weights.array, expected, absolute: 2e-6, relative: 2e-6)
-  #expect(variance.array.max()! == 2)
-  #expect(rounded.array == weights.array.map { BFloat16($0) })
-  expectClose(average.array, expectedAverage, absolute: 2e-7, "average")
+  #expect(arrays[AdamW.secondMoment]!.array.max()! == 2)
+  expectClose(arrays[ExponentialMovingAverage.state]!.array, expectedEMA, absolute: 2e-7, "EMA")
 }
 
 @Test func rampsFollowHalfACosine() {

@@ -55,23 +55,3 @@ static inline int cmpi_broadcast_bytes(void *bytes, int count, int root, MPI_Com
 static inline int cmpi_allgather_bytes(const void *mine, int count, void *all, MPI_Comm comm) {
   return MPI_Allgather(mine, count, MPI_BYTE, all, count, MPI_BYTE, comm);
 }
-
-static inline int cmpi_allocate_shared(int64_t bytes, MPI_Comm comm, void **base, MPI_Win *window) {
-  int code = MPI_Win_allocate_shared((MPI_Aint)bytes, 1, MPI_INFO_NULL, comm, base, window);
-  // One access epoch for the whole life: ranks load and store directly and order themselves with barriers and flags.
-  return code == MPI_SUCCESS ? MPI_Win_lock_all(MPI_MODE_NOCHECK, *window) : code;
-}
-
-static inline int cmpi_query_shared(MPI_Win window, int rank, void **base) {
-  MPI_Aint size;
-  int unit;
-  return MPI_Win_shared_query(window, rank, &size, &unit, base);
-}
-
-static inline int cmpi_free_shared(MPI_Win *window) {
-  MPI_Win_unlock_all(*window);
-  return MPI_Win_free(window);
-}
-
-static inline void cmpi_store_release(uint64_t *flag, uint64_t value) { __atomic_store_n(flag, value, __ATOMIC_RELEASE); }
-static inline uint64_t cmpi_load_acquire(const uint64_t *flag) { return __atomic_load_n(flag, __ATOMIC_ACQUIRE); }

@@ -177,4 +177,6 @@ public struct TrainingConfig: Codable, Sendable, Equatable {
 public struct ParallelConfig: Codable, Sendable, Equatable {
   /// Ranks that share memory; 0 means all ranks of a machine. Smaller values split a machine into simulated nodes.
   public var ranksPerNode = 0
+  /// Consecutive blocks of the model whose gradients a rank holds at a time, at least 3; 0: as many as memory allows.
+  public var gradientBlocks = 0
 }

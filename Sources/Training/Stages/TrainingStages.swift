@@ -7,6 +7,7 @@ import Hashing
 import Images
 import Layers
 import Models
+import Optimization
 import Preparation
 import Safetensors
 import Shards
@@ -77,16 +78,16 @@ extension Run {
       "\(task.table.parameterCount.formatted()) parameters, \(training.steps) steps of \(training.batch) samples, "
         + "in micro-batches of at most \(training.microBatch) on each rank")
     let trainer = try Trainer(
-      task, training, grid: grid, folder: checkpoints, samplesFolder: folder.samples,
+      task, training, optimizer: AdamW(training.adamw), grid: grid, gradientBlocks: config.parallel.gradientBlocks,
+      folder: checkpoints, samplesFolder: folder.samples,
       seed: UInt64(config.seed), state: TrainingState(config, ranks: grid.world.size, inputs: inputs), log: log, stop: stop)
     let finished = try trainer.run()
-    try trainer.free()
     if !finished { return false }
-    if grid.isCoordinator, let average = try CheckpointStore.newestAverage(in: checkpoints) {
+    if grid.isCoordinator, let ema = try CheckpointStore.newestEMA(in: checkpoints) {
       let encoder = JSONEncoder()
       encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
       try replaceFile("\(folder.model)/\(shape.file)", with: encoder.encode(shape.config))
-      try copyFile(average, to: exported)
+      try copyFile(ema, to: exported)
       say(stage, "wrote \(exported)")
     }
     return true

@@ -64,6 +64,7 @@ public final class DVAETask: TrainingTask {
 
   public var table: ParameterTable { model.table }
   public var precision: Precision { model.precision }
+  public var activationBytes: Int { model.activationBytes }
   public var unit: (name: String, perSample: Double) { ("images", 1) }
 
   public func count(_ batch: Batch) -> Int { batch.positions.count }

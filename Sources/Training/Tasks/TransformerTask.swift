@@ -66,6 +66,7 @@ public final class TransformerTask: TrainingTask {
 
   public var table: ParameterTable { model.table }
   public var precision: Precision { model.precision }
+  public var activationBytes: Int { model.activationBytes }
   public var unit: (name: String, perSample: Double) { ("tokens", Double(model.config.length)) }
 
   public func count(_ batch: TransformerBatch) -> Int { batch.count }

@@ -1,0 +1,239 @@
+import Kernels
+import Layers
+import MPI
+import Memory
+
+/// Turns the gradients of all ranks into one.
+///
+/// A rank fills its ring block by block, in backward order. When all ranks of the node that have a micro-batch have filled a block,
+/// each owner adds its rows over their rings into its accumulator, in rank order, so that bits do not depend on timing; then the
+/// place is free for a later block. After the last micro-batch, owners of the same rows on other nodes sum theirs. A rank that is
+/// alone on its node owns everything: its ring is its accumulator.
+///
+/// A step: `beginStep`, then for each micro-batch `buffer(for:)` and `markReady` for every block in reverse order of the table,
+/// then `finish`.
+public final class GradientReducer {
+  /// How far a block's gradient is in a step, on this rank as an owner.
+  public enum BlockState: Int, Comparable, Sendable {
+    /// Some micro-batch is not added yet.
+    case filling
+    case summedInNode
+    case summingBetweenNodes
+    case done
+    public static func < (a: BlockState, b: BlockState) -> Bool { a.rawValue < b.rawValue }
+  }
+
+  private let table: ParameterTable
+  private let grid: ProcessGrid
+  private let ring: GradientRing
+  private let rings: NodeMemory
+  /// Owned floats of each block, where they lie in the block and in `accumulators`.
+  private let owned: [[(range: Range<Int>, start: Int)]]
+  private let accumulators: Buffer<Float>
+
+  /// Micro-batches of each rank of the node in this step.
+  private var microBatches: [Int] = []
+  private var places: [GradientRing.Place] = []
+  /// Blocks of earlier steps: the counters in shared memory never go back.
+  private var base: UInt64 = 0
+  /// Blocks of this step that this rank has filled, and those whose owned rows it has added.
+  private var filled = 0
+  private var added = 0
+  /// Whether the block that is next to be filled has its buffer.
+  private var isOpen = false
+  private var requests: [AllReduceRequest] = []
+  private var states: [BlockState]
+
+  /// Floats that one sum between nodes moves at most: Open MPI is slow with larger ones.
+  private static let pieceCount = 1 << 19
+  /// Bytes before a rank's ring: two counters, a cache line each.
+  private static let headerBytes = 128
+
+  /// Collective.
+  ///
+  /// - Parameter blocks: consecutive blocks whose gradients a rank holds at a time; see `GradientRing`.
+  /// - Throws: `GradientOrderError` if the ranks' models differ.
+  public init(_ table: ParameterTable, grid: ProcessGrid, partition: Partition, blocks: Int) throws {
+    (self.table, self.grid) = (table, grid)
+    ring = GradientRing(table, blocks: blocks)
+    states = Array(repeating: .done, count: table.blocks.count)
+    var start = 0
+    owned = table.blockIDs.map { block in
+      partition.ranges(of: block, rank: grid.node.rank).map { range in
+        defer { start += (range.count + 15) & ~15 }
+        return (range, start)
+      }
+    }
+    accumulators = Buffer(count: start)
+    try Self.checkEqualModels(table, grid.world)
+    let isAlone = grid.node.size == 1
+    rings = try NodeMemory(grid.node, byteCount: Self.headerBytes + (isAlone ? 0 : 4 * ring.floatCount))
+  }
+
+  /// Bytes that one rank's gradients take: its ring and its accumulators.
+  public static func byteCount(_ table: ParameterTable, ranksPerNode: Int, blocks: Int) -> Int {
+    let accumulators = (table.floatCount + ranksPerNode - 1) / ranksPerNode
+    return 4 * (accumulators + (ranksPerNode == 1 ? 0 : GradientRing.floatCount(table, blocks: blocks)))
+  }
+
+  private static func checkEqualModels(_ table: ParameterTable, _ world: Communicator) throws {
+    let counts = [table.blocks.count, table.floatCount]
+    for (name, count) in zip(["blocks", "floats"], counts) {
+      let all = try world.allGather(count)
+      if let other = all.first(where: { $0 != all[0] }) {
+        throw GradientOrderError("the ranks train models of \(all[0]) and \(other) \(name)")
+      }
+    }
+  }
+
+  // MARK: A step
+
+  /// Begins a step in which this rank has `microBatches` micro-batches, 0 where it has no samples. Collective over the node.
+  public func beginStep(microBatches count: Int) throws {
+    precondition(requests.isEmpty && added == places.count, "a step began before the last one's gradients were finished")
+    base += UInt64(places.count)
+    let before = microBatches
+    // Nobody reads a ring any more when all ranks have come here.
+    microBatches = try grid.node.allGather(count)
+    // With no samples on the whole node there is one round, to which nobody adds.
+    let rounds = max(1, microBatches.max()!)
+    if microBatches != before { places = ring.places(rounds: rounds) }
+    (filled, added, isOpen) = (0, 0, false)
+    states = Array(repeating: .filling, count: table.blocks.count)
+    if grid.node.size == 1 { accumulators.vector.fill(0) }
+  }
+
+  /// Zeroed room for the gradient of `block`, the next one of this rank's backward pass; the same until `markReady`. Waits while
+  /// other ranks still read what lay there.
+  public func buffer(for block: BlockID) throws -> Vector {
+    try checkOrder(block)
+    guard grid.node.size > 1 else {
+      let (_, start) = owned[block.index].first ?? (0..<0, 0)
+      return accumulators.vector[start..<start + table[block].count]
+    }
+    let place = places[filled]
+    let vector = ringValues(of: grid.node.rank, place.range)
+    if isOpen { return vector }
+    if let predecessor = place.predecessor {
+      let needed = base + UInt64(predecessor) + 1
+      while !(0..<grid.node.size).allSatisfy({ addedCounter($0).value >= needed }) {
+        try progress()
+        yieldCore()
+      }
+    }
+    vector.fill(0)
+    isOpen = true
+    return vector
+  }
+
+  /// This rank's gradient of `block` is complete for the micro-batch; its buffer is not the caller's any more.
+  public func markReady(_ block: BlockID) throws {
+    _ = try buffer(for: block)
+    filled += 1
+    isOpen = false
+    filledCounter(grid.node.rank).publish(base + UInt64(filled))
+    try progress()
+  }
+
+  /// Waits until this rank's accumulators hold the gradient summed over all ranks.
+  public func finish() throws {
+    guard filled == microBatches[grid.node.rank] * ring.order.count else {
+      throw GradientOrderError("a step ended before the block \(name(ring.order[filled % ring.order.count])) was finished")
+    }
+    while added < places.count {
+      try progress()
+      if added < places.count { yieldCore() }
+    }
+    for request in requests { try request.wait() }
+    requests = []
+    states = Array(repeating: .done, count: states.count)
+  }
+
+  /// The owned floats `range` of a block, summed over all ranks after `finish`.
+  public func gradient(of block: BlockID, _ range: Range<Int>) -> Vector {
+    for (owned, start) in owned[block.index] where owned.lowerBound <= range.lowerBound && range.upperBound <= owned.upperBound {
+      let first = start + range.lowerBound - owned.lowerBound
+      return accumulators.vector[first..<first + range.count]
+    }
+    preconditionFailure("the floats \(range) of block \(name(block)) belong to another rank")
+  }
+
+  public func state(of block: BlockID) -> BlockState { states[block.index] }
+
+  // MARK: Progress
+
+  /// Adds the blocks that all ranks of the node have filled, oldest first, without waiting for others, and lets sums between nodes
+  /// advance: Open MPI does nothing by itself.
+  private func progress() throws {
+    while added < places.count {
+      let (round, index) = added.quotientAndRemainder(dividingBy: ring.order.count)
+      let ranks = microBatches.indices.filter { microBatches[$0] > round }
+      let needed = base + UInt64(added) + 1
+      guard ranks.allSatisfy({ filledCounter($0).value >= needed }) else { break }
+      let block = ring.order[index]
+      if grid.node.size > 1 { add(block, of: ranks, at: places[added].range.lowerBound, isFirst: round == 0) }
+      added += 1
+      addedCounter(grid.node.rank).publish(base + UInt64(added))
+      if added > places.count - ring.order.count { try summedInNode(block) }
+    }
+    for request in requests { _ = try request.test() }
+  }
+
+  /// Adds the owned rows of a block over the rings of `ranks`, in their order.
+  private func add(_ block: BlockID, of ranks: [Int], at start: Int, isFirst: Bool) {
+    for (range, first) in owned[block.index] {
+      let sources = ranks.map { ringValues(of: $0, start + range.lowerBound..<start + range.upperBound) }
+      sum(sources, into: accumulators.vector[first..<first + range.count], isFirst ? .overwrite : .accumulate)
+    }
+  }
+
+  /// The node's last micro-batch is added.
+  private func summedInNode(_ block: BlockID) throws {
+    states[block.index] = .summedInNode
+    guard grid.nodeCount > 1 else {
+      states[block.index] = .done
+      return
+    }
+    states[block.index] = .summingBetweenNodes
+    for (range, start) in owned[block.index] {
+      for first in stride(from: 0, to: range.count, by: Self.pieceCount) {
+        let count = min(Self.pieceCount, range.count - first)
+        requests.append(try grid.across.iAllReduce(accumulators.base + start + first, count: count, owner: accumulators))
+      }
+    }
+  }
+
+  private func checkOrder(_ block: BlockID) throws {
+    let expected = ring.order[filled % ring.order.count]
+    guard filled < microBatches[grid.node.rank] * ring.order.count else {
+      throw GradientOrderError(
+        "the block \(name(block)) has a gradient after the last of \(microBatches[grid.node.rank]) micro-batches")
+    }
+    guard block == expected else {
+      throw GradientOrderError(
+        "the block \(name(block)) has a gradient where that of \(name(expected)) is due; backward passes finish blocks in reverse order"
+      )
+    }
+  }
+
+  private func name(_ block: BlockID) -> String { "`\(table[block].name)`" }
+
+  // MARK: Shared memory
+
+  private func ringValues(of rank: Int, _ range: Range<Int>) -> Vector {
+    let floats = (rings.segments[rank] + Self.headerBytes).assumingMemoryBound(to: Float.self)
+    return Vector(floats + range.lowerBound, count: range.count)
+  }
+
+  private func filledCounter(_ rank: Int) -> SharedCounter { counter(rank, 0) }
+  private func addedCounter(_ rank: Int) -> SharedCounter { counter(rank, 1) }
+  private func counter(_ rank: Int, _ index: Int) -> SharedCounter {
+    SharedCounter((rings.segments[rank] + 64 * index).assumingMemoryBound(to: UInt64.self))
+  }
+}
+
+/// A model that does not finish its blocks in the order that all ranks agreed on: sums over different blocks would be wrong.
+public struct GradientOrderError: Error, CustomStringConvertible, Equatable {
+  public let description: String
+  init(_ description: String) { self.description = description }
+}

@@ -1,0 +1,214 @@
+import Errors
+import Kernels
+import Layers
+import MPI
+import Memory
+import Optimization
+
+/// The parameters of a model that several ranks train: weights, their compute copy and the training state once per node, gradients
+/// in each rank's ring.
+///
+/// A step: `beginStep`, forward and backward passes, `finishReduction`, an update of every owned piece, `finishUpdate`.
+public final class NodeParameterStore: ParameterStore {
+  public let table: ParameterTable
+  public let grid: ProcessGrid
+  /// The arrays that are kept beside the weights.
+  public let stateArrays: [StateArray]
+
+  private let partition: Partition
+  private let granularity: (Parameter) -> UpdateGranularity
+  private let precision: Precision
+  private let weightArray: NodeArray<Float>
+  private let computeCopy: NodeArray<BFloat16>?
+  private let fp32States: [StateArray: NodeArray<Float>]
+  private let bf16States: [StateArray: NodeArray<BFloat16>]
+  private let reducer: GradientReducer
+  /// Compute copies of states that are read in place of the weights, by name; made when they are first read.
+  private var stateCopies: [StateArray: NodeArray<BFloat16>] = [:]
+
+  /// Floats of a piece that several passes go over at a time: three or four arrays of them fit a core's second cache.
+  private static let chunkCount = 8192
+
+  /// Collective.
+  ///
+  /// - Parameters:
+  ///   - optimizer: says what is kept and what must stay together.
+  ///   - others: further arrays to keep, such as `ExponentialMovingAverage.state`.
+  ///   - precision: for bf16 a compute copy of the weights is kept.
+  ///   - gradientBlocks: blocks whose gradients a rank holds at a time; see `GradientRing`.
+  public init(
+    _ table: ParameterTable, grid: ProcessGrid, optimizer: any Optimizer, others: [StateArray] = [], precision: Precision = .fp32,
+    gradientBlocks: Int
+  ) throws {
+    self.table = table
+    self.grid = grid
+    self.precision = precision
+    granularity = { optimizer.granularity(of: $0) }
+    let stateArrays = optimizer.state + others
+    precondition(Set(stateArrays.map(\.name)).count == stateArrays.count, "two state arrays have one name")
+    self.stateArrays = stateArrays
+    partition = Partition(table, ranks: grid.node.size, granularity: granularity)
+    weightArray = try NodeArray(table, node: grid.node)
+    computeCopy = precision == .bf16 ? try NodeArray(table, node: grid.node) : nil
+    var (fp32States, bf16States): ([StateArray: NodeArray<Float>], [StateArray: NodeArray<BFloat16>]) = ([:], [:])
+    for array in stateArrays {
+      switch array.elementType {
+      case .fp32: fp32States[array] = try NodeArray(table, node: grid.node)
+      case .bf16: bf16States[array] = try NodeArray(table, node: grid.node)
+      }
+    }
+    (self.fp32States, self.bf16States) = (fp32States, bf16States)
+    reducer = try GradientReducer(table, grid: grid, partition: partition, blocks: gradientBlocks)
+  }
+
+  // MARK: What the model asks for
+
+  public func weights(of block: BlockID) -> BlockValues {
+    BlockValues(weightArray.values(of: block), rounded: computeCopy?.values(of: block))
+  }
+
+  public func gradients(of block: BlockID) throws -> BlockValues { BlockValues(try reducer.buffer(for: block)) }
+
+  public func backwardDone(_ block: BlockID) throws { try reducer.markReady(block) }
+
+  // MARK: A step
+
+  /// Begins a step in which this rank has `microBatches` micro-batches, 0 where it has no samples. Collective over the node.
+  public func beginStep(microBatches: Int) throws { try reducer.beginStep(microBatches: microBatches) }
+
+  /// Waits until the gradients of this rank's rows are summed over all ranks.
+  public func finishReduction() throws { try reducer.finish() }
+
+  /// Norm of the whole gradient: the same number on every rank. Collective over the node.
+  public func gradientNorm() throws -> Double {
+    var mine = 0.0
+    for block in table.blockIDs {
+      for range in partition.ranges(of: block, rank: grid.node.rank) {
+        mine += sumOfSquares(reducer.gradient(of: block, range))
+      }
+    }
+    // Every node holds the same sums; adding in rank order gives every rank the same bits.
+    return try grid.node.allGather(mine).reduce(0, +).squareRoot()
+  }
+
+  /// Calls `body` for all that this rank owns. Pieces that need not stay whole come in chunks that stay in the cache, so that
+  /// optimizer, EMA and compute copy read memory once.
+  public func forEachOwnedPiece(_ body: (ParameterPiece) -> Void) {
+    for block in table.blockIDs {
+      for owned in partition.pieces(of: block, rank: grid.node.rank) {
+        let piece = piece(owned, gradient: reducer.gradient(of: block, owned.range))
+        if granularity(owned.parameter) == .whole {
+          body(piece)
+        } else {
+          piece.forEachChunk(of: Self.chunkCount, body)
+        }
+      }
+    }
+  }
+
+  /// The update is done: waits until all ranks of the node have come here. Collective over the node.
+  public func finishUpdate() throws { try grid.node.barrier() }
+
+  // MARK: Start and check
+
+  /// Initial values of the weights from the seed, and of the state. Collective over the node.
+  public func initialize(seed: UInt64) throws {
+    for block in table.blockIDs {
+      for owned in partition.pieces(of: block, rank: grid.node.rank) {
+        let (parameter, range) = (owned.parameter, owned.range)
+        let weights = weightArray.values(of: block)[range]
+        table.initialize(parameter, from: range.lowerBound - parameter.offset, into: weights, seed: seed)
+        for array in stateArrays where array.initialValue == .weights {
+          fp32States[array]?.values(of: block)[range].copy(from: weights)
+          if let values = bf16States[array]?.values(of: block)[range] { round(weights, into: values) }
+        }
+      }
+    }
+    try refreshComputeCopy()
+  }
+
+  /// Makes the compute copy current after the weights were changed from outside. Collective over the node.
+  public func refreshComputeCopy() throws {
+    try grid.node.barrier()
+    if let computeCopy { refresh(computeCopy, from: weightArray) }
+    try grid.node.barrier()
+  }
+
+  private func refresh(_ copy: NodeArray<BFloat16>, from values: NodeArray<Float>) {
+    for block in table.blockIDs {
+      for range in partition.ranges(of: block, rank: grid.node.rank) {
+        round(values.values(of: block)[range], into: copy.values(of: block)[range])
+      }
+    }
+  }
+
+  /// Throws unless all nodes hold the same weights. Collective.
+  public func verifyEqualWeights() throws {
+    var hash: UInt64 = 0xCBF2_9CE4_8422_2325
+    for block in table.blockIDs {
+      for range in partition.ranges(of: block, rank: grid.node.rank) {
+        let weights = weightArray.values(of: block)[range]
+        for i in 0..<weights.count { hash = (hash ^ UInt64(weights[i].bitPattern)) &* 0x100_0000_01B3 }
+      }
+    }
+    let hashes = try grid.across.allGather(hash)
+    let different = hashes.indices.filter { hashes[$0] != hashes[0] }
+    var anywhere = [different.count]
+    try grid.world.allReduce(&anywhere, .maximum)
+    guard anywhere[0] == 0 else {
+      let nodes = different.isEmpty ? "" : ": nodes \(different.map(String.init).joined(separator: ", ")) from node 0"
+      throw DalleError(
+        .unavailable,
+        "the weights differ between nodes\(nodes); a machine computes or remembers wrongly: resume from the newest checkpoint without it"
+      )
+    }
+  }
+
+  // MARK: Reading and writing what is kept
+
+  /// A block of the weights (nil) or of an fp32 state array, for the whole node.
+  public func fp32Values(_ array: StateArray?, of block: BlockID) -> Vector {
+    (array.map { fp32States[$0]! } ?? weightArray).values(of: block)
+  }
+
+  /// A block of a bf16 state array, for the whole node.
+  public func bf16Values(_ array: StateArray, of block: BlockID) -> VectorView<BFloat16> { bf16States[array]!.values(of: block) }
+
+  /// A store to compute with, whose weights are those of an fp32 state array as they are now; it is valid until the next update.
+  /// There is one compute copy of it per node. Collective over the node.
+  public func reading(_ array: StateArray) throws -> any ParameterStore {
+    let values = fp32States[array]!
+    guard precision == .bf16 else { return StateStore(table, values, copy: nil) }
+    let copy = try stateCopies[array] ?? NodeArray(table, node: grid.node)
+    stateCopies[array] = copy
+    try grid.node.barrier()
+    refresh(copy, from: values)
+    try grid.node.barrier()
+    return StateStore(table, values, copy: copy)
+  }
+
+  private func piece(_ owned: Partition.Piece, gradient: Vector) -> ParameterPiece {
+    let (block, range) = (owned.parameter.block, owned.range)
+    var arrays: [StateArray: UnsafeMutableRawPointer] = [:]
+    for (array, values) in fp32States { arrays[array] = UnsafeMutableRawPointer(values.values(of: block)[range].base) }
+    for (array, values) in bf16States { arrays[array] = UnsafeMutableRawPointer(values.values(of: block)[range].base) }
+    return ParameterPiece(
+      owned.parameter, rows: owned.rows, weights: weightArray.values(of: block)[range],
+      computeCopy: computeCopy?.values(of: block)[range], gradient: gradient, arrays: arrays)
+  }
+}
+
+/// The values of a state array in place of the weights.
+private final class StateStore: ParameterStore {
+  let table: ParameterTable
+  private let values: NodeArray<Float>
+  private let copy: NodeArray<BFloat16>?
+
+  init(_ table: ParameterTable, _ values: NodeArray<Float>, copy: NodeArray<BFloat16>?) {
+    (self.table, self.values, self.copy) = (table, values, copy)
+  }
+
+  func weights(of block: BlockID) -> BlockValues { BlockValues(values.values(of: block), rounded: copy?.values(of: block)) }
+  func gradients(of block: BlockID) -> BlockValues { preconditionFailure("these weights are not trained") }
+  func backwardDone(_ block: BlockID) {}
+}

@@ -1,0 +1,96 @@
+import Checkpoint
+import Errors
+import Foundation
+import Layers
+import MPI
+import Optimization
+import Parallel
+
+private struct Progress: Codable, Equatable {
+  var step: Int
+}
+
+extension RankTest {
+  /// Where this number of ranks and nodes saves.
+  fileprivate func folder(_ name: String) -> String { "\(scratch)/\(world.size)-\(ranksPerNode)-\(name)" }
+
+  fileprivate func checkpoints(_ name: String) throws -> CheckpointStore {
+    try CheckpointStore(folder: folder(name), grid: grid, keepLast: 2, keepEvery: 4)
+  }
+
+  fileprivate var optimizers: [(name: String, optimizer: any Optimizer)] {
+    [("adamw", AdamW(AdamWConfig())), ("momentum", TestMomentum())]
+  }
+}
+
+/// Save, load, resume: the bits of a run that was never stopped. Retention keeps two, and multiples of four.
+func testResume(_ test: RankTest) throws {
+  for (name, optimizer) in test.optimizers {
+    let whole = try test.makeStore(optimizer)
+    try test.train(whole, optimizer, from: 0, steps: 9)
+    do {
+      let checkpoints = try test.checkpoints(name)
+      let first = try test.makeStore(optimizer)
+      test.expect(try checkpoints.loadLatest(Progress.self, into: first) == nil, "a new folder has no checkpoint")
+      for number in 0..<7 {
+        try test.train(first, optimizer, from: number, steps: 1)
+        try checkpoints.save(step: number + 1, parameters: first, state: Progress(step: number + 1))
+        try checkpoints.waitUntilRead()
+      }
+      try checkpoints.finish()
+      let steps = try CheckpointStore.steps(in: test.folder(name))
+      test.expect(steps == [4, 6, 7], "kept \(steps)")
+    }
+    let second = try test.makeStore(optimizer)
+    test.expect(try test.checkpoints(name).loadLatest(Progress.self, into: second) == Progress(step: 7), "progress")
+    try test.train(second, optimizer, from: 7, steps: 2)
+    try second.verifyEqualWeights()
+    test.expect(test.contents(second) == test.contents(whole), "\(name): resumed bits differ from those of the whole run")
+  }
+  try test.passed("resume")
+}
+
+/// A checkpoint of one rank is one of any number: the arrays are the same to the bit.
+func testOtherRanks(_ test: RankTest) throws {
+  let folder = "\(test.scratch)/one"
+  let optimizer = AdamW(AdamWConfig())
+  let expected = try test.makeStore(optimizer)
+  let arrays: [StateArray?] = [nil] + expected.stateArrays
+  if test.grid.node.rank == 0 {
+    for (index, array) in arrays.enumerated() {
+      for parameter in RankTest.table.parameters {
+        let values = expected.fp32Values(array, of: parameter.block)
+        for i in 0..<parameter.count { values[parameter.offset + i] = Float(i + index) }
+      }
+    }
+  }
+  try test.grid.node.barrier()
+  let checkpoints = try CheckpointStore(folder: folder, grid: test.grid, keepLast: 2, keepEvery: 0)
+  if test.world.size == 1 {
+    try checkpoints.save(step: 1, parameters: expected, state: Progress(step: 1))
+    try checkpoints.finish()
+  }
+  let loaded = try test.makeStore(optimizer)
+  test.expect(try checkpoints.loadLatest(Progress.self, into: loaded) == Progress(step: 1), "the checkpoint of one rank")
+  test.expect(test.contents(loaded) == test.contents(expected), "arrays of the checkpoint of one rank")
+  try test.passed("other ranks")
+}
+
+/// Damage, and the state of another optimizer, are refused by name.
+func testDamage(_ test: RankTest) throws {
+  func refuses(_ optimizer: any Optimizer, _ expected: String) throws {
+    let store = try test.makeStore(optimizer)
+    do {
+      _ = try test.checkpoints("adamw").loadLatest(Progress.self, into: store)
+      test.expect(false, "no error that names \(expected)")
+    } catch { test.expect("\(error)".contains(expected), "\(error) does not name \(expected)") }
+  }
+  guard test.world.size == 1 else { return }
+  try refuses(TestMomentum(), "velocity/")
+  let file = test.folder("adamw") + "/step-00000007/model.safetensors"
+  var damaged = try Data(contentsOf: URL(fileURLWithPath: file))
+  damaged[damaged.count - 5] ^= 1
+  try damaged.write(to: URL(fileURLWithPath: file))
+  try refuses(AdamW(AdamWConfig()), "model.safetensors: damaged")
+  try test.passed("damage")
+}

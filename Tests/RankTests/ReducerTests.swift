@@ -1,0 +1,89 @@
+import Foundation
+import Layers
+import MPI
+import Parallel
+
+/// Gradients of any numbers of micro-batches become their sum, whatever the length of the ring and the pace of the ranks.
+func testReducer(_ test: RankTest) throws {
+  let (world, grid, table) = (test.world, test.grid, RankTest.table)
+  let partition = Partition(table, ranks: grid.node.size)
+  for blocks in [3, 4, 100] {
+    let reducer = try GradientReducer(table, grid: grid, partition: partition, blocks: blocks)
+    // Equal numbers, a rank without samples, one rank alone, unequal numbers, nobody.
+    let counts: [(Int) -> Int] = [{ _ in 1 }, { $0 == 0 ? 0 : 2 }, { $0 == world.size - 1 ? 3 : 0 }, { $0 % 3 + 1 }, { _ in 0 }]
+    for (step, count) in counts.enumerated() {
+      let all = (0..<world.size).map(count)
+      try reducer.beginStep(microBatches: all[world.rank])
+      for microBatch in 0..<all[world.rank] {
+        for block in table.blockIDs.reversed() {
+          let buffer = try reducer.buffer(for: block)
+          test.expect(buffer.array.allSatisfy { $0 == 0 || grid.node.size == 1 }, "the buffer of block \(block.index) is not zero")
+          let values = RankTest.gradient(rank: world.rank, step: step, microBatch: microBatch, block)
+          // In two parts, as a backward pass adds the gradients of several parameters.
+          for i in values.indices where i % 2 == 0 { buffer[i] += values[i] }
+          // Ranks that run at different paces find each other's rings full.
+          if (world.rank + block.index + step) % 3 == 0 { usleep(2000) }
+          let again = try reducer.buffer(for: block)
+          test.expect(again.base == buffer.base, "a block's buffer moved")
+          for i in values.indices where i % 2 == 1 { again[i] += values[i] }
+          try reducer.markReady(block)
+        }
+      }
+      try reducer.finish()
+      for block in table.blockIDs {
+        test.expect(reducer.state(of: block) == .done, "block \(block.index) is \(reducer.state(of: block))")
+        let expected = RankTest.sum(step: step, microBatches: all, block)
+        for range in partition.ranges(of: block, rank: grid.node.rank) {
+          for (i, value) in zip(range, reducer.gradient(of: block, range).array) {
+            // Within a node the bits are those of adding in order; a lone rank's are those of its own accumulation. Between nodes
+            // the order is MPI's: a few ulp of numbers up to 10.
+            let tolerance: Float = grid.nodeCount == 1 ? 0 : 5e-6
+            test.expect(
+              abs(value - expected[i]) <= tolerance,
+              "ring of \(blocks), step \(step), block \(block.index), float \(i): \(value), expected \(expected[i])")
+          }
+        }
+      }
+    }
+  }
+  try test.passed("reducer")
+}
+
+/// A block out of its turn is an error that names both blocks, on every rank.
+func testReducerOrder(_ test: RankTest) throws {
+  let table = RankTest.table
+  func names(_ expected: [String], _ body: () throws -> Void) {
+    do {
+      try body()
+      test.expect(false, "no error that names \(expected)")
+    } catch let error as GradientOrderError {
+      test.expect(expected.allSatisfy { error.description.contains("`\($0)`") }, "\(error) does not name \(expected)")
+    } catch { test.expect(false, "\(error)") }
+  }
+  let partition = Partition(table, ranks: test.grid.node.size)
+  func makeReducer() throws -> GradientReducer {
+    try GradientReducer(table, grid: test.grid, partition: partition, blocks: 3)
+  }
+  let reducer = try makeReducer()
+  try reducer.beginStep(microBatches: 1)
+  names(["block 0", "block 6"]) { _ = try reducer.buffer(for: BlockID(0)) }
+  try reducer.markReady(BlockID(6))
+  names(["block 4", "block 5"]) { try reducer.markReady(BlockID(4)) }
+  names(["block 5"]) { try reducer.finish() }
+
+  let second = try makeReducer()
+  try second.beginStep(microBatches: 0)
+  names(["block 6"]) { _ = try second.buffer(for: BlockID(6)) }
+  try second.finish()
+
+  // Ranks whose models differ are found before a step.
+  if test.world.size > 1 {
+    var other = table
+    if test.world.rank == 1 { _ = other.addBlock("extra") }
+    do {
+      _ = try GradientReducer(other, grid: test.grid, partition: Partition(other, ranks: test.grid.node.size), blocks: 3)
+      test.expect(false, "different models went unnoticed")
+    } catch is GradientOrderError {}
+  }
+  try test.passed("reducer's order")
+}

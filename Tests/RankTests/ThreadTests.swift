@@ -1,0 +1,49 @@
+import Kernels
+import Memory
+
+/// Threads are set for a whole process, which tests that run side by side in one cannot do. They must not change a bit.
+func testThreads(_ test: RankTest) throws {
+  for threads in [2, 3] {
+    test.expect(onThreads(Float.self, threads) == onThreads(Float.self, 1), "fp32 on \(threads) threads")
+    test.expect(onThreads(BFloat16.self, threads) == onThreads(BFloat16.self, 1), "bf16 on \(threads) threads")
+  }
+  test.expect(onThreads(Float.self, 1).allSatisfy(\.isFinite), "numbers that nothing was written to")
+  try test.passed("threads")
+}
+
+private func onThreads<Element: Scalar>(_: Element.Type, _ threads: Int) -> [Float] {
+  setThreads(threads)
+  defer { setThreads(1) }
+  func matrix(_ rows: Int, _ columns: Int, _ stream: UInt64) -> MatrixView<Element> {
+    let values = Buffer<Float>(count: rows * columns)
+    fillNormal(values.vector, seed: 1, stream: stream, standardDeviation: 1)
+    let result = MatrixView(.allocate(capacity: values.count), rows: rows, columns: columns) as MatrixView<Element>
+    for index in 0..<values.count { result.base[index] = Element(values[index]) }
+    return result
+  }
+  var results: [Float] = []
+  // More than 65,536 numbers, and columns that threads cannot share in equal runs of 16.
+  let a = matrix(3, 130, 1)
+  for isTransposed in [false, true] {
+    let product = Buffer<Float>(count: 3 * 1003)
+    let into = product.vector.matrix(rows: 3, columns: 1003)
+    product.vector.fill(.nan)
+    if isTransposed {
+      multiply(a, matrix(1003, 130, 2).transposed, into: into)
+    } else {
+      multiply(a, matrix(130, 1003, 3), into: into)
+    }
+    results += product.array
+  }
+  let (width, text, kept, pictures) = (32, 5, 4, 3)
+  let (arena, attention) = Arena.layOut {
+    CachedAttention<Element>(&$0, width: width, heads: 2, textLength: text, pictures: pictures, imageKeys: kept)
+  }
+  let output = matrix(pictures, width, 4)
+  withExtendedLifetime(arena) {
+    attention.step(
+      matrix(pictures, width, 5), textKeys: matrix(text, width, 6), textValues: matrix(text, width, 7),
+      imageKeys: matrix(pictures * kept, width, 8), imageValues: matrix(pictures * kept, width, 9), seen: [0, 2, 3], into: output)
+  }
+  return results + (0..<output.rows * width).map { output.base[$0].float }
+}
