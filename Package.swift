@@ -138,6 +138,7 @@ let package = Package(
       path: "Tests/TestSupport", swiftSettings: swift),
     tests("Hashing", dependencies: ["Hashing"]),
     tests("Memory", dependencies: ["Memory"]),
+    tests("Files", dependencies: ["Files", "Errors"]),
     tests("Random", dependencies: ["Random"]),
     tests("Kernels", dependencies: ["Kernels", "Memory", "Random"]),
     tests("Models", dependencies: ["Models", "Layers", "Kernels", "Memory", "Random", "Safetensors"]),

@@ -83,9 +83,7 @@ extension Run {
     try trainer.free()
     if !finished { return false }
     if grid.isCoordinator, let average = try CheckpointStore.newestAverage(in: checkpoints) {
-      let encoder = JSONEncoder()
-      encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
-      try replaceFile("\(folder.model)/\(shape.file)", with: encoder.encode(shape.config))
+      try VersionedJSON.write(shape.config, to: "\(folder.model)/\(shape.file)", version: ModelBundle.formatVersion)
       try copyFile(average, to: exported)
       say(stage, "wrote \(exported)")
     }
