@@ -62,7 +62,7 @@ public struct TrainingStep<Task: TrainingTask> {
       return (try parameters.globalSumOfSquares().squareRoot(), totals)
     }
     let report = task.report(totals)
-    let rate = config.rate.value(at: state.step, of: config.steps, plateau: state.plateau)
+    let rate = config.lr.value(at: state.step, of: config.steps, plateau: state.plateau)
 
     // Norm and loss are the same on all ranks, so all skip or none does.
     let applied = norm.isFinite && report.loss.isFinite
@@ -72,19 +72,19 @@ public struct TrainingStep<Task: TrainingTask> {
       if applied { sweep(update: state.updates, rate: rate, norm: norm) }
       try parameters.finishUpdate()
     }
-    if applied { state.plateau.observe(report.loss, config.rate) }
+    if applied { state.plateau.observe(report.loss, config.lr) }
     state.step += 1
     return Outcome(report: report, norm: norm, rate: rate, applied: applied, stopRequested: stopRequested)
   }
 
   private func sweep(update: Int, rate: Double, norm: Double) {
     let optimizer = AdamW(config.adamw, update: update, rate: rate, gradientNorm: norm)
-    let averages = update % config.averageEvery == 0
+    let averages = update % config.ema.every == 0
     parameters.forEachOwnedSlice { slice in
       optimizer.update(
         task.table[slice.block], range: slice.range, weights: slice.weights, rounded: slice.rounded,
         gradient: slice.gradient, mean: slice.states[0], variance: slice.states[1],
-        average: averages ? (values: slice.states[2], decay: Float(config.averageDecay)) : nil)
+        average: averages ? (values: slice.states[2], decay: Float(config.ema.decay)) : nil)
     }
   }
 }

@@ -25,16 +25,20 @@ public struct DVAEConfig: Codable, Sendable, Equatable {
   /// Values of one picture, over which the loss is averaged.
   public var pixelValues: Int { imageSize * imageSize * 3 }
 
+  /// Limits of each value, for `validate` and for configurations that have these values as keys.
+  public static let limits: [String: ClosedRange<Int>] = [
+    "imageSize": 8...4096, "groups": 1...8, "blocksPerGroup": 1...64, "hidden": 4...8192, "codebookInit": 1...8192,
+    "vocabulary": 2...65_536,
+  ]
+
   public func validate() throws {
-    func check(_ name: String, _ value: Int, _ range: ClosedRange<Int>) throws {
-      if !range.contains(value) { throw DVAEConfigError.outOfRange(name: name, value: value, limits: range) }
+    for (name, value) in [
+      ("groups", groups), ("blocksPerGroup", blocksPerGroup), ("hidden", hidden), ("codebookInit", codebookInit),
+      ("vocabulary", vocabulary), ("imageSize", imageSize),
+    ] {
+      let limits = Self.limits[name]!
+      if !limits.contains(value) { throw DVAEConfigError.outOfRange(name: name, value: value, limits: limits) }
     }
-    try check("groups", groups, 1...8)
-    try check("blocksPerGroup", blocksPerGroup, 1...64)
-    try check("hidden", hidden, 4...8192)
-    try check("codebookInit", codebookInit, 1...8192)
-    try check("vocabulary", vocabulary, 2...65536)
-    try check("imageSize", imageSize, 1...4096)
     if hidden % 4 != 0 { throw DVAEConfigError.notAMultiple(name: "hidden", value: hidden, of: 4) }
     let shrinking = 1 << (groups - 1)
     if imageSize % shrinking != 0 {
