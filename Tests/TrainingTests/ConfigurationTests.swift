@@ -71,7 +71,7 @@ private func message(_ yaml: String, _ overrides: [String] = []) -> String {
 
   @Test func optionsAreChecked() {
     #expect(message("", ["seed"]) == "--set seed: expected key.path=value, such as --set seed=2")
-    #expect(message("", ["dvae.model.baseChannels=6"]).contains("is 6, not a multiple of 4"))
+    #expect(message("", ["dvae.model.baseChannels=6"]).contains("dvae.baseChannels is 6, not a multiple of 4"))
     #expect(message("a: [1").hasPrefix("run.yaml: not valid YAML"))
     #expect(message("", ["transformer.training.batchh=3"]).contains("did you mean `transformer.training.batch`?"))
   }

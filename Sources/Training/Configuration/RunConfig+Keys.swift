@@ -65,9 +65,9 @@ extension RunConfig {
             "Groups of residual blocks; an image has (`data.imageSize` / 2^(groups - 1))² tokens."),
           .integer("blocksPerGroup", DVAEConfig.limits["blocksPerGroup"]!, "Residual blocks per group."),
           .integer(
-            "baseChannels", DVAEConfig.limits["hidden"]!,
+            "baseChannels", DVAEConfig.limits["baseChannels"]!,
             "Channels of the first group (n_hid in the paper), a multiple of 4; each further group doubles them."),
-          .integer("codebookDim", DVAEConfig.limits["codebookInit"]!, "Channels of a codebook vector (n_init in the paper)."),
+          .integer("codebookDim", DVAEConfig.limits["codebookDim"]!, "Channels of a codebook vector (n_init in the paper)."),
           .integer("vocabulary", DVAEConfig.limits["vocabulary"]!, unit: "tokens", "Number of image tokens."),
           .flag("recompute", "Keep block inputs only and compute activations again in the backward pass: less memory, same bits."),
         ]),
