@@ -93,10 +93,10 @@ let package = Package(
     module(
       "Training",
       dependencies: [
-        "Errors", "Preparation", "Datasets",
+        "Preparation", "Datasets",
         "Checkpoint", "Safetensors", "Parallel", "MPI", "Optimization", "Models", "Layers", "Kernels", "Memory", "Random",
         "Tokenizer", "Images", "Scenes", "Shards", "Monitoring", "Generation", "Yams",
-        "Hashing", "Files",
+        "Hashing", "Files", "Errors",
       ]),
 
     // Use.
@@ -114,7 +114,8 @@ let package = Package(
     module(
       "Commands",
       dependencies: [
-        "Training", "Parallel", "MPI", "Memory", "Files", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "Training", "Parallel", "MPI", "Memory", "Files", "Errors",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     executable(
       "dalle-prep",
@@ -141,6 +142,7 @@ let package = Package(
       path: "Tests/TestSupport", swiftSettings: swift),
     tests("Hashing", dependencies: ["Hashing"]),
     tests("Memory", dependencies: ["Memory"]),
+    tests("Files", dependencies: ["Files", "Errors"]),
     tests("Random", dependencies: ["Random"]),
     tests("Kernels", dependencies: ["Kernels", "Memory", "Random"]),
     tests("Models", dependencies: ["Models", "Layers", "Kernels", "Memory", "Random", "Safetensors"]),

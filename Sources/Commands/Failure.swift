@@ -1,3 +1,4 @@
+import Errors
 import Files
 import Foundation
 import MPI
@@ -13,12 +14,10 @@ public enum Failure {
   private static let data: Int32 = 65
   /// EX_IOERR: a file cannot be read or written.
   private static let inputOutput: Int32 = 74
-  /// EX_CONFIG: the configuration cannot work.
-  private static let configuration: Int32 = 78
 
   private static func code(_ error: any Error) -> Int32 {
     switch error {
-    case is ConfigError: configuration
+    case let error as DalleError: error.kind.rawValue
     case is FileError: inputOutput
     default: data
     }

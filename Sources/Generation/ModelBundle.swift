@@ -33,6 +33,8 @@ public struct ModelBundle {
     public static let transformer = "transformer.json"
     public static let transformerWeights = "transformer.safetensors"
   }
+  /// Of the two JSON files that describe the models' shapes.
+  public static let formatVersion = 1
 
   public let folder: String
   public let tokenizer: Tokenizer
@@ -47,7 +49,9 @@ public struct ModelBundle {
   public init(_ path: String) throws {
     let tokens = try TokenBundle(path)
     (folder, tokenizer, dvae, dvaeWeights) = (tokens.folder, tokens.tokenizer, tokens.dvae, tokens.dvaeWeights)
-    transformer = try Self.config(Self.existing(File.transformer, in: folder))
+    transformer = try VersionedJSON.read(
+      TransformerConfig.self, from: Self.existing(File.transformer, in: folder), version: Self.formatVersion,
+      defaults: ["recompute": false])
     try transformer.validate()
     for (name, ours, theirs) in [
       ("tokens", transformer.textVocabulary, tokenizer.vocabularyCount),
@@ -71,7 +75,8 @@ public struct ModelBundle {
   }
 
   public static func dvae(in folder: String, _ precision: Precision) throws -> (config: DVAEConfig, weights: LocalParameters) {
-    let config: DVAEConfig = try config(existing(File.dvae, in: folder))
+    let config = try VersionedJSON.read(
+      DVAEConfig.self, from: existing(File.dvae, in: folder), version: formatVersion, defaults: DVAEConfig())
     try config.validate()
     return (config, try weights(DVAEArchitecture(config).table, existing(File.dvaeWeights, in: folder), precision))
   }
@@ -108,14 +113,6 @@ public struct ModelBundle {
     }
     parameters.roundWeights()
     return parameters
-  }
-
-  private static func config<Config: Decodable>(_ path: String) throws -> Config {
-    do {
-      return try JSONDecoder().decode(Config.self, from: readFile(path))
-    } catch let error as DecodingError {
-      throw ModelBundleError(path, "cannot be understood: \(error)")
-    }
   }
 }
 

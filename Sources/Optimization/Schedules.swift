@@ -20,42 +20,42 @@ public struct CosineRamp: Codable, Sendable, Equatable {
   }
 }
 
-/// The learning rate over a run: linear warm-up, then one of three courses.
-public struct RateConfig: Codable, Sendable, Equatable {
-  public enum Course: String, Codable, Sendable, CaseIterable {
-    /// The peak, for ever.
+/// The learning rate over a run: linear warm-up, then one of three schedules. A key that begins with `plateau` is for that schedule.
+public struct LearningRateConfig: Codable, Sendable, Equatable {
+  public enum Schedule: String, Codable, Sendable, CaseIterable {
+    /// The peak, to the end.
     case constant
     /// Half a cosine from the peak to `final` at the last step.
     case cosine
-    /// Halved each time the training loss stops falling, `halvings` times at most (appendix B.2).
+    /// Halved each time the training loss stops falling, `plateauHalvings` times at most (appendix B.2).
     case plateau
   }
-  public var course: Course = .cosine
+  public var schedule: Schedule = .cosine
   public var peak = 4.5e-4
   public var final = 0.0
   /// Updates of linear warm-up from 0 to the peak.
-  public var warmup = 0
-  /// For `plateau`: updates whose mean loss is compared with the best mean so far.
+  public var warmupSteps = 0
+  /// Updates whose mean loss is compared with the best mean so far.
   public var plateauWindow = 2000
-  /// For `plateau`: the share by which a window's mean must undercut the best to count as progress.
+  /// The share by which a window's mean must undercut the best to count as progress.
   public var plateauThreshold = 0.001
-  /// For `plateau`: most halvings.
-  public var halvings = 5
+  /// Most halvings.
+  public var plateauHalvings = 5
 
   public init() {}
 
-  /// The rate of update number `step` (from 0) in a run of `steps`.
+  /// The learning rate of update number `step` (from 0) in a run of `steps`.
   public func value(at step: Int, of steps: Int, plateau: PlateauState) -> Double {
-    if step < warmup { return peak * Double(step + 1) / Double(warmup) }
-    switch course {
+    if step < warmupSteps { return peak * Double(step + 1) / Double(warmupSteps) }
+    switch schedule {
     case .constant: return peak
-    case .cosine: return CosineRamp(from: peak, to: final, steps: max(1, steps - warmup)).value(at: step - warmup)
+    case .cosine: return CosineRamp(from: peak, to: final, steps: max(1, steps - warmupSteps)).value(at: step - warmupSteps)
     case .plateau: return peak * exp2(Double(-plateau.halvings))
     }
   }
 }
 
-/// What the plateau course remembers between updates; part of a checkpoint.
+/// What the plateau schedule remembers between updates; part of a checkpoint.
 public struct PlateauState: Codable, Sendable, Equatable {
   public private(set) var halvings = 0
   private var best: Double?
@@ -64,15 +64,15 @@ public struct PlateauState: Codable, Sendable, Equatable {
 
   public init() {}
 
-  /// Adds an update's training loss; after a full window without progress the rate is halved.
-  public mutating func observe(_ loss: Double, _ config: RateConfig) {
-    guard config.course == .plateau else { return }
+  /// Adds an update's training loss; after a full window without progress the learning rate is halved.
+  public mutating func observe(_ loss: Double, _ config: LearningRateConfig) {
+    guard config.schedule == .plateau else { return }
     sum += loss
     count += 1
     guard count >= config.plateauWindow else { return }
     let mean = sum / Double(count)
     if let best, mean > best * (1 - config.plateauThreshold) {
-      if halvings < config.halvings { halvings += 1 }
+      if halvings < config.plateauHalvings { halvings += 1 }
     }
     best = min(best ?? mean, mean)
     sum = 0

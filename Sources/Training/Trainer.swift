@@ -1,4 +1,5 @@
 import Checkpoint
+import Errors
 import Foundation
 import Layers
 import MPI
@@ -53,7 +54,8 @@ public final class Trainer<Task: TrainingTask> {
     let start = state
     if let restored = try checkpoints.loadLatest(TrainingState.self, into: parameters) {
       for (name, hash) in start.inputs where restored.inputs[name] != hash {
-        throw ConfigError(
+        throw DalleError(
+          .configuration,
           "\(checkpoints.folder): these checkpoints were trained with another \(name) (SHA-256 "
             + "\((restored.inputs[name] ?? "none").prefix(12)), now \(hash.prefix(12))); use another --run, or delete them")
       }

@@ -18,7 +18,7 @@ public struct TrainingStep<Task: TrainingTask> {
     _ task: Task, _ config: TrainingConfig, optimizer: any Optimizer, grid: ProcessGrid, parameters: NodeParameterStore
   ) {
     (self.task, self.config, self.optimizer, self.grid, self.parameters) = (task, config, optimizer, grid, parameters)
-    ema = ExponentialMovingAverage(every: config.averageEvery, decay: config.averageDecay)
+    ema = ExponentialMovingAverage(every: config.ema.every, decay: config.ema.decay)
   }
 
   /// What became of an update: the same on all ranks.
@@ -66,7 +66,7 @@ public struct TrainingStep<Task: TrainingTask> {
       return (try parameters.gradientNorm(), totals)
     }
     let report = task.report(totals)
-    let rate = config.rate.value(at: state.step, of: config.steps, plateau: state.plateau)
+    let rate = config.lr.value(at: state.step, of: config.steps, plateau: state.plateau)
 
     // Norm and loss are the same on all ranks, so all skip or none does.
     let applied = norm.isFinite && report.loss.isFinite
@@ -76,7 +76,7 @@ public struct TrainingStep<Task: TrainingTask> {
       if applied { apply(UpdateContext(number: state.updates, lr: rate, gradientNorm: norm)) }
       try parameters.finishUpdate()
     }
-    if applied { state.plateau.observe(report.loss, config.rate) }
+    if applied { state.plateau.observe(report.loss, config.lr) }
     state.step += 1
     return Outcome(report: report, norm: norm, rate: rate, applied: applied, stopRequested: stopRequested)
   }

@@ -18,8 +18,8 @@ enum ReferenceShape {
       var config = RunConfig()
       if self == .dvae64 {
         config.data.imageSize = 128
-        config.dvae.model.hidden = 64
-        config.dvae.model.codebookInit = 32
+        config.dvae.model.baseChannels = 64
+        config.dvae.model.codebookDim = 32
       }
       return config
     }

@@ -31,7 +31,7 @@ struct DalleTrain: ParsableCommand {
     help: ArgumentHelp("Change one value of the configuration; may be repeated.", valueName: "key.path=value"))
   var overrides: [String] = []
 
-  @Flag(help: "Print parameters, arithmetic, memory and the batch layout, and train nothing.")
+  @Flag(help: "Print parameters, FLOPs, memory and the batch layout, and train nothing.")
   var plan = false
 
   static func main() { RankedCommand.main(Self.self) }

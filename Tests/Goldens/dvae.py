@@ -63,13 +63,13 @@ class Half(nn.Module):
 
 
 class DVAE(nn.Module):
-    def __init__(self, groups, blocksPerGroup, hidden, codebookInit, vocabulary, **_):
+    def __init__(self, groups, blocksPerGroup, baseChannels, codebookDim, vocabulary, **_):
         super().__init__()
-        widths = [hidden << g for g in range(groups)]
+        widths = [baseChannels << g for g in range(groups)]
         gain = 1 / (groups * blocksPerGroup) ** 2
-        self.encoder = Half(Conv(3, hidden, 7), widths, vocabulary, blocksPerGroup, (3, 3, 3, 1), gain,
+        self.encoder = Half(Conv(3, baseChannels, 7), widths, vocabulary, blocksPerGroup, (3, 3, 3, 1), gain,
                             lambda x: F.max_pool2d(x, 2))
-        self.decoder = Half(Conv(vocabulary, codebookInit, 1), widths[::-1], 6, blocksPerGroup, (1, 3, 3, 3), gain,
+        self.decoder = Half(Conv(vocabulary, codebookDim, 1), widths[::-1], 6, blocksPerGroup, (1, 3, 3, 3), gain,
                             lambda x: F.interpolate(x, scale_factor=2, mode="nearest"))
 
 
@@ -127,7 +127,7 @@ def write(config, samples, seed):
 
 
 base = dict(recompute=False)
-write(dict(base, imageSize=16, groups=3, blocksPerGroup=2, hidden=8, codebookInit=6, vocabulary=32), 2, 1)
+write(dict(base, imageSize=16, groups=3, blocksPerGroup=2, baseChannels=8, codebookDim=6, vocabulary=32), 2, 1)
 # Every group a single block, a codebook as wide as the first group (no identity convolution), hidden layers of 1 channel,
 # a vocabulary that is no multiple of 16.
-write(dict(base, imageSize=16, groups=4, blocksPerGroup=1, hidden=4, codebookInit=32, vocabulary=37), 3, 3)
+write(dict(base, imageSize=16, groups=4, blocksPerGroup=1, baseChannels=4, codebookDim=32, vocabulary=37), 3, 3)

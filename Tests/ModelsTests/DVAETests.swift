@@ -221,8 +221,8 @@ private func gradients(_ source: LocalParameters) -> [Float] {
   config.imageSize = 100
   #expect(throws: DVAEConfigError.notAMultiple(name: "imageSize", value: 100, of: 8)) { try config.validate() }
   config = DVAEConfig()
-  config.hidden = 10
-  #expect(throws: DVAEConfigError.notAMultiple(name: "hidden", value: 10, of: 4)) { try DVAE(config, batch: 1) }
+  config.baseChannels = 10
+  #expect(throws: DVAEConfigError.notAMultiple(name: "baseChannels", value: 10, of: 4)) { try DVAE(config, batch: 1) }
   config = DVAEConfig()
   config.vocabulary = 65537
   #expect(throws: DVAEConfigError.outOfRange(name: "vocabulary", value: 65537, limits: 2...65536)) { try config.validate() }
@@ -246,7 +246,7 @@ private func gradients(_ source: LocalParameters) -> [Float] {
 
 @Test func inferenceNeedsLessMemory() throws {
   var config = DVAEConfig()
-  (config.imageSize, config.hidden, config.vocabulary) = (64, 32, 512)
+  (config.imageSize, config.baseChannels, config.vocabulary) = (64, 32, 512)
   let training = try DVAE.activationBytes(config, batch: 4)
   let inference = try DVAE.activationBytes(config, batch: 4, mode: .inference)
   #expect(inference * 3 < training)

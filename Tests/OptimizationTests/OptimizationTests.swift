@@ -93,28 +93,28 @@ func adamWMatchesItsDefinition(rows: [Range<Int>], chunk: Int) {
 }
 
 @Test func warmUpReachesThePeakAndTheCosineEndsAtFinal() {
-  var rate = RateConfig()
-  rate.peak = 2
-  rate.final = 0.5
-  rate.warmup = 4
-  let values = (0..<20).map { rate.value(at: $0, of: 20, plateau: PlateauState()) }
+  var lr = LearningRateConfig()
+  lr.peak = 2
+  lr.final = 0.5
+  lr.warmupSteps = 4
+  let values = (0..<20).map { lr.value(at: $0, of: 20, plateau: PlateauState()) }
   #expect(Array(values[0..<4]) == [0.5, 1, 1.5, 2])
   #expect(values[4] == 2)
   #expect(zip(values[4...], values[5...]).allSatisfy { $0 > $1 })
-  #expect(rate.value(at: 20, of: 20, plateau: PlateauState()) == 0.5)
+  #expect(lr.value(at: 20, of: 20, plateau: PlateauState()) == 0.5)
 }
 
 @Test func plateauHalvesOnlyWithoutProgressAndOnlySoOften() {
-  var rate = RateConfig()
-  rate.course = .plateau
-  rate.plateauWindow = 10
-  rate.halvings = 2
-  rate.peak = 1
+  var lr = LearningRateConfig()
+  lr.schedule = .plateau
+  lr.plateauWindow = 10
+  lr.plateauHalvings = 2
+  lr.peak = 1
   var state = PlateauState()
-  for window in 0..<3 { for _ in 0..<10 { state.observe(3 - Double(window), rate) } }
-  #expect(rate.value(at: 99, of: 100, plateau: state) == 1)
-  for _ in 0..<10 { state.observe(1, rate) }
-  #expect(rate.value(at: 99, of: 100, plateau: state) == 0.5)
-  for _ in 0..<50 { state.observe(1, rate) }
-  #expect(rate.value(at: 99, of: 100, plateau: state) == 0.25)
+  for window in 0..<3 { for _ in 0..<10 { state.observe(3 - Double(window), lr) } }
+  #expect(lr.value(at: 99, of: 100, plateau: state) == 1)
+  for _ in 0..<10 { state.observe(1, lr) }
+  #expect(lr.value(at: 99, of: 100, plateau: state) == 0.5)
+  for _ in 0..<50 { state.observe(1, lr) }
+  #expect(lr.value(at: 99, of: 100, plateau: state) == 0.25)
 }

@@ -188,7 +188,7 @@ private final class Document: NSObject, XMLParserDelegate {
     let shop = try Workshop()
     let dataset = try collection(shop)
     var config = DVAEConfig()
-    (config.imageSize, config.groups, config.blocksPerGroup, config.hidden, config.codebookInit, config.vocabulary) = (
+    (config.imageSize, config.groups, config.blocksPerGroup, config.baseChannels, config.codebookDim, config.vocabulary) = (
       16, 2, 1, 8, 8, 32
     )
     let dvae = try DVAE(config, batch: 8, mode: .inference)

@@ -13,12 +13,12 @@ private func message(_ yaml: String, _ overrides: [String] = []) -> String {
 @Suite struct ConfigurationTests {
   @Test func fileAndOptionsChangeTheDefaults() throws {
     let config = try ConfigFile.parse(
-      "seed: 9\ndvae:\n  model: {hidden: 64}\ntransformer:\n", name: "run.yaml",
-      overrides: ["transformer.training.rate.course=cosine", "dvae.model.hidden=32", "sampling.topP=0.9"])
+      "seed: 9\ndvae:\n  model: {baseChannels: 64}\ntransformer:\n", name: "run.yaml",
+      overrides: ["transformer.training.lr.schedule=cosine", "dvae.model.baseChannels=32", "sampling.topP=0.9"])
     var expected = RunConfig()
     expected.seed = 9
-    expected.dvae.model.hidden = 32
-    expected.transformer.training.rate.course = .cosine
+    expected.dvae.model.baseChannels = 32
+    expected.transformer.training.lr.schedule = .cosine
     expected.sampling.topP = 0.9
     #expect(config == expected)
     #expect(try ConfigFile.parse("", name: "run.yaml") == RunConfig())
@@ -35,14 +35,30 @@ private func message(_ yaml: String, _ overrides: [String] = []) -> String {
   }
 
   @Test(arguments: [
-    ("dvae:\n  modle: {hidden: 8}", "run.yaml:2: unknown key `dvae.modle`; did you mean `dvae.model`?"),
+    ("dvae:\n  modle: {groups: 3}", "run.yaml:2: unknown key `dvae.modle`; did you mean `dvae.model`?"),
     ("sed: 1", "run.yaml:1: unknown key `sed`; did you mean `seed`?"),
     ("seed: many", "run.yaml:1: `seed` is `many`, which is not a whole number"),
     ("data:\n  source: scens", "run.yaml:2: `data.source` is `scens`; it takes one of scenes, dataset; did you mean `scenes`?"),
-    ("dvae: 3", "run.yaml:1: `dvae` is a section with the keys klWeight, mixing, model, noise, temperature, training, not a value"),
+    (
+      "dvae: 3",
+      "run.yaml:1: `dvae` is a section with the keys cutMixProbability, klWeight, model, pixelNoise, temperature, training, not a value"
+    ),
     ("transformer:\n  model:\n    layers: 0", "run.yaml:3: `transformer.model.layers` is 0; it must lie between 1 and 1024"),
-    ("data: {shardSamples: 0}", "run.yaml:1: `data.shardSamples` is 0; it must be at least 1"),
-    ("data: {imageSize: 100}", "run.yaml:1: `data.imageSize` is 100; with 4 dVAE groups it must be a multiple of 8"),
+    ("data: {shardSamples: 0}", "run.yaml:1: `data.shardSamples` is 0; it must lie between 1 and 100000000 (samples)"),
+    ("data:\n  frameSamples: 4096", "run.yaml:2: `data.frameSamples` is 4096; it must be at most `data.shardSamples`, 2048"),
+    ("dvae: {temperature: {to: 0}}", "run.yaml:1: `dvae.temperature.to` is 0; it must be above 0"),
+    ("sampling: {topP: .nan}", "run.yaml:1: `sampling.topP` is .nan; it must be above 0 and at most 1"),
+    ("dvae: {model: {recompute: 3}}", "run.yaml:1: `dvae.model.recompute` is `3`, which is not true or false"),
+    ("parallel: {gradientBlocks: 2}", "run.yaml:1: `parallel.gradientBlocks` is 2; it must be 0 or at least 3"),
+    (
+      "data: {imageSize: 100}",
+      "run.yaml: dvae.imageSize is 100, not a multiple of 8 = 2^(groups - 1); change the keys below `dvae.model`, or `data.imageSize`"
+    ),
+    (
+      "transformer: {model: {heads: 3, headSize: 5}}",
+      "run.yaml: transformer: heads · headSize is 3 · 5 = 15; it must be a multiple of 16; change the keys below `transformer.model`, "
+        + "or the dVAE's grid"
+    ),
     (
       "data: {source: dataset}",
       "run.yaml: `data.path` is empty; with `data.source: dataset` it names a dataset, a folder, a manifest or archives"
@@ -54,10 +70,53 @@ private func message(_ yaml: String, _ overrides: [String] = []) -> String {
   }
 
   @Test func optionsAreChecked() {
-    #expect(message("", ["seed"]) == "--set seed: expected key.path=value")
-    #expect(message("", ["dvae.model.hidden=6"]).contains("`dvae.model.hidden` is 6; it must be a multiple of 4"))
+    #expect(message("", ["seed"]) == "--set seed: expected key.path=value, such as --set seed=2")
+    #expect(message("", ["dvae.model.baseChannels=6"]).contains("dvae.baseChannels is 6, not a multiple of 4"))
     #expect(message("a: [1").hasPrefix("run.yaml: not valid YAML"))
     #expect(message("", ["transformer.training.batchh=3"]).contains("did you mean `transformer.training.batch`?"))
+  }
+
+  @Test(arguments: [
+    ("dvae:\n  noise: 3", "run.yaml:2: `dvae.noise` is now `dvae.pixelNoise`; rename it"),
+    (
+      "transformer:\n  training:\n    rate: {peak: 1, course: cosine}",
+      "run.yaml:3: `transformer.training.rate.peak` is now `transformer.training.lr.peak`; rename it"
+    ),
+    ("dvae: {training: {rate: 3}}", "run.yaml:1: `dvae.training.rate` is now `dvae.training.lr`; rename it"),
+    ("dvae: {model: {hidden: 3}}", "run.yaml:1: `dvae.model.hidden` is now `dvae.model.baseChannels`; rename it"),
+  ])
+  func oldKeysAreRefusedWithTheirNewName(yaml: String, expected: String) { #expect(message(yaml) == expected) }
+
+  @Test func oldKeysInOptionsAreRefusedToo() {
+    #expect(
+      message("", ["dvae.training.averageEvery=2"])
+        == "--set dvae.training.averageEvery=2: `dvae.training.averageEvery` is now `dvae.training.ema.every`; rename it")
+  }
+
+  /// Neither may a number that is too large for its key, nor for an Int, stop the program.
+  @Test(arguments: ["9223372036854775807", "100000000", "92233720368547758070", "-9223372036854775808", "0", "1.5", ""])
+  func impossibleBatchesAreRefused(value: String) {
+    #expect(message("", ["transformer.training.batch=\(value)"]).contains("`transformer.training.batch` is"))
+  }
+
+  /// The largest shapes that are allowed can be planned.
+  @Test func largestShapesArePlannedWithoutOverflow() throws {
+    let config = try ConfigFile.parse(
+      "", name: "run.yaml",
+      overrides: [
+        "transformer.model.layers=32", "transformer.model.heads=1024", "transformer.model.headSize=1024",
+        "transformer.training.batch=1048576", "transformer.training.microBatch=65536", "dvae.model.baseChannels=8192",
+        "dvae.model.blocksPerGroup=64", "dvae.training.microBatch=65536", "dvae.training.batch=1048576", "precision=fp32",
+      ])
+    #expect(try Plan(config, ranks: 65_536, ranksPerNode: 65_536).text().contains("per node"))
+  }
+
+  /// Every configuration that comes with the project is one.
+  @Test func shippedConfigurationsAreValid() throws {
+    let folder = #filePath.replacingOccurrences(of: "Tests/TrainingTests/ConfigurationTests.swift", with: "Configs")
+    let names = try FileManager.default.contentsOfDirectory(atPath: folder)
+    #expect(names.count >= 2)
+    for name in names { _ = try ConfigFile.load("\(folder)/\(name)") }
   }
 
   /// The order of pictures for the dVAE: every epoch has each once, in another order.
@@ -69,9 +128,9 @@ private func message(_ yaml: String, _ overrides: [String] = []) -> String {
 
   @Test func shapesOfARunAreCompared() throws {
     var now = RunConfig()
-    now.dvae.model.hidden = 64
+    now.dvae.model.baseChannels = 64
     let change = try now.firstChange(from: RunConfig(), keys: ["seed", "dvae.model"])
-    #expect(change?.key == "dvae.model.hidden" && change?.before == "256" && change?.now == "64")
+    #expect(change?.key == "dvae.model.baseChannels" && change?.before == "256" && change?.now == "64")
     #expect(try now.firstChange(from: RunConfig(), keys: ["seed", "transformer"]) == nil)
   }
 }

@@ -21,12 +21,12 @@ struct GroupActivations<Element: Scalar> {
 /// take is kept in `Element`, the residual streams, logits and sums in fp32.
 struct DVAEActivations<Element: Scalar> {
   let image: VectorView<Element>  // [P, 3], phi(pixels)
-  let dEntry: VectorView<Element>  // [P, hidden], gradient of the first convolution's output as an operand; empty in fp32
+  let dEntry: VectorView<Element>  // [P, baseChannels], gradient of the first convolution's output as an operand; empty in fp32
   let encoder: [GroupActivations<Element>]
   let encoderRectified: VectorView<Element>  // [G, innerWidth]
   let codebook: CodebookActivations<Element>
   let decoder: [GroupActivations<Element>]
-  let decoderRectified: VectorView<Element>  // [P, hidden]
+  let decoderRectified: VectorView<Element>  // [P, baseChannels]
   let output: Vector  // [6, P], by planes so that the loss is one pass over each
   let dOutput: VectorView<Element>  // [6, P]
   let targets: Vector  // [3, P], logit(phi(pixels))
@@ -40,7 +40,7 @@ struct DVAEActivations<Element: Scalar> {
     var room = BlockRoom<Element>(layers, samples: samples, training: training, recompute: config.recompute, from: &space)
 
     image = space.vector(pixels * 3, of: Element.self)
-    dEntry = space.vector(training && Element.self != Float.self ? pixels * config.hidden : 0, of: Element.self)
+    dEntry = space.vector(training && Element.self != Float.self ? pixels * config.baseChannels : 0, of: Element.self)
     encoder = layers.encoderGroups.map { blocks in
       let entry = room.stream(blocks[0].inputCount, from: &space)
       return room.group(blocks, entry: entry, from: &space)

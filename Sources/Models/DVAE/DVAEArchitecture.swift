@@ -22,20 +22,20 @@ public struct DVAEArchitecture: Sendable {
       return ConvolutionParameters(name, shape, to: table.addBlock(name), in: &table)
     }
 
-    encoderInput = convolution("encoder.blocks.input", 3, config.hidden, size: config.imageSize, kernel: 7)
-    var width = config.hidden
+    encoderInput = convolution("encoder.blocks.input", 3, config.baseChannels, size: config.imageSize, kernel: 7)
+    var width = config.baseChannels
     encoderGroups = (0..<config.groups).map { group in
       (0..<config.blocksPerGroup).map { block in
-        defer { width = config.hidden << group }
+        defer { width = config.baseChannels << group }
         return ResidualParameters(
           "encoder.blocks.group_\(group + 1).block_\(block + 1)", .encoder, inputs: width,
-          outputs: config.hidden << group, size: config.imageSize >> group, in: &table)
+          outputs: config.baseChannels << group, size: config.imageSize >> group, in: &table)
       }
     }
     encoderOutput = convolution("encoder.blocks.output.conv", width, config.vocabulary, size: config.grid, kernel: 1)
 
-    decoderInput = convolution("decoder.blocks.input", config.vocabulary, config.codebookInit, size: config.grid, kernel: 1)
-    width = config.codebookInit
+    decoderInput = convolution("decoder.blocks.input", config.vocabulary, config.codebookDim, size: config.grid, kernel: 1)
+    width = config.codebookDim
     decoderGroups = (0..<config.groups).map { group in
       (0..<config.blocksPerGroup).map { block in
         let outputs = config.innerWidth >> group

@@ -8,7 +8,7 @@ struct CodebookActivations<Element: Scalar> {
   let noise: Vector  // one row of Gumbel noise
   let relaxed: VectorView<Element>  // [G, vocabulary]
   let dLogits: VectorView<Element>  // [G, vocabulary]; after the forward pass, the part of the KL term
-  let dEntry: VectorView<Element>  // [G, codebookInit], gradient of the decoder's entry as an operand; empty in fp32
+  let dEntry: VectorView<Element>  // [G, codebookDim], gradient of the decoder's entry as an operand; empty in fp32
 
   /// Rows of logits that exist at a time: enough for products to be fast.
   static var blockRows: Int { 256 }
@@ -21,7 +21,7 @@ struct CodebookActivations<Element: Scalar> {
     noise = space.vector(training ? (config.vocabulary + 63) & ~63 : 0)
     relaxed = take(training, config.vocabulary)
     dLogits = take(training, config.vocabulary)
-    dEntry = take(training && Element.self != Float.self, config.codebookInit)
+    dEntry = take(training && Element.self != Float.self, config.codebookDim)
   }
 }
 

@@ -5,10 +5,10 @@ public struct DVAEConfig: Codable, Sendable, Equatable {
   /// Groups of residual blocks in the encoder and in the decoder; between groups the picture's size halves or doubles.
   public var groups = 4
   public var blocksPerGroup = 2
-  /// Channels of the encoder's first and the decoder's last group; each group further in has twice as many.
-  public var hidden = 256
-  /// Channels of a codebook entry: what the decoder makes of a code first.
-  public var codebookInit = 128
+  /// Channels (n_hid) of the encoder's first and the decoder's last group; each group further in has twice as many.
+  public var baseChannels = 256
+  /// Channels (n_init) of a codebook entry: what the decoder makes of a code first.
+  public var codebookDim = 128
   /// Number of codes.
   public var vocabulary = 8192
   /// Compute each block's hidden activations again in the backward pass instead of keeping them: less memory, same bits.
@@ -19,23 +19,27 @@ public struct DVAEConfig: Codable, Sendable, Equatable {
   /// Height and width of the grid of codes.
   public var grid: Int { imageSize >> (groups - 1) }
   /// Channels at the grid.
-  var innerWidth: Int { hidden << (groups - 1) }
+  var innerWidth: Int { baseChannels << (groups - 1) }
   /// Post-gain of the residual paths, 1 / layers² (paper 2.1, footnote 4).
   var postGain: Float { 1 / Float((groups * blocksPerGroup) * (groups * blocksPerGroup)) }
   /// Values of one picture, over which the loss is averaged.
   public var pixelValues: Int { imageSize * imageSize * 3 }
 
+  /// Limits of each value, for `validate` and for configurations that have these values as keys.
+  public static let limits: [String: ClosedRange<Int>] = [
+    "imageSize": 8...4096, "groups": 1...8, "blocksPerGroup": 1...64, "baseChannels": 4...8192, "codebookDim": 1...8192,
+    "vocabulary": 2...65_536,
+  ]
+
   public func validate() throws {
-    func check(_ name: String, _ value: Int, _ range: ClosedRange<Int>) throws {
-      if !range.contains(value) { throw DVAEConfigError.outOfRange(name: name, value: value, limits: range) }
+    for (name, value) in [
+      ("groups", groups), ("blocksPerGroup", blocksPerGroup), ("baseChannels", baseChannels), ("codebookDim", codebookDim),
+      ("vocabulary", vocabulary), ("imageSize", imageSize),
+    ] {
+      let limits = Self.limits[name]!
+      if !limits.contains(value) { throw DVAEConfigError.outOfRange(name: name, value: value, limits: limits) }
     }
-    try check("groups", groups, 1...8)
-    try check("blocksPerGroup", blocksPerGroup, 1...64)
-    try check("hidden", hidden, 4...8192)
-    try check("codebookInit", codebookInit, 1...8192)
-    try check("vocabulary", vocabulary, 2...65536)
-    try check("imageSize", imageSize, 1...4096)
-    if hidden % 4 != 0 { throw DVAEConfigError.notAMultiple(name: "hidden", value: hidden, of: 4) }
+    if baseChannels % 4 != 0 { throw DVAEConfigError.notAMultiple(name: "baseChannels", value: baseChannels, of: 4) }
     let shrinking = 1 << (groups - 1)
     if imageSize % shrinking != 0 {
       throw DVAEConfigError.notAMultiple(name: "imageSize", value: imageSize, of: shrinking)

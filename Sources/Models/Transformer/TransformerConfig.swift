@@ -42,17 +42,26 @@ public struct TransformerConfig: Codable, Sendable, Equatable {
   /// Positions of a sample: text, then image.
   public var length: Int { textLength + imageLength }
 
+  /// Limits of each value, for `validate` and for configurations that have these values as keys.
+  public static let limits: [String: ClosedRange<Int>] = [
+    "layers": 1...1024, "heads": 1...1024, "headSize": 1...1024, "textLength": 1...4096, "grid": 1...512,
+    "textVocabulary": 1...65_536, "imageVocabulary": 1...65_536, "convolutionKernel": 1...101,
+  ]
+
   public func validate() throws {
     for (name, value) in [
       ("layers", layers), ("heads", heads), ("headSize", headSize), ("textLength", textLength), ("grid", grid),
-      ("textVocabulary", textVocabulary), ("imageVocabulary", imageVocabulary),
-    ] where value < 1 {
-      throw ModelError("transformer: \(name) is \(value); it must be at least 1")
+      ("textVocabulary", textVocabulary), ("imageVocabulary", imageVocabulary), ("convolutionKernel", convolutionKernel),
+    ] {
+      let limits = Self.limits[name]!
+      if !limits.contains(value) {
+        throw ModelError("transformer: \(name) is \(value); it must lie between \(limits.lowerBound) and \(limits.upperBound)")
+      }
     }
     guard width % 16 == 0 else {
       throw ModelError("transformer: heads · headSize is \(heads) · \(headSize) = \(width); it must be a multiple of 16")
     }
-    guard convolutionKernel >= 1, convolutionKernel % 2 == 1 else {
+    guard convolutionKernel % 2 == 1 else {
       throw ModelError("transformer: convolutionKernel is \(convolutionKernel); it must be odd")
     }
   }

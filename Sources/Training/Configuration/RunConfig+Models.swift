@@ -7,8 +7,8 @@ extension RunConfig {
     config.imageSize = data.imageSize
     config.groups = dvae.model.groups
     config.blocksPerGroup = dvae.model.blocksPerGroup
-    config.hidden = dvae.model.hidden
-    config.codebookInit = dvae.model.codebookInit
+    config.baseChannels = dvae.model.baseChannels
+    config.codebookDim = dvae.model.codebookDim
     config.vocabulary = dvae.model.vocabulary
     config.recompute = dvae.model.recompute
     return config

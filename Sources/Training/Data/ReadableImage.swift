@@ -1,4 +1,5 @@
 import Datasets
+import Errors
 import Images
 
 extension ImageSource {
@@ -15,6 +16,6 @@ extension ImageSource {
         warn(problem)
       }
     }
-    throw ConfigError("ten pictures in a row cannot be read; the last: \(problem)")
+    throw DalleError(.data, "ten pictures in a row cannot be read; the last: \(problem)")
   }
 }

@@ -1,4 +1,5 @@
 import Datasets
+import Errors
 import Files
 import Foundation
 import Kernels
@@ -94,6 +95,7 @@ public final class Run {
   /// Throws unless an earlier stage has left `path`.
   func require(_ path: String, from stage: Stage) throws {
     if FileManager.default.fileExists(atPath: path) { return }
-    throw ConfigError("\(path) is missing; it comes from the stage `\(stage.rawValue)`: run that first, or leave out --stage")
+    throw DalleError(
+      .configuration, "\(path) is missing; it comes from the stage `\(stage.rawValue)`: run that first, or leave out --stage")
   }
 }

@@ -1,4 +1,5 @@
 import Checkpoint
+import Errors
 import Files
 import Foundation
 import Generation
@@ -32,7 +33,8 @@ public struct RunFolder: Sendable {
     }
     // Recomputation changes memory, not numbers.
     guard let change = try config.withoutRecompute.firstChange(from: before.withoutRecompute, keys: fixed) else { return }
-    throw ConfigError(
+    throw DalleError(
+      .configuration,
       "\(self.config): this run began with `\(change.key): \(change.before)`, now it is \(change.now); "
         + "use another --run, or put the value back")
   }

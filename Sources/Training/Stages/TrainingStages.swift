@@ -84,9 +84,7 @@ extension Run {
     let finished = try trainer.run()
     if !finished { return false }
     if grid.isCoordinator, let ema = try CheckpointStore.newestEMA(in: checkpoints) {
-      let encoder = JSONEncoder()
-      encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
-      try replaceFile("\(folder.model)/\(shape.file)", with: encoder.encode(shape.config))
+      try VersionedJSON.write(shape.config, to: "\(folder.model)/\(shape.file)", version: ModelBundle.formatVersion)
       try copyFile(ema, to: exported)
       say(stage, "wrote \(exported)")
     }

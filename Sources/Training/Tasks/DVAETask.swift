@@ -36,7 +36,7 @@ public final class DVAETask: TrainingTask {
     model = try DVAE(config.dvaeConfig, batch: training.microBatch, mode: .training, precision: precision)
     let seed = UInt64(config.seed)
     let size = config.data.imageSize
-    let (mixing, noise, cell) = (config.dvae.mixing, config.dvae.noise, size / config.dvaeConfig.grid)
+    let (mixing, noise, cell) = (config.dvae.cutMixProbability, config.dvae.pixelNoise, size / config.dvaeConfig.grid)
     load = { step, part in
       var pixels: [UInt8] = []
       pixels.reserveCapacity(part.count * size * size * 3)

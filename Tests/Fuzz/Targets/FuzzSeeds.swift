@@ -34,7 +34,7 @@ public enum FuzzSeeds {
     case .safetensors: try [tensors()]
     case .config:
       [
-        "seed: 7\ndata: {source: scenes, imageSize: 32}\ndvae:\n  model: {groups: 3, hidden: 8}\n  temperature: {from: 1.0, to: 0.2, steps: 50}\n",
+        "seed: 7\ndata: {source: scenes, imageSize: 32}\ndvae:\n  model: {groups: 3, baseChannels: 8}\n  temperature: {from: 1.0, to: 0.2, steps: 50}\n",
         "# nothing\ntransformer:\n", "a: &x [1, 2]\nb: *x\n",
       ].map { Data($0.utf8) }
     }

@@ -1,9 +1,3 @@
-/// A configuration that cannot be used: which key, where it stands, what is wrong.
-public struct ConfigError: Error, CustomStringConvertible, Equatable {
-  public let description: String
-  public init(_ description: String) { self.description = description }
-}
-
 /// The candidate with the smallest edit distance to `word`, if it is near enough to be what was meant.
 func nearest(to word: String, among candidates: some Sequence<String>) -> String? {
   let ranked = candidates.map { (distance: editDistance(word.lowercased(), $0.lowercased()), word: $0) }

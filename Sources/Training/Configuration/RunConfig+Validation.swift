@@ -1,0 +1,39 @@
+import Errors
+import Yams
+
+extension RunConfig {
+  /// Checks every value by its key's declaration, and then what only several values together decide, the models' own limits included.
+  ///
+  /// - Parameter location: where a key's value was given, for messages; by default the key is all that is named.
+  /// - Throws: `DalleError(.configuration)` for the first value that cannot work.
+  public func validate(location: (_ key: String) -> String = { _ in "configuration" }) throws {
+    func fail(_ key: String, _ problem: String) -> DalleError {
+      DalleError(.configuration, "\(location(key)): `\(key)` \(problem)")
+    }
+    for (key, value) in try flattened() {
+      guard let declaration = Self.keys[key] else { preconditionFailure("the configuration key \(key) is not declared") }
+      if let problem = declaration.problem(with: Node(value)) { throw fail(key, problem) }
+    }
+    if data.frameSamples > data.shardSamples {
+      throw fail("data.frameSamples", "is \(data.frameSamples); it must be at most `data.shardSamples`, \(data.shardSamples)")
+    }
+    if data.source == .dataset, data.path.isEmpty {
+      throw fail("data.path", "is empty; with `data.source: dataset` it names a dataset, a folder, a manifest or archives")
+    }
+    if 1...2 ~= parallel.gradientBlocks {
+      throw fail("parallel.gradientBlocks", "is \(parallel.gradientBlocks); it must be 0 or at least 3")
+    }
+    do {
+      try dvaeConfig.validate()
+    } catch {
+      throw DalleError(
+        .configuration, "\(location("dvae.model")): \(error); change the keys below `dvae.model`, or `data.imageSize`")
+    }
+    do {
+      try transformerConfig(textVocabulary: tokenizer.vocabulary).validate()
+    } catch {
+      throw DalleError(
+        .configuration, "\(location("transformer.model")): \(error); change the keys below `transformer.model`, or the dVAE's grid")
+    }
+  }
+}
