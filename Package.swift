@@ -95,7 +95,7 @@ let package = Package(
         "Preparation", "Datasets",
         "Checkpoint", "Safetensors", "Parallel", "MPI", "Optimization", "Models", "Layers", "Kernels", "Memory", "Random",
         "Tokenizer", "Images", "Scenes", "Shards", "Monitoring", "Generation", "Yams",
-        "Hashing", "Files",
+        "Hashing", "Errors", "Files",
       ]),
 
     // Use.
@@ -112,7 +112,7 @@ let package = Package(
     // Executables.
     module(
       "Commands",
-      dependencies: ["Training", "MPI", "Files", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
+      dependencies: ["Training", "MPI", "Errors", "Files", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
     executable(
       "dalle-prep",
       dependencies: [

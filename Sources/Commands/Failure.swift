@@ -1,3 +1,4 @@
+import Errors
 import Files
 import Foundation
 import MPI
@@ -18,6 +19,7 @@ public enum Failure {
 
   private static func code(_ error: any Error) -> Int32 {
     switch error {
+    case let error as DalleError: error.kind.rawValue
     case is ConfigError: configuration
     case is FileError: inputOutput
     default: data

@@ -58,7 +58,7 @@ public final class Trainer<Task: TrainingTask> {
       state.config = start.config
       state.ranks = start.ranks
       try parameters.roundWeights()
-      log.say("\(task.name): goes on at step \(state.step) of \(config.steps)")
+      log.say("\(task.name): resumes at step \(state.step) of \(config.steps)")
     } else {
       try parameters.initialize(seed: seed, averages: [StateNames.average])
     }
@@ -89,7 +89,7 @@ public final class Trainer<Task: TrainingTask> {
       if outcome.stopRequested {
         try save(&timer)
         try checkpoints.finish()
-        log.say("\(task.name): stopped by a signal after step \(state.step); the same command goes on from there")
+        log.say("\(task.name): stopped by a signal after step \(state.step), with a checkpoint")
         return false
       }
       if isDue(config.checkpointEvery) || isFinished { try save(&timer) }

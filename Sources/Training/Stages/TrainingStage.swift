@@ -1,0 +1,72 @@
+import Checkpoint
+import Files
+import Foundation
+
+/// A stage that trains a model with `Trainer` and puts its EMA weights into the model folder.
+public struct TrainingStage<Task: TrainingTask>: Stage {
+  /// A model that is ready to be trained.
+  public struct Model {
+    public var task: Task
+    /// Size and shape, as JSON: what it takes to load the weights.
+    public var shape: any Encodable
+
+    public init(task: Task, shape: any Encodable) { (self.task, self.shape) = (task, shape) }
+  }
+
+  public let name: String
+  private let training: TrainingConfig
+  private let inputs: [StageInput]
+  private let checkShape: (_ path: String) throws -> Void
+  private let make: (_ run: Run, _ inputs: [String: String]) throws -> Model
+
+  /// The product is `NAME.json` and `NAME.safetensors` in the model folder.
+  ///
+  /// - Parameters:
+  ///   - checkShape: throws if the shape in a file that was given from elsewhere is not this run's.
+  ///   - make: called on every rank when the stage begins, with the inputs' fingerprints by name. Collective.
+  public init(
+    _ name: String, _ training: TrainingConfig, inputs: [StageInput],
+    checkShape: @escaping (_ path: String) throws -> Void = { _ in },
+    make: @escaping (_ run: Run, _ inputs: [String: String]) throws -> Model
+  ) {
+    (self.name, self.training, self.inputs) = (name, training, inputs)
+    (self.checkShape, self.make) = (checkShape, make)
+  }
+
+  public var work: Int { training.steps }
+  public func inputs(in folder: RunFolder) -> [StageInput] { inputs }
+
+  public func product(in folder: RunFolder) -> StageProduct {
+    StageProduct(files: [shape(folder), weights(folder)], identity: [weights(folder)])
+  }
+
+  private func shape(_ folder: RunFolder) -> String { "\(folder.model)/\(name).json" }
+  private func weights(_ folder: RunFolder) -> String { "\(folder.model)/\(name).safetensors" }
+
+  public func checkGiven(in folder: RunFolder) throws { try checkShape(shape(folder)) }
+
+  public func run(in run: Run, inputs: [String: String]) throws -> Bool {
+    let model = try make(run, inputs)
+    run.log.say(
+      "\(name): \(model.task.table.parameterCount.formatted()) parameters, \(training.steps) steps of \(training.batch) samples, "
+        + "in micro-batches of at most \(training.microBatch) on each rank")
+    let checkpoints = run.folder.checkpoints(name)
+    let trainer = try Trainer(
+      model.task, training, grid: run.grid, folder: checkpoints, samplesFolder: run.folder.samples,
+      seed: UInt64(run.config.seed), state: TrainingState(run.config, ranks: run.grid.world.size, inputs: inputs), log: run.log,
+      stop: run.stop)
+    let isFinished = try trainer.run()
+    try trainer.free()
+    if !isFinished { return false }
+    try run.grid.world.onCoordinator {
+      let newest = try CheckpointStore.newestAverage(in: checkpoints)
+      guard let newest else { preconditionFailure("a training without a checkpoint in \(checkpoints)") }
+      let encoder = JSONEncoder()
+      encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
+      try replaceFile(shape(run.folder), with: encoder.encode(model.shape))
+      try copyFile(newest, to: weights(run.folder))
+      run.log.say("\(name): wrote \(weights(run.folder))")
+    }
+    return true
+  }
+}
