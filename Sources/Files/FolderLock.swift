@@ -20,7 +20,7 @@ public final class FolderLock {
   /// - Parameter warn: gets a line where the file system has no locks; the folder is then not protected.
   /// - Throws: `DalleError` of kind `temporary` that names host, process and start time of the job that holds the lock; of kind
   ///   `inputOutput` where the file cannot be made.
-  public init(_ folder: String, warn: (String) -> Void) throws {
+  public init(_ folder: String, warn: (String) throws -> Void) throws {
     path = folder + "/lock"
     descriptor = try Self.open(path, warn: warn)
     let encoder = JSONEncoder()
@@ -35,7 +35,7 @@ public final class FolderLock {
     close(descriptor)
   }
 
-  private static func open(_ path: String, warn: (String) -> Void) throws -> Int32 {
+  private static func open(_ path: String, warn: (String) throws -> Void) throws -> Int32 {
     while true {
       let descriptor = Glibc.open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
       guard descriptor >= 0 else {
@@ -46,7 +46,7 @@ public final class FolderLock {
       guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
         let code = errno
         if [ENOLCK, ENOSYS, EOPNOTSUPP].contains(code) {
-          warn(
+          try warn(
             "\(path): the file system has no locks (\(String(cString: strerror(code)))); see that one job at a time uses the folder"
           )
           return descriptor

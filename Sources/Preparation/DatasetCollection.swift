@@ -10,20 +10,20 @@ extension Collector {
   ///
   /// - Parameters:
   ///   - isStopped: asked between units; the same call later goes on.
-  ///   - say: gets a line now and then.
+  ///   - log: gets a line now and then.
   /// - Returns: false if it was stopped.
-  public func collect(in world: Communicator, isStopped: () -> Bool, say: (String) -> Void) throws -> Bool {
+  public func collect(in world: Communicator, isStopped: () -> Bool, log: (String) throws -> Void) throws -> Bool {
     var lock: FolderLock?
     try world.onCoordinator {
       try makeFolder(folder.path)
-      lock = try FolderLock(folder.path) { say("warning: \($0)") }
+      lock = try FolderLock(folder.path) { try log("warning: \($0)") }
     }
     defer { withExtendedLifetime(lock) {} }
     let isDone = try world.decide { isFinished }
     if !isDone {
       let sources = options.sources.count
-      say("lists \(sources) \(sources == 1 ? "source" : "sources")")
-      guard try examine(try world.decide { try takeInventory() }, in: world, isStopped, say) else { return false }
+      try log("lists \(sources) \(sources == 1 ? "source" : "sources")")
+      guard try examine(try world.decide { try takeInventory() }, in: world, isStopped, log) else { return false }
     }
     // The coordinator tells all ranks what they will open, and they wait until they see it.
     let sizes = try world.decide { try folder.finished.map(fileSize) }
@@ -48,18 +48,19 @@ extension Collector {
 
   /// Examines what has not been, with all ranks, and puts the dataset together on the coordinator.
   private func examine(
-    _ inventory: Inventory, in world: Communicator, _ isStopped: () -> Bool, _ say: (String) -> Void
+    _ inventory: Inventory, in world: Communicator, _ isStopped: () -> Bool, _ log: (String) throws -> Void
   ) throws -> Bool {
     var examined = inventory.examined
     let missing = examined.indices.filter { examined[$0] < 0 }
-    say("examines \(missing.count) of \(examined.count) units of pictures")
-    var progress = ProgressReport(total: missing.count / world.size)
+    try log("examines \(missing.count) of \(examined.count) units of pictures")
+    var (progress, done) = (ProgressMeter.lines(), 0)
     for (turn, unit) in missing.enumerated() where turn % world.size == world.rank {
       if isStopped() { break }
       try awaitFile(folder.listing(unit), byteCount: inventory.listings[unit])
       try examine(unit)
       examined[unit] = try fileSize(folder.examined(unit))
-      if let line = progress.advance(by: 1) { say("examined \(line)") }
+      done += 1
+      if let line = progress.line(done, of: missing.count / world.size) { try log("examined \(line)") }
     }
     var stopped = [isStopped() ? 1 : 0]
     try world.allReduce(&stopped, .maximum)

@@ -116,39 +116,40 @@ public struct ShardEncoder {
   ///
   /// - Parameters:
   ///   - isStopped: asked between pieces; the same call later resumes.
-  ///   - say: gets a line now and then.
+  ///   - log: gets a line now and then.
   /// - Returns: false if it was stopped.
   /// - Throws: `DalleError` of kind `temporary` if another job encodes into the folder.
-  public func encode(in world: Communicator, isStopped: () -> Bool, say: (String) -> Void) throws -> Bool {
+  public func encode(in world: Communicator, isStopped: () -> Bool, log: (String) throws -> Void) throws -> Bool {
     let shards = shards()
     var lock: FolderLock?
     try world.onCoordinator {
       try makeFolder(folder)
-      lock = try FolderLock(folder) { say("warning: \($0)") }
+      lock = try FolderLock(folder) { try log("warning: \($0)") }
     }
     defer { withExtendedLifetime(lock) {} }
     let inventory = try world.decide { try takeInventory(shards) }
     if inventory.isFinished {
-      say("finished (\(shards.count) shards in \(folder))")
+      try log("finished (\(shards.count) shards in \(folder))")
       return true
     }
     let missing = zip(shards, inventory.isMissing).filter(\.1).map(\.0)
     let pieces = missing.flatMap { shard in shard.pieces.map { (shard.split, $0) } }
     let toEncode = pieces.indices.filter { inventory.pieceSizes[$0] < 0 }
     let images = toEncode.reduce(0) { $0 + pieces[$1].1.samples.count }
-    say("\(images.formatted()) pictures into \(missing.count) \(missing.count == 1 ? "shard" : "shards") in \(folder)")
+    try log("\(images.formatted()) pictures into \(missing.count) \(missing.count == 1 ? "shard" : "shards") in \(folder)")
 
     // Every rank encodes its pieces; what it leaves is announced to all by size.
     var (pieceSizes, skipSizes) = (inventory.pieceSizes, inventory.skipSizes)
     for index in toEncode { (pieceSizes[index], skipSizes[index]) = (0, 0) }
-    var progress = ProgressReport(total: images / world.size)
+    var (progress, done) = (ProgressMeter.lines(), 0)
     var cutCaptions = 0
     for (turn, index) in toEncode.enumerated() where turn % world.size == world.rank {
       if isStopped() { break }
       let (split, piece) = pieces[index]
       cutCaptions += try encode(piece, split)
       (pieceSizes[index], skipSizes[index]) = (try fileSize(piece.path), try fileSize(piece.skips))
-      if let line = progress.advance(by: piece.samples.count) { say(line) }
+      done += piece.samples.count
+      if let line = progress.line(done, of: images / world.size) { try log(line) }
     }
     var totals = [isStopped() ? 1 : 0, cutCaptions]
     try world.allReduce(&totals, .sum)
@@ -173,7 +174,7 @@ public struct ShardEncoder {
     try world.allReduce(&shardSkips, .maximum)
     try world.onCoordinator {
       for (shard, size) in zip(missing, shardSkips) { try awaitFile(shard.skips, byteCount: size) }
-      try finish(shards, cutCaptions: totals[1], say)
+      try finish(shards, cutCaptions: totals[1], log)
     }
     return true
   }
@@ -278,7 +279,7 @@ public struct ShardEncoder {
   }
 
   /// One list of what was left out, in the order of samples; it is there when everything is.
-  private func finish(_ shards: [Shard], cutCaptions: Int, _ say: (String) -> Void) throws {
+  private func finish(_ shards: [Shard], cutCaptions: Int, _ log: (String) throws -> Void) throws {
     let list = try FileWriter(files.skips)
     var count = 0
     for shard in shards where FileManager.default.fileExists(atPath: shard.skips) {
@@ -288,7 +289,7 @@ public struct ShardEncoder {
     }
     try list.finish()
     try? FileManager.default.removeItem(atPath: work)
-    say(
+    try log(
       "done; \(count) pictures could not be used\(count > 0 ? ", see \(files.skips)" : ""); "
         + "\(cutCaptions) captions were cut to \(header.textLength) tokens")
   }

@@ -16,7 +16,7 @@ public final class Trainer<Task: TrainingTask> {
   private let parameters: SharedParameters
   private let update: TrainingStep<Task>
   private let checkpoints: CheckpointStore
-  private let log: StepLog
+  private let log: EventLog
   private let stop: StopSignal
   private let samplesFolder: String
   private var state: TrainingState
@@ -27,7 +27,7 @@ public final class Trainer<Task: TrainingTask> {
   ///   - state: configuration and input hashes; position and counters come from the newest checkpoint, if there is one.
   public init(
     _ task: Task, _ config: TrainingConfig, grid: ProcessGrid, folder: String, samplesFolder: String,
-    seed: UInt64, state: TrainingState, log: StepLog, stop: StopSignal
+    seed: UInt64, state: TrainingState, log: EventLog, stop: StopSignal
   ) throws {
     self.task = task
     self.config = config
@@ -58,7 +58,6 @@ public final class Trainer<Task: TrainingTask> {
       state.config = start.config
       state.ranks = start.ranks
       try parameters.roundWeights()
-      log.say("\(task.name): resumes at step \(state.step) of \(config.steps)")
     } else {
       try parameters.initialize(seed: seed, averages: [StateNames.average])
     }
@@ -76,7 +75,7 @@ public final class Trainer<Task: TrainingTask> {
     let batches = Prefetcher(startingAt: state.step, capacity: 3) { step in try load(step, part) }
     defer { batches.stop() }
 
-    log.begin(task.name, step: state.step, of: config.steps)
+    try log.record(.trainingBegun(steps: config.steps, logEvery: config.logEvery), stage: task.name, step: state.step)
     while state.step < config.steps {
       var timer = PhaseTimer()
       let step = state.step
@@ -89,7 +88,7 @@ public final class Trainer<Task: TrainingTask> {
       if outcome.stopRequested {
         try save(&timer)
         try checkpoints.finish()
-        log.say("\(task.name): stopped by a signal after step \(state.step), with a checkpoint")
+        try log.message("stopped by a signal after step \(state.step), with a checkpoint", stage: task.name)
         return false
       }
       if isDue(config.checkpointEvery) || isFinished { try save(&timer) }
@@ -112,20 +111,23 @@ public final class Trainer<Task: TrainingTask> {
 
   private func save(_ timer: inout PhaseTimer) throws {
     try timer.measure(.checkpoint) { try checkpoints.save(step: state.step, parameters: parameters, state: state) }
+    try log.record(.checkpoint(path: checkpoints.path(step: state.step)), stage: task.name, step: state.step)
   }
 
   private func record(_ outcome: TrainingStep<Task>.Outcome, step: Int, timer: PhaseTimer) throws {
     let seconds = timer.total
-    try log.record(
-      step: step + 1, loss: outcome.report.loss, parts: outcome.report.parts, gradientNorm: outcome.norm,
-      learningRate: outcome.rate, rate: (Double(config.batch) * task.unit.perSample / seconds, task.unit.name),
-      phases: timer, skipped: !outcome.applied, toConsole: (step + 1) % config.logEvery == 0 || isFinished)
+    let metrics = StepMetrics(
+      loss: outcome.report.loss, losses: outcome.report.parts.map { Metric($0.name, $0.value) }, gradientNorm: outcome.norm,
+      lr: outcome.rate, throughput: Metric("\(task.unit.name)PerSecond", Double(config.batch) * task.unit.perSample / seconds),
+      seconds: seconds, phases: timer.seconds, resident: residentBytes(), isSkipped: !outcome.applied)
+    try log.record(.step(metrics), stage: task.name, step: step + 1)
   }
 
   private func validate() throws {
     var sums = try task.validate(rank: grid.world.rank, of: grid.world.size, source: parameters.view(of: StateNames.average))
     try grid.world.allReduce(&sums, .sum)
-    try log.event("validation", step: state.step, task.validationReport(sums))
+    let metrics = task.validationReport(sums).map { Metric($0.name, $0.value) }
+    try log.record(.validation(metrics), stage: task.name, step: state.step)
   }
 
   /// Pictures are drawn with the averaged weights, as the finished model will.
@@ -134,6 +136,6 @@ public final class Trainer<Task: TrainingTask> {
     let digits = String(state.step)
     let path = "\(samplesFolder)/\(task.name)-\(String(repeating: "0", count: max(0, 8 - digits.count)) + digits).png"
     try task.samplePicture(parameters.view(of: StateNames.average)).write(to: path)
-    log.say("\(task.name) \(state.step)  sample pictures: \(path)")
+    try log.record(.sampleSheet(path: path), stage: task.name, step: state.step)
   }
 }

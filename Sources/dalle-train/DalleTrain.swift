@@ -27,7 +27,7 @@ struct DalleTrain: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Remove the products and checkpoints of this stage and the later ones first. The same command without it resumes.",
+      "Remove the products and checkpoints of this stage and the later ones first. The same command without it then resumes.",
       valueName: "stage"))
   var restartFrom: String?
 

@@ -29,7 +29,7 @@ struct EncodeStage: Stage {
       weights: try ModelBundle.weights(dvae.table, run.folder.dvaeWeights, run.precision),
       header: ShardHeader(config, tokenizer, inputs: inputs), shardSamples: config.data.shardSamples,
       seed: UInt64(config.seed), folder: run.folder.shards)
-    return try encoder.encode(in: run.grid.world, isStopped: { run.stop.isRaised }, say: { run.log.say("\(name): \($0)") })
+    return try encoder.encode(in: run.grid.world, isStopped: { run.stop.isRaised }, log: { try run.log.message($0, stage: name) })
   }
 }
 
@@ -39,7 +39,7 @@ extension StageInput {
 }
 
 extension ShardHeader {
-  /// What this run's shards must say that they hold.
+  /// The header that this run's shards must have.
   ///
   /// - Parameter inputs: SHA-256 of the tokenizer and the dVAE.
   init(_ config: RunConfig, _ tokenizer: Tokenizer, inputs: [String: String]) {

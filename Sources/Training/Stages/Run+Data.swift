@@ -15,7 +15,7 @@ extension Run {
     case .scenes: source = ScenesSource(config.data, seed: UInt64(config.seed))
     case .dataset: source = try openDataset(config.data)
     }
-    log.say("data: \(source.count(.training)) training images, \(source.count(.validation)) in the validation split")
+    try log.message("data: \(source.count(.training)) training images, \(source.count(.validation)) in the validation split")
     return source
   }
 
@@ -25,13 +25,13 @@ extension Run {
     if isPrepared { return try Dataset(prepared) }
     let collector = try Collector(
       DatasetFolder(folder.dataset), options: DatasetOptions(sources: [Source(data.path)], validation: data.validation))
-    guard try collector.collect(in: grid.world, isStopped: { stop.isRaised }, say: { log.say("data: \($0)") }) else {
+    guard try collector.collect(in: grid.world, isStopped: { stop.isRaised }, log: { try log.message("data: \($0)") }) else {
       throw StoppedBySignal()
     }
     let dataset = try Dataset(collector.folder)
     let omissions = dataset.summary.omissions
-    for line in omissions { log.say("data: \(line)") }
-    if !omissions.isEmpty { log.say("data: each is listed in \(collector.folder.skipped)") }
+    for line in omissions { try log.message("data: \(line)") }
+    if !omissions.isEmpty { try log.message("data: each is listed in \(collector.folder.skipped)") }
     return dataset
   }
 

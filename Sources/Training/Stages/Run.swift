@@ -12,17 +12,20 @@ public final class Run {
   public let config: RunConfig
   public let folder: RunFolder
   public let grid: ProcessGrid
-  public let log: StepLog
+  public let log: EventLog
   public let stop: StopSignal
   /// Of the models' GEMMs, on every rank.
   public let precision: Precision
-  let skipped: SkippedImages
+  let skipped: SkippedSamples
   private let lock: FolderLock?
 
   /// Locks the folder, checks that the configuration fits what is in it, and makes its parts. Collective.
   ///
+  /// - Parameter sinks: get the run's events on this rank, beside the log file and the console.
   /// - Throws: `DalleError` of kind `temporary` if another job uses the folder.
-  public init(_ config: RunConfig, folder: RunFolder, grid: ProcessGrid, stop: StopSignal) throws {
+  public init(
+    _ config: RunConfig, folder: RunFolder, grid: ProcessGrid, stop: StopSignal, sinks: [any EventSink] = []
+  ) throws {
     (self.config, self.folder, self.grid, self.stop) = (config, folder, grid, stop)
     var lock: FolderLock?
     var warnings: [String] = []
@@ -34,16 +37,17 @@ public final class Run {
       try replaceFile(folder.config, with: Data(config.yaml().utf8))
     }
     self.lock = lock
-    log = try StepLog(folder: folder.logs, rank: grid.world.rank, console: grid.isCoordinator)
-    for warning in warnings { log.say("warning: \(warning)") }
-    skipped = SkippedImages(path: "\(folder.logs)/skipped-\(grid.world.rank).txt")
+    log = EventLog(
+      [try JSONLinesSink(folder: folder.logs, rank: grid.world.rank), ConsoleSink(isCoordinator: grid.isCoordinator)] + sinks)
+    for warning in warnings { try log.warning(warning) }
+    skipped = SkippedSamples(log)
     let threads = try UsableCores().share(among: grid.node)
     setThreads(threads)
     // One rank whose CPU lacks fast bf16 decides for all.
     var slow = [try config.precision.resolved() == .fp32 ? 1 : 0]
     try grid.world.allReduce(&slow, .maximum)
     precision = slow[0] == 1 ? .fp32 : .bf16
-    log.say(
+    try log.message(
       "\(folder.path): \(grid.world.size) \(grid.world.size == 1 ? "rank" : "ranks") on \(grid.nodeCount) "
         + "\(grid.nodeCount == 1 ? "node" : "nodes"), \(threads) \(threads == 1 ? "thread" : "threads") each, \(precision.rawValue)"
     )
@@ -57,31 +61,31 @@ public final class Run {
   /// - Returns: false if a signal asked to stop; everything that was made is then on disk.
   /// - Throws: `DalleError` if a product no longer fits its inputs; nothing has been changed then.
   public func run(_ stages: [any Stage], only: String? = nil, restartFrom restart: String? = nil) throws -> Bool {
-    precondition(Set(stages.map(\.name)).count == stages.count, "two stages of one name")
+    precondition(Set(stages.map(\.name) + RunFolder.reserved).count == stages.count + RunFolder.reserved.count, "a name twice")
     let only = try only.map { try Self.stage($0, of: stages, option: "--stage") }
     let restart = try restart.map { try Self.stage($0, of: stages, option: "--restart-from") }
     let ledger = StageLedger(folder: folder, stages: stages)
     try grid.world.onCoordinator {
-      if let restart { for path in try ledger.restart(from: restart) { log.say("removed \(path)") } }
+      if let restart { for path in try ledger.restart(from: restart) { try log.message("removed \(path)") } }
       try ledger.check()
     }
     for (index, stage) in stages.enumerated() where only == nil || only?.name == stage.name {
-      let label = "[\(index + 1)/\(stages.count)] \(stage.name):"
+      let (number, count) = (index + 1, stages.count)
       let status = try grid.world.decide { try ledger.status(of: stage) }
       switch status {
-      case .finished: log.say("\(label) finished")
+      case .finished: break
       case .given:
         try grid.world.onCoordinator { try ledger.finish(stage, isGiven: true) }
-        log.say("\(label) finished, with a product from elsewhere")
       case .unfinished:
+        try log.record(.stageBegun(number: number, count: count), stage: stage.name)
         let inputs = try grid.world.decide { try ledger.begin(stage) }
         guard try stage.run(in: self, inputs: inputs) else { return false }
         try grid.world.onCoordinator {
           try ledger.finish(stage)
           try ledger.check()
         }
-        log.say("\(label) finished")
       }
+      try log.record(.stageFinished(number: number, count: count, isGiven: status == .given), stage: stage.name)
       try announce(stage)
     }
     return true

@@ -23,6 +23,9 @@ public struct RunFolder: Sendable {
   public var dvae: String { "\(model)/\(ModelBundle.File.dvae)" }
   public var dvaeWeights: String { "\(model)/\(ModelBundle.File.dvaeWeights)" }
 
+  /// Names in the folder that no stage may have.
+  static let reserved = ["config.yaml", "dataset", "lock", "logs", "model", "products", "samples", "shards"]
+
   /// A stage's own folder.
   public func work(_ stage: String) -> String { "\(path)/\(stage)" }
   public func checkpoints(_ stage: String) -> String { "\(work(stage))/checkpoints" }

@@ -8,7 +8,8 @@ import Hashing
 /// Whatever the coordinator calls alone says so; it may look at files. `run` is called on every rank, which must not decide by
 /// files, because a network file system may show each rank another state.
 public protocol Stage {
-  /// One word that no other stage of the run has: for `--stage`, the manifest, the stage's own folder and the logs.
+  /// One word that no other stage of the run has, and nothing else in the run's folder: for `--stage`, the manifest, the stage's
+  /// own folder and the logs.
   var name: String { get }
   /// How much work the product holds, in training steps: a product with less is resumed. 0 for stages without steps.
   var work: Int { get }

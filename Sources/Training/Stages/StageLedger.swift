@@ -43,7 +43,7 @@ struct StageLedger {
         + "removes \(try removals(from: first.stage).joined(separator: ", "))")
   }
 
-  /// Which input differs from what the manifest says, or will; nil if none.
+  /// Which input differs from what the manifest records, or will differ; nil if none.
   private func mismatch(of stage: any Stage, _ manifest: ProductManifest, _ changes: [String: String]) throws -> String? {
     for input in try stage.inputs(in: folder) {
       if let reason = input.paths.compactMap({ changes[$0] }).first { return reason }
@@ -89,7 +89,7 @@ struct StageLedger {
     guard let hash = manifest.product, product.exists else { return .unfinished }
     if manifest.isGiven { return .given }
     if manifest.work >= stage.work { return .finished }
-    // The stage would go on training and write over its product; but not over one that replaced it.
+    // The stage would resume training and write over its product; but not over one that replaced it.
     return try fingerprint(ofFiles: product.identity) == hash ? .unfinished : .given
   }
 

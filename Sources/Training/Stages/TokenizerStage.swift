@@ -16,13 +16,13 @@ struct TokenizerStage: Stage {
 
   func run(in run: Run, inputs: [String: String]) throws -> Bool {
     let count = source.count(.training)
-    run.log.say("\(name): trains up to \(config.vocabulary) tokens on the captions of \(count) samples")
+    try run.log.message("trains up to \(config.vocabulary) tokens on the captions of \(count) samples", stage: name)
     try run.grid.world.onCoordinator {
       var trainer = BPETrainer(split: config.split)
       for index in 0..<count { for caption in try source.captions(index, .training) { trainer.add(caption) } }
       let tokenizer = trainer.train(vocabulary: config.vocabulary)
       try tokenizer.write(to: run.folder.tokenizer)
-      run.log.say("\(name): wrote \(run.folder.tokenizer) with \(tokenizer.vocabularyCount) tokens")
+      try run.log.message("wrote \(run.folder.tokenizer) with \(tokenizer.vocabularyCount) tokens", stage: name)
     }
     return true
   }

@@ -47,9 +47,9 @@ public struct TrainingStage<Task: TrainingTask>: Stage {
 
   public func run(in run: Run, inputs: [String: String]) throws -> Bool {
     let model = try make(run, inputs)
-    run.log.say(
-      "\(name): \(model.task.table.parameterCount.formatted()) parameters, \(training.steps) steps of \(training.batch) samples, "
-        + "in micro-batches of at most \(training.microBatch) on each rank")
+    try run.log.message(
+      "\(model.task.table.parameterCount.formatted()) parameters, \(training.steps) steps of \(training.batch) samples, "
+        + "in micro-batches of up to \(training.microBatch) per rank", stage: name)
     let checkpoints = run.folder.checkpoints(name)
     let trainer = try Trainer(
       model.task, training, grid: run.grid, folder: checkpoints, samplesFolder: run.folder.samples,
@@ -65,7 +65,7 @@ public struct TrainingStage<Task: TrainingTask>: Stage {
       encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
       try replaceFile(shape(run.folder), with: encoder.encode(model.shape))
       try copyFile(newest, to: weights(run.folder))
-      run.log.say("\(name): wrote \(weights(run.folder))")
+      try run.log.message("wrote \(weights(run.folder))", stage: name)
     }
     return true
   }
