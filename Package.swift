@@ -1,9 +1,12 @@
-// swift-tools-version: 6.1
+// swift-tools-version: 6.2
 import PackageDescription
 
 // Kernels vectorise for the machine that builds them. DALLE_MARCH names another target, e.g. x86-64-v3 for a mixed cluster.
 let march = Context.environment["DALLE_MARCH"] ?? "native"
-let swift: [SwiftSetting] = [.unsafeFlags(["-Xcc", "-march=\(march)"])]
+// DALLE_CI makes warnings errors: a compiler that warns of something new must not keep a user from building.
+let isStrict = Context.environment["DALLE_CI"] != nil
+let swift: [SwiftSetting] =
+  [.unsafeFlags(["-Xcc", "-march=\(march)"])] + (isStrict ? [.treatAllWarnings(as: .error)] : [])
 let c: [CSetting] = [.unsafeFlags(["-march=\(march)"])]
 
 /// A Swift module; `dependencies` are the modules it may import, which keeps arrows pointing down.
@@ -58,82 +61,66 @@ let package = Package(
 
     // Ground.
     module("Errors"),
-    module("Memory", dependencies: ["CMemory", "Errors"]),
+    module("Memory", dependencies: ["Errors", "CMemory"]),
     module("Files", dependencies: ["Errors"]),
     module("Random"),
-    module("MPI", dependencies: ["CMPI", "Memory", "Errors"]),
-    module("Monitoring"),
+    module("MPI", dependencies: ["Memory", "CMPI"]),
+    module("Monitoring", dependencies: ["Errors"]),
     module("Hashing", dependencies: ["COpenSSL"]),
 
     // Arithmetic.
-    module("Kernels", dependencies: ["Memory", "Random", "CLanes", "COpenBLAS", "CDNN"]),
+    module("Kernels", dependencies: ["Random", "Memory", "CDNN", "CLanes", "COpenBLAS"]),
     module("Layers", dependencies: ["Kernels", "Memory"]),
     module("Models", dependencies: ["Layers", "Kernels", "Memory"]),
 
     // Data.
-    module("Tokenizer", dependencies: ["Files", "Random"]),
-    module("Images", dependencies: ["CImages", "Files", "Random"]),
+    module("Tokenizer", dependencies: ["Files"]),
+    module("Images", dependencies: ["Random", "Files", "CImages"]),
     module("Datasets", dependencies: ["Images", "Hashing", "Files"]),
     module("Scenes", dependencies: ["Images", "Random"]),
-    module("Shards", dependencies: ["CZstd", "Files", "Random"]),
+    module("Shards", dependencies: ["Random", "Files", "CZstd"]),
 
     // Training.
-    module("Optimization", dependencies: ["CLanes", "Layers", "Kernels", "Memory"]),
-    module("Parallel", dependencies: ["MPI", "Optimization", "Layers", "Kernels", "Memory", "Errors"]),
+    module("Optimization", dependencies: ["Layers", "Kernels", "Memory", "CLanes"]),
+    module("Parallel", dependencies: ["Optimization", "Layers", "Kernels", "MPI", "Memory", "Errors"]),
     module("Safetensors", dependencies: ["Files"]),
-    module(
-      "Checkpoint",
-      dependencies: ["Safetensors", "Parallel", "Optimization", "Layers", "Memory", "Hashing", "Files", "Errors"]),
-    module(
-      "Preparation",
-      dependencies: [
-        "Datasets", "Shards", "Tokenizer", "Generation", "Models", "Layers", "Images", "Random", "Hashing", "MPI", "Monitoring",
-        "Files",
+    module("Checkpoint", dependencies: [
+        "Safetensors", "Parallel", "Optimization", "Layers", "Hashing", "Files", "Memory", "Errors",
       ]),
-    module(
-      "Training",
-      dependencies: [
-        "Preparation", "Datasets",
-        "Checkpoint", "Safetensors", "Parallel", "MPI", "Optimization", "Models", "Layers", "Kernels", "Memory", "Random",
-        "Tokenizer", "Images", "Scenes", "Shards", "Monitoring", "Generation", "Yams",
-        "Hashing", "Files", "Errors",
+    module("Preparation", dependencies: [
+        "Generation", "Shards", "Datasets", "Images", "Tokenizer", "Models", "Layers", "Hashing", "Monitoring", "MPI",
+        "Random", "Files",
+      ]),
+    module("Training", dependencies: [
+        "Generation", "Preparation", "Checkpoint", "Parallel", "Optimization", "Shards", "Scenes", "Datasets", "Images",
+        "Tokenizer", "Models", "Layers", "Kernels", "Hashing", "Monitoring", "MPI", "Random", "Files", "Memory", "Errors",
+        "Yams",
       ]),
 
     // Use.
-    module(
-      "Generation",
-      dependencies: [
-        "Models", "Layers", "Kernels", "Memory", "Random", "Tokenizer", "Images", "Scenes", "Safetensors", "Monitoring", "Files",
+    module("Generation", dependencies: [
+        "Safetensors", "Scenes", "Images", "Tokenizer", "Models", "Layers", "Kernels", "Random", "Files", "Memory",
       ]),
 
-    module(
-      "Reports",
-      dependencies: ["Datasets", "Shards", "Tokenizer", "Generation", "Models", "Layers", "Images", "Random", "Files"]),
+    module("Reports", dependencies: [
+        "Generation", "Shards", "Datasets", "Images", "Tokenizer", "Models", "Layers", "Random", "Files",
+      ]),
 
     // Executables.
-    module(
-      "Commands",
-      dependencies: [
-        "Training", "Parallel", "MPI", "Memory", "Files", "Errors",
+    module("Commands", dependencies: [
+        "Training", "Parallel", "MPI", "Files", "Memory", "Errors",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
-    executable(
-      "dalle-prep",
-      dependencies: [
-        "Training", "Preparation", "Reports", "Datasets", "Shards", "Tokenizer", "Generation", "Models", "Layers", "Images",
-        "Kernels", "Monitoring", "MPI", "Files",
+    executable("dalle-prep", dependencies: [
+        "Reports", "Generation", "Training", "Preparation", "Shards", "Datasets", "Images", "Tokenizer", "Models", "Layers",
+        "Kernels", "Monitoring", "Files",
       ]),
-    executable("dalle-train", dependencies: ["Training", "MPI", "Parallel"]),
+    executable("dalle-train", dependencies: ["Training", "Parallel", "MPI"]),
     executable("dalle-generate", dependencies: ["Generation", "Images", "Kernels", "Monitoring", "Files"]),
-    executable(
-      "dalle-eval",
-      dependencies: ["Training", "Generation", "Images", "Scenes", "Models", "Shards", "Kernels", "Monitoring", "Files"]),
-    executable(
-      "dalle-bench",
-      dependencies: [
-        "Training", "Preparation", "Datasets", "Generation", "Parallel", "Optimization", "MPI", "Models", "Layers", "Kernels",
-        "Memory", "Monitoring", "Tokenizer",
-        "Images", "Shards", "Hashing", "Random", "Files",
+    executable("dalle-eval", dependencies: ["Generation", "Kernels", "Monitoring", "Files"]),
+    executable("dalle-bench", dependencies: [
+        "Generation", "Training", "Preparation", "Parallel", "Optimization", "Shards", "Datasets", "Images", "Tokenizer",
+        "Models", "Layers", "Kernels", "Hashing", "Monitoring", "MPI", "Random", "Files", "Memory",
       ]),
 
     // Tests.
@@ -144,19 +131,19 @@ let package = Package(
     tests("Memory", dependencies: ["Memory"]),
     tests("Files", dependencies: ["Files", "Errors"]),
     tests("Random", dependencies: ["Random"]),
-    tests("Kernels", dependencies: ["Kernels", "Memory", "Random"]),
-    tests("Models", dependencies: ["Models", "Layers", "Kernels", "Memory", "Random", "Safetensors"]),
+    tests("Kernels", dependencies: ["Kernels", "Random", "Memory"]),
+    tests("Models", dependencies: ["Safetensors", "Models", "Layers", "Kernels", "Memory"]),
     tests("Tokenizer", dependencies: ["Tokenizer", "Random"]),
-    tests("Images", dependencies: ["Images", "Files", "Random"]),
+    tests("Images", dependencies: ["Images", "Random", "Files"]),
     tests("Scenes", dependencies: ["Scenes", "Images", "Random"]),
     tests("Shards", dependencies: ["Shards", "Random"]),
     tests("Optimization", dependencies: ["Optimization", "Layers", "Memory"]),
     tests("Parallel", dependencies: ["Parallel", "Optimization", "Layers"]),
     tests("Safetensors", dependencies: ["Safetensors"]),
-    tests("Datasets", dependencies: ["Datasets", "Images", "Files"]),
-    tests("Reports", dependencies: ["Reports", "Datasets", "Images", "Models", "Layers", "Random", "Shards", "Tokenizer"]),
-    tests("Training", dependencies: ["Training", "Datasets", "Images", "Models", "Layers", "Monitoring", "Memory"]),
-    tests("Generation", dependencies: ["Generation", "Models", "Layers", "Kernels", "Memory", "Random"]),
+    tests("Datasets", dependencies: ["Datasets", "Images"]),
+    tests("Reports", dependencies: ["Reports", "Shards", "Datasets", "Images", "Tokenizer", "Models", "Layers", "Random"]),
+    tests("Training", dependencies: ["Training", "Images", "Random"]),
+    tests("Generation", dependencies: ["Generation", "Models", "Layers", "Kernels", "Random", "Memory"]),
     .target(
       name: "FuzzTargets", dependencies: ["Datasets", "Safetensors", "Shards", "Tokenizer", "Training", "Files"],
       path: "Tests/Fuzz/Targets", swiftSettings: swift),

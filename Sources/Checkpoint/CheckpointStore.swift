@@ -42,6 +42,9 @@ public final class CheckpointStore {
     }
   }
 
+  /// Where the checkpoint of a step is when it is complete.
+  public func path(step: Int) -> String { folder + "/" + CheckpointWriter.name(step) }
+
   // MARK: Saving
 
   /// Starts writing checkpoint `step`. Collective; waits for the one before.

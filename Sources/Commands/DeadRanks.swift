@@ -9,13 +9,13 @@ import Parallel
 
 /// Names the rank that died without a word: killed, out of memory, crashed. mpirun, which then ends the job, is kept quiet
 /// (`Launch/env`), because it adds a page to every error that a rank has already explained. It begins with SIGCONT to the
-/// ranks that are left, and the first of them on the machine says who is missing.
+/// ranks that are left, and the first of them on the machine reports who is missing.
 enum DeadRanks {
   /// What a rank of this machine tells its neighbours in shared memory.
   private struct Neighbour {
     let process: pid_t
-    /// Not 0 once the rank has said itself why it ends.
-    let hasSpoken: UnsafeMutablePointer<UInt64>
+    /// Not 0 once the rank reports itself why it ends.
+    let hasReported: UnsafeMutablePointer<UInt64>
     let message: UnsafeMutablePointer<CChar>
   }
 
@@ -41,16 +41,17 @@ enum DeadRanks {
       all.initializeElement(
         at: index,
         to: Neighbour(
-          process: processes[index], hasSpoken: memory.segments[index].assumingMemoryBound(to: UInt64.self), message: strdup(text)))
+          process: processes[index], hasReported: memory.segments[index].assumingMemoryBound(to: UInt64.self), message: strdup(text)
+        ))
     }
     own = machine.rank
     neighbours = all
     self.memory = memory
   }
 
-  /// This rank says itself why it ends.
-  static func speak() {
-    if !neighbours.isEmpty { SharedCounter(neighbours[own].hasSpoken).publish(1) }
+  /// This rank reports itself why it ends.
+  static func willReport() {
+    if !neighbours.isEmpty { SharedCounter(neighbours[own].hasReported).publish(1) }
   }
 
   /// Nobody is watched any more.
@@ -59,11 +60,11 @@ enum DeadRanks {
   /// Called by the handler of SIGCONT.
   static func report() {
     for index in 0..<neighbours.count where index != own && kill(neighbours[index].process, 0) == 0 {
-      if index < own { return }  // that one speaks
+      if index < own { return }  // that one reports
       break
     }
     for index in 0..<neighbours.count
-    where kill(neighbours[index].process, 0) != 0 && SharedCounter(neighbours[index].hasSpoken).value == 0 {
+    where kill(neighbours[index].process, 0) != 0 && SharedCounter(neighbours[index].hasReported).value == 0 {
       _ = write(2, neighbours[index].message, strlen(neighbours[index].message))
     }
   }

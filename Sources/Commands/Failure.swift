@@ -32,7 +32,7 @@ public enum Failure {
   /// Ends all ranks of a job. Where several fail alike, the coordinator alone is heard: the others wait two seconds, and
   /// stay silent if mpirun ends the job meanwhile.
   public static func end(_ error: any Error, in world: Communicator) -> Never {
-    DeadRanks.speak()
+    DeadRanks.willReport()
     if world.rank != 0 {
       if time(nil) - lastContinued > 5 { sleep(2) }
       if time(nil) - lastContinued <= 5 { exit(code(error)) }

@@ -123,10 +123,12 @@ public struct DatasetFolder: Sendable {
   public var skipped: String { path + "/skipped.jsonl" }
   public func samples(_ split: Split) -> String { "\(path)/\(split.rawValue).jsonl" }
   public func index(_ split: Split) -> String { "\(path)/\(split.rawValue).index" }
+  /// All that a finished dataset is opened from.
+  package var finished: [String] { [summary] + Split.allCases.flatMap { [samples($0), index($0)] } }
 
   var work: String { path + "/work" }
   /// The options; the listing is complete when this exists.
   var begun: String { work + "/options.json" }
-  func listing(_ unit: Int) -> String { "\(work)/listed-\(unit).jsonl" }
-  func examined(_ unit: Int) -> String { "\(work)/examined-\(unit).jsonl" }
+  package func listing(_ unit: Int) -> String { "\(work)/listed-\(unit).jsonl" }
+  package func examined(_ unit: Int) -> String { "\(work)/examined-\(unit).jsonl" }
 }

@@ -1,4 +1,5 @@
 import Datasets
+import Files
 import Foundation
 import MPI
 import Monitoring
@@ -9,30 +10,66 @@ extension Collector {
   ///
   /// - Parameters:
   ///   - isStopped: asked between units; the same call later goes on.
-  ///   - say: gets a line now and then.
+  ///   - log: gets a line now and then.
   /// - Returns: false if it was stopped.
-  public func collect(in world: Communicator, isStopped: () -> Bool, say: (String) -> Void) throws -> Bool {
-    try world.barrier()
-    if isFinished { return true }
-    let sources = options.sources.count
-    say("lists \(sources) \(sources == 1 ? "source" : "sources")")
-    if world.rank == 0 { try list() }
-    try world.barrier()
-    let units = unitCount()
-    let missing = (0..<units).filter { !isExamined($0) }
-    try world.barrier()
-    say("examines \(missing.count) of \(units) units of pictures")
-    var progress = ProgressReport(total: missing.count / world.size)
-    for (place, unit) in missing.enumerated() where place % world.size == world.rank {
+  public func collect(in world: Communicator, isStopped: () -> Bool, log: (String) throws -> Void) throws -> Bool {
+    var lock: FolderLock?
+    try world.onCoordinator {
+      try makeFolder(folder.path)
+      lock = try FolderLock(folder.path) { try log("warning: \($0)") }
+    }
+    defer { withExtendedLifetime(lock) {} }
+    let isDone = try world.decide { isFinished }
+    if !isDone {
+      let sources = options.sources.count
+      try log("lists \(sources) \(sources == 1 ? "source" : "sources")")
+      guard try examine(try world.decide { try takeInventory() }, in: world, isStopped, log) else { return false }
+    }
+    // The coordinator tells all ranks what they will open, and they wait until they see it.
+    let sizes = try world.decide { try folder.finished.map(fileSize) }
+    for (path, byteCount) in zip(folder.finished, sizes) { try awaitFile(path, byteCount: byteCount) }
+    return true
+  }
+
+  /// Bytes of each unit's listing, and of what was found in it; -1 if it has not been examined.
+  private struct Inventory: Codable {
+    var listings: [Int]
+    var examined: [Int]
+  }
+
+  /// Lists the sources, unless that is done, and looks what has been examined. Called on the coordinator.
+  private func takeInventory() throws -> Inventory {
+    try list()
+    let units = 0..<unitCount()
+    return Inventory(
+      listings: try units.map { try fileSize(folder.listing($0)) },
+      examined: try units.map { isExamined($0) ? try fileSize(folder.examined($0)) : -1 })
+  }
+
+  /// Examines what has not been, with all ranks, and puts the dataset together on the coordinator.
+  private func examine(
+    _ inventory: Inventory, in world: Communicator, _ isStopped: () -> Bool, _ log: (String) throws -> Void
+  ) throws -> Bool {
+    var examined = inventory.examined
+    let missing = examined.indices.filter { examined[$0] < 0 }
+    try log("examines \(missing.count) of \(examined.count) units of pictures")
+    var (progress, done) = (ProgressMeter.lines(), 0)
+    for (turn, unit) in missing.enumerated() where turn % world.size == world.rank {
       if isStopped() { break }
+      try awaitFile(folder.listing(unit), byteCount: inventory.listings[unit])
       try examine(unit)
-      if let line = progress.advance(by: 1) { say("examined \(line)") }
+      examined[unit] = try fileSize(folder.examined(unit))
+      done += 1
+      if let line = progress.line(done, of: missing.count / world.size) { try log("examined \(line)") }
     }
     var stopped = [isStopped() ? 1 : 0]
     try world.allReduce(&stopped, .maximum)
     if stopped[0] == 1 { return false }
-    if world.rank == 0 { _ = try finish() }
-    try world.barrier()
+    try world.allReduce(&examined, .maximum)
+    try world.onCoordinator {
+      for (unit, byteCount) in examined.enumerated() { try awaitFile(folder.examined(unit), byteCount: byteCount) }
+      _ = try finish()
+    }
     return true
   }
 }

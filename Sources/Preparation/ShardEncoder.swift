@@ -22,7 +22,26 @@ public struct ShardEncoder {
   private let header: ShardHeader
   private let shardSamples: Int
   private let seed: UInt64
-  private let folder: String
+  private let files: Files
+  private var folder: String { files.folder }
+
+  /// The files of finished shards.
+  public struct Files: Sendable {
+    let folder: String
+    /// One for each `shardSamples` samples of a split.
+    public let shards: [String]
+    /// What the shards are made of, beside tokenizer and dVAE.
+    public var origin: String { folder + "/origin.json" }
+    /// The list of what was skipped; written last.
+    public var skips: String { folder + "/skipped.jsonl" }
+
+    public init(_ folder: String, source: any ImageSource, shardSamples: Int) {
+      self.folder = folder
+      shards = Split.allCases.flatMap { split in
+        (0..<(source.count(split) + shardSamples - 1) / shardSamples).map { ShardSet.path(folder, split.rawValue, $0) }
+      }
+    }
+  }
 
   /// Samples in a piece: what is lost when a rank is killed.
   private static let pieceSamples = 256
@@ -38,7 +57,8 @@ public struct ShardEncoder {
     shardSamples: Int, seed: UInt64, folder: String
   ) {
     (self.source, self.tokenizer, self.dvae, self.weights) = (source, tokenizer, dvae, weights)
-    (self.header, self.shardSamples, self.seed, self.folder) = (header, shardSamples, seed, folder)
+    (self.header, self.shardSamples, self.seed) = (header, shardSamples, seed)
+    files = Files(folder, source: source, shardSamples: shardSamples)
   }
 
   /// A part of a shard.
@@ -54,7 +74,16 @@ public struct ShardEncoder {
     /// What was left out of it, until all shards are there.
     let skips: String
     let pieces: [Piece]
-    var exists: Bool { FileManager.default.fileExists(atPath: path) }
+  }
+
+  /// What exists, as the coordinator sees it when encoding begins. Sizes in bytes; -1 for a file that does not exist.
+  private struct Inventory: Codable {
+    var isFinished: Bool
+    /// For each shard, whether it is missing.
+    var isMissing: [Bool]
+    /// For each piece of the missing shards: the size of the piece, and of its list of skipped samples.
+    var pieceSizes: [Int]
+    var skipSizes: [Int]
   }
 
   /// What the shards in a folder are made of, beside the header's tokenizer and dVAE.
@@ -64,9 +93,7 @@ public struct ShardEncoder {
     var seed: UInt64
   }
 
-  private var origin: String { folder + "/origin.json" }
   private var work: String { folder + "/work" }
-  private var allSkips: String { folder + "/skipped.jsonl" }
 
   private func shards() -> [Shard] {
     Split.allCases.flatMap { split in
@@ -84,64 +111,96 @@ public struct ShardEncoder {
     }
   }
 
-  /// Encodes what is missing.
+  /// Encodes what is missing: every rank its pieces, then every rank whole shards from all pieces. Collective. Meanwhile the
+  /// coordinator keeps the folder locked.
   ///
   /// - Parameters:
-  ///   - isStopped: asked between batches; the same call later goes on.
-  ///   - say: gets a line now and then.
+  ///   - isStopped: asked between pieces; the same call later resumes.
+  ///   - log: gets a line now and then.
   /// - Returns: false if it was stopped.
-  public func encode(in world: Communicator, isStopped: () -> Bool, say: (String) -> Void) throws -> Bool {
+  /// - Throws: `DalleError` of kind `temporary` if another job encodes into the folder.
+  public func encode(in world: Communicator, isStopped: () -> Bool, log: (String) throws -> Void) throws -> Bool {
     let shards = shards()
-    let isFinished = FileManager.default.fileExists(atPath: allSkips) && shards.allSatisfy(\.exists)
-    // Every rank has looked before one changes anything.
-    try world.barrier()
-    // Opening them checks that they were made with this tokenizer and this dVAE.
-    if world.rank == 0 {
-      for shard in shards where shard.exists { try ShardReader(shard.path).check(header) }
-      try checkOrigin()
+    var lock: FolderLock?
+    try world.onCoordinator {
+      try makeFolder(folder)
+      lock = try FolderLock(folder) { try log("warning: \($0)") }
     }
-    if isFinished {
-      say("finished (\(shards.count) shards in \(folder))")
+    defer { withExtendedLifetime(lock) {} }
+    let inventory = try world.decide { try takeInventory(shards) }
+    if inventory.isFinished {
+      try log("finished (\(shards.count) shards in \(folder))")
       return true
     }
-    if world.rank == 0 { try makeFolder(work) }
-    try world.barrier()
-    let missing = shards.filter { !$0.exists }
-    let pieces = missing.flatMap { shard in
-      shard.pieces.filter { !FileManager.default.fileExists(atPath: $0.path) }.map { (shard.split, $0) }
-    }
-    try world.barrier()
-    let pictures = pieces.reduce(0) { $0 + $1.1.samples.count }
-    say("\(pictures.formatted()) pictures into \(missing.count) \(missing.count == 1 ? "shard" : "shards") in \(folder)")
+    let missing = zip(shards, inventory.isMissing).filter(\.1).map(\.0)
+    let pieces = missing.flatMap { shard in shard.pieces.map { (shard.split, $0) } }
+    let toEncode = pieces.indices.filter { inventory.pieceSizes[$0] < 0 }
+    let images = toEncode.reduce(0) { $0 + pieces[$1].1.samples.count }
+    try log("\(images.formatted()) pictures into \(missing.count) \(missing.count == 1 ? "shard" : "shards") in \(folder)")
 
-    var own = missing.enumerated().filter { $0.offset % world.size == world.rank }.map(\.element)
-    var progress = ProgressReport(total: pictures / world.size)
-    var cut = 0
-    for (place, (split, piece)) in pieces.enumerated() where place % world.size == world.rank {
+    // Every rank encodes its pieces; what it leaves is announced to all by size.
+    var (pieceSizes, skipSizes) = (inventory.pieceSizes, inventory.skipSizes)
+    for index in toEncode { (pieceSizes[index], skipSizes[index]) = (0, 0) }
+    var (progress, done) = (ProgressMeter.lines(), 0)
+    var cutCaptions = 0
+    for (turn, index) in toEncode.enumerated() where turn % world.size == world.rank {
       if isStopped() { break }
-      cut += try encode(piece, split)
-      try own.removeAll { try assemble($0) }
-      if let line = progress.advance(by: piece.samples.count) { say(line) }
+      let (split, piece) = pieces[index]
+      cutCaptions += try encode(piece, split)
+      (pieceSizes[index], skipSizes[index]) = (try fileSize(piece.path), try fileSize(piece.skips))
+      done += piece.samples.count
+      if let line = progress.line(done, of: images / world.size) { try log(line) }
     }
-    var totals = [isStopped() ? 1 : 0, cut]
+    var totals = [isStopped() ? 1 : 0, cutCaptions]
     try world.allReduce(&totals, .sum)
     if totals[0] > 0 { return false }
-    // Now every piece is there.
-    for shard in own {
-      guard try assemble(shard) else { throw DatasetError("\(shard.path): pieces of it have vanished from \(work)") }
+    try world.allReduce(&pieceSizes, .maximum)
+    try world.allReduce(&skipSizes, .maximum)
+
+    // Every rank puts shards together.
+    var shardSkips = [Int](repeating: 0, count: missing.count)
+    var first = 0
+    for (index, shard) in missing.enumerated() {
+      let range = first..<first + shard.pieces.count
+      first = range.upperBound
+      guard index % world.size == world.rank else { continue }
+      for (piece, sizes) in zip(shard.pieces, zip(pieceSizes[range], skipSizes[range])) {
+        try awaitFile(piece.path, byteCount: sizes.0)
+        try awaitFile(piece.skips, byteCount: sizes.1)
+      }
+      try assemble(shard)
+      shardSkips[index] = try fileSize(shard.skips)
     }
-    try world.barrier()
-    if world.rank == 0 { try finish(shards, cutCaptions: totals[1], say) }
-    try world.barrier()
+    try world.allReduce(&shardSkips, .maximum)
+    try world.onCoordinator {
+      for (shard, size) in zip(missing, shardSkips) { try awaitFile(shard.skips, byteCount: size) }
+      try finish(shards, cutCaptions: totals[1], log)
+    }
     return true
+  }
+
+  /// Looks at what exists; shards made from something else are refused. Called on the coordinator.
+  private func takeInventory(_ shards: [Shard]) throws -> Inventory {
+    func exists(_ path: String) -> Bool { FileManager.default.fileExists(atPath: path) }
+    let isMissing = shards.map { !exists($0.path) }
+    // Opening them checks that they were made with this tokenizer and this dVAE.
+    for (shard, isMissing) in zip(shards, isMissing) where !isMissing { try ShardReader(shard.path).check(header) }
+    try checkOrigin()
+    let isFinished = exists(files.skips) && !isMissing.contains(true)
+    if !isFinished { try makeFolder(work) }
+    let pieces = zip(shards, isMissing).filter(\.1).flatMap(\.0.pieces)
+    return Inventory(
+      isFinished: isFinished, isMissing: isMissing,
+      pieceSizes: try pieces.map { exists($0.path) ? try fileSize($0.path) : -1 },
+      skipSizes: try pieces.map { exists($0.skips) ? try fileSize($0.skips) : -1 })
   }
 
   /// Refuses to go on with shards of another source, seed or size: some samples would be in them twice, and others not at all.
   private func checkOrigin() throws {
     let now = Origin(source: try source.identity(), shardSamples: shardSamples, seed: seed)
-    if FileManager.default.fileExists(atPath: origin) {
-      guard let before = try? JSONDecoder().decode(Origin.self, from: readFile(origin)) else {
-        throw DatasetError("\(origin): cannot be understood; remove \(folder), or name another folder")
+    if FileManager.default.fileExists(atPath: files.origin) {
+      guard let before = try? JSONDecoder().decode(Origin.self, from: readFile(files.origin)) else {
+        throw DatasetError("\(files.origin): cannot be understood; remove \(folder), or name another folder")
       }
       for (name, before, now) in [
         ("pictures and captions", before.source, now.source),
@@ -154,10 +213,9 @@ public struct ShardEncoder {
       }
       return
     }
-    try makeFolder(folder)
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-    try replaceFile(origin, with: encoder.encode(now) + Data("\n".utf8))
+    try replaceFile(files.origin, with: encoder.encode(now) + Data("\n".utf8))
   }
 
   /// Encodes a piece; pictures that cannot be read are left out and listed. Returns how many captions were cut.
@@ -202,9 +260,8 @@ public struct ShardEncoder {
     return cut
   }
 
-  /// Puts a shard's pieces together, if they are all there.
-  private func assemble(_ shard: Shard) throws -> Bool {
-    guard shard.pieces.allSatisfy({ FileManager.default.fileExists(atPath: $0.path) }) else { return false }
+  /// Puts a shard's pieces together.
+  private func assemble(_ shard: Shard) throws {
     let writer = ShardWriter(shard.path, header: header)
     let skips = try FileWriter(shard.skips)
     for piece in shard.pieces {
@@ -219,12 +276,11 @@ public struct ShardEncoder {
       unlink(piece.path)
       unlink(piece.skips)
     }
-    return true
   }
 
   /// One list of what was left out, in the order of samples; it is there when everything is.
-  private func finish(_ shards: [Shard], cutCaptions: Int, _ say: (String) -> Void) throws {
-    let list = try FileWriter(allSkips)
+  private func finish(_ shards: [Shard], cutCaptions: Int, _ log: (String) throws -> Void) throws {
+    let list = try FileWriter(files.skips)
     var count = 0
     for shard in shards where FileManager.default.fileExists(atPath: shard.skips) {
       let lines = try readFile(shard.skips)
@@ -233,8 +289,8 @@ public struct ShardEncoder {
     }
     try list.finish()
     try? FileManager.default.removeItem(atPath: work)
-    say(
-      "done; \(count) pictures could not be used\(count > 0 ? ", see \(allSkips)" : ""); "
+    try log(
+      "done; \(count) pictures could not be used\(count > 0 ? ", see \(files.skips)" : ""); "
         + "\(cutCaptions) captions were cut to \(header.textLength) tokens")
   }
 }

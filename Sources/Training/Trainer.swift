@@ -17,7 +17,7 @@ public final class Trainer<Task: TrainingTask> {
   private let parameters: NodeParameterStore
   private let update: TrainingStep<Task>
   private let checkpoints: CheckpointStore
-  private let log: StepLog
+  private let log: EventLog
   private let stop: StopSignal
   private let samplesFolder: String
   private var state: TrainingState
@@ -29,7 +29,7 @@ public final class Trainer<Task: TrainingTask> {
   ///   - state: configuration and input hashes; position and counters come from the newest checkpoint, if there is one.
   public init(
     _ task: Task, _ config: TrainingConfig, optimizer: any Optimizer, grid: ProcessGrid, gradientBlocks: Int, folder: String,
-    samplesFolder: String, seed: UInt64, state: TrainingState, log: StepLog, stop: StopSignal
+    samplesFolder: String, seed: UInt64, state: TrainingState, log: EventLog, stop: StopSignal
   ) throws {
     self.task = task
     self.config = config
@@ -45,7 +45,8 @@ public final class Trainer<Task: TrainingTask> {
       gradientBlocks: memory.gradientBlocks)
     update = TrainingStep(task, config, optimizer: optimizer, grid: grid, parameters: parameters)
     checkpoints = try CheckpointStore(
-      folder: folder, grid: grid, keepLast: config.keepLast, keepEvery: config.keepEvery, warn: { log.say("warning: \($0)") })
+      folder: folder, grid: grid, keepLast: config.keepLast, keepEvery: config.keepEvery,
+      warn: { try? log.warning($0, stage: task.name) })
     try resumeOrStart(seed: seed)
   }
 
@@ -63,7 +64,6 @@ public final class Trainer<Task: TrainingTask> {
       state.config = start.config
       state.ranks = start.ranks
       try parameters.refreshComputeCopy()
-      log.say("\(task.name): resumes at step \(state.step) of \(config.steps)")
     } else {
       try parameters.initialize(seed: seed)
     }
@@ -81,7 +81,7 @@ public final class Trainer<Task: TrainingTask> {
     let batches = Prefetcher(startingAt: state.step, capacity: 3) { step in try load(step, part) }
     defer { batches.stop() }
 
-    log.begin(task.name, step: state.step, of: config.steps)
+    try log.record(.trainingBegun(steps: config.steps, logEvery: config.logEvery), stage: task.name, step: state.step)
     while state.step < config.steps {
       var timer = PhaseTimer()
       let step = state.step
@@ -94,7 +94,7 @@ public final class Trainer<Task: TrainingTask> {
       if outcome.stopRequested {
         try save(&timer)
         try checkpoints.finish()
-        log.say("\(task.name): stopped by a signal after step \(state.step); the same command resumes from there")
+        try log.message("stopped by a signal after step \(state.step), with a checkpoint", stage: task.name)
         return false
       }
       if isDue(config.checkpointEvery) || isFinished { try save(&timer) }
@@ -114,21 +114,24 @@ public final class Trainer<Task: TrainingTask> {
 
   private func save(_ timer: inout PhaseTimer) throws {
     try timer.measure(.checkpoint) { try checkpoints.save(step: state.step, parameters: parameters, state: state) }
+    try log.record(.checkpoint(path: checkpoints.path(step: state.step)), stage: task.name, step: state.step)
   }
 
   private func record(_ outcome: TrainingStep<Task>.Outcome, step: Int, timer: PhaseTimer) throws {
     let seconds = timer.total
-    try log.record(
-      step: step + 1, loss: outcome.report.loss, parts: outcome.report.parts, gradientNorm: outcome.norm,
-      learningRate: outcome.rate, rate: (Double(config.batch) * task.unit.perSample / seconds, task.unit.name),
-      phases: timer, skipped: !outcome.applied, toConsole: (step + 1) % config.logEvery == 0 || isFinished)
+    let metrics = StepMetrics(
+      loss: outcome.report.loss, losses: outcome.report.parts.map { Metric($0.name, $0.value) }, gradientNorm: outcome.norm,
+      lr: outcome.rate, throughput: Metric("\(task.unit.name)PerSecond", Double(config.batch) * task.unit.perSample / seconds),
+      seconds: seconds, phases: timer.seconds, resident: residentBytes(), isSkipped: !outcome.applied)
+    try log.record(.step(metrics), stage: task.name, step: step + 1)
   }
 
   private func validate() throws {
     let ema = try parameters.reading(ExponentialMovingAverage.state)
     var sums = try task.validate(rank: grid.world.rank, of: grid.world.size, source: ema)
     try grid.world.allReduce(&sums, .sum)
-    try log.event("validation", step: state.step, task.validationReport(sums))
+    let metrics = task.validationReport(sums).map { Metric($0.name, $0.value) }
+    try log.record(.validation(metrics), stage: task.name, step: state.step)
   }
 
   /// Samples come from the EMA weights, as those of the finished model will.
@@ -138,6 +141,6 @@ public final class Trainer<Task: TrainingTask> {
     let digits = String(state.step)
     let path = "\(samplesFolder)/\(task.name)-\(String(repeating: "0", count: max(0, 8 - digits.count)) + digits).png"
     try task.samplePicture(ema).write(to: path)
-    log.say("\(task.name) \(state.step)  sample pictures: \(path)")
+    try log.record(.sampleSheet(path: path), stage: task.name, step: state.step)
   }
 }

@@ -42,7 +42,7 @@ struct TrainingBench: Codable {
       text: mine.map { _ in tokens(shape.textLength, shape.textVocabulary) },
       image: tokens(mine.count * shape.imageLength, shape.imageVocabulary))
     let task = TransformerTask(
-      model, textShare: 0.125, validation: samples, draw: { _ in Image(width: 1, height: 1, (0, 0, 0)) },
+      model, textShare: 0.125, validation: samples, sampleSheet: { _ in Image(width: 1, height: 1, (0, 0, 0)) },
       load: { _, _ in samples })
     var config = RunConfig()
     config.transformer.training.batch = batch

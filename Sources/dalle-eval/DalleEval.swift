@@ -63,7 +63,7 @@ struct ScenesCommand: ParsableCommand {
     try makeFolder(out)
     var sampling = SamplingConfig()
     (sampling.temperature, sampling.guidance) = (temperature, guidance)
-    var meter = ProgressLine()
+    var meter = ProgressMeter.terminal()
     let (result, sheet) = try SceneEvaluation.run(
       bundle, prompts: prompts, pictures: pictures, seed: seed, sampling
     ) { meter.show("drawing", $0, of: $1) }

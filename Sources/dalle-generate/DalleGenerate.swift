@@ -66,7 +66,7 @@ struct DalleGenerate: ParsableCommand {
     var sampling = SamplingConfig()
     (sampling.temperature, sampling.topK, sampling.topP, sampling.guidance) = (temperature, topK, topP, guidance)
 
-    var meter = ProgressLine()
+    var meter = ProgressMeter.terminal()
     let pictures = try generator.draw(prompts, count: count, seed: seed, sampling) { meter.show("drawing", $0, of: $1) }
     meter.finish()
     for (prompt, row) in pictures.enumerated() {

@@ -103,7 +103,7 @@ struct Collect: ParsableCommand {
       let collector = try Collector(DatasetFolder(out), options: options)
       let stop = StopSignal()
       let say = { (line: String) in if world.rank == 0 { print("collect: \(line)") } }
-      guard try collector.collect(in: world, isStopped: { stop.isRaised }, say: say) else {
+      guard try collector.collect(in: world, isStopped: { stop.isRaised }, log: say) else {
         return say("stopped by a signal; the same command goes on")
       }
       let summary = try Dataset(collector.folder).summary

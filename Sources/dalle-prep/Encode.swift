@@ -64,7 +64,7 @@ struct Encode: ParsableCommand {
       if world.rank == 0 { try makeFolder(out) }
       let stop = StopSignal()
       let say = { (line: String) in if world.rank == 0 { print("encode: \(line)") } }
-      if try !encoder.encode(in: world, isStopped: { stop.isRaised }, say: say) {
+      if try !encoder.encode(in: world, isStopped: { stop.isRaised }, log: say) {
         say("stopped by a signal; the same command goes on")
       }
     }

@@ -75,7 +75,7 @@ struct Report: ParsableCommand {
       let model = try model.map { try Model($0) }
       let shards = shards ?? shardsOfRun()
       let set = try shards.map { try shardSet($0, model) }
-      var line = ProgressLine()
+      var line = ProgressMeter.terminal()
 
       var report = try DatasetSurvey(source, in: folder, tokenizer: model?.tokenizer, seed: seed).report {
         line.show("reading samples", $0, of: $1)

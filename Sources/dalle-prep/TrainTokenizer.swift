@@ -37,7 +37,7 @@ struct TrainTokenizer: ParsableCommand {
       let folder = (out as NSString).deletingLastPathComponent
       if !folder.isEmpty { try makeFolder(folder) }
       var trainer = BPETrainer(split: split)
-      var meter = ProgressLine()
+      var meter = ProgressMeter.terminal()
       for index in 0..<captions.count(.training) {
         for caption in try captions.captions(index, .training) { trainer.add(caption) }
         if index % 1000 == 0 { meter.show("reading captions", index, of: captions.count(.training)) }

@@ -5,26 +5,31 @@ import MPI
 import Parallel
 import Training
 
-extension Stage: ExpressibleByArgument {}
-
 @main
 struct DalleTrain: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "dalle-train",
     abstract: "Trains the models of a run: tokenizer, dVAE, token shards, transformer.",
     discussion: """
-      Start it with mpirun for several ranks: mpirun -n 8 dalle-train. Every stage that is not finished is done; the same \
-      command goes on where an earlier one stopped. SIGTERM, SIGINT and SIGUSR1 save a checkpoint and stop.
+      Start it with mpirun for several ranks: mpirun -n 8 dalle-train. Every stage that is not finished is run; the same \
+      command resumes where an earlier one stopped. SIGTERM, SIGINT and SIGUSR1 save a checkpoint and stop.
+      A tokenizer or a dVAE from elsewhere is copied into RUN/model before the run begins; its stage then counts as finished.
       """)
 
-  @Option(help: "YAML file; what it leaves out keeps the published system's value. See Configs/.")
+  @Option(help: "YAML file; keys that it does not name have the published system's value. See Configs/.")
   var config = "Configs/demo.yaml"
 
   @Option(name: .customLong("run"), help: "Folder for everything the run makes. Default: runs/ and the name of the configuration.")
   var folder: String?
 
-  @Option(help: "Do this stage alone.")
-  var stage: Stage?
+  @Option(help: ArgumentHelp("Run this stage alone: \(PublishedStages.names.joined(separator: ", ")).", valueName: "stage"))
+  var stage: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Remove the products and checkpoints of this stage and the later ones first. The same command without it then resumes.",
+      valueName: "stage"))
+  var restartFrom: String?
 
   @Option(
     name: .customLong("set"),
@@ -46,11 +51,25 @@ struct DalleTrain: ParsableCommand {
       return
     }
     let name = ((self.config as NSString).lastPathComponent as NSString).deletingPathExtension
+    let isFinished: Bool
     do {
       let run = try Run(config, folder: RunFolder(folder ?? "runs/\(name)"), grid: grid, stop: StopSignal())
-      _ = try run.run(stage.map { [$0] } ?? Stage.allCases)
-    } catch is StoppedBySignal {
-      if grid.isCoordinator { print("stopped by a signal; the same command goes on") }
+      isFinished = try run.run(PublishedStages.stages(of: run), only: stage, restartFrom: restartFrom)
+    } catch is StoppedBySignal { isFinished = false }
+    if !isFinished, grid.isCoordinator { print("stopped by a signal; to resume: \(resumeCommand(ranks: world.size))") }
+  }
+
+  /// What resumes this run, for a shell.
+  private func resumeCommand(ranks: Int) -> String {
+    var words = CommandLine.arguments
+    // It has been done, and must not be done twice.
+    if let place = words.firstIndex(of: "--restart-from") { words.removeSubrange(place...min(place + 1, words.count - 1)) }
+    words.removeAll { $0.hasPrefix("--restart-from=") }
+    let plain = CharacterSet(charactersIn: "_-./=:,+@%").union(.alphanumerics)
+    let quoted = words.map { word in
+      !word.isEmpty && word.unicodeScalars.allSatisfy(plain.contains)
+        ? word : "'" + word.replacingOccurrences(of: "'", with: "'\\''") + "'"
     }
+    return (ranks == 1 ? "" : "mpirun -n \(ranks) ") + quoted.joined(separator: " ")
   }
 }

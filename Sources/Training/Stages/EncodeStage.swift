@@ -1,21 +1,52 @@
+import Datasets
 import Generation
 import Models
 import Preparation
 import Shards
 import Tokenizer
 
-extension Run {
-  /// Turns pictures and captions into token shards.
-  func encodeShards() throws -> Bool {
-    try require(folder.tokenizer, from: .tokenizer)
-    try require(folder.dvaeWeights, from: .dvae)
-    let tokenizer = try Tokenizer(contentsOf: folder.tokenizer)
-    let dvae = try DVAE(config.dvaeConfig, batch: 32, mode: .inference, precision: precision)
+/// Encodes captioned images as token shards, with all ranks.
+struct EncodeStage: Stage {
+  let name = "encode"
+  let config: RunConfig
+  let data: StageInput
+  let source: any ImageSource
+
+  func inputs(in folder: RunFolder) -> [StageInput] { [data, .tokenizer(folder), .dvae(folder)] }
+
+  /// The shards are told from others by what they were made of; each also has checksums of its own.
+  func product(in folder: RunFolder) -> StageProduct {
+    let files = ShardEncoder.Files(folder.shards, source: source, shardSamples: config.data.shardSamples)
+    return StageProduct(
+      files: [files.origin] + files.shards + [files.skips], identity: [files.origin, files.skips], folders: [folder.shards])
+  }
+
+  func run(in run: Run, inputs: [String: String]) throws -> Bool {
+    let tokenizer = try Tokenizer(contentsOf: run.folder.tokenizer)
+    let dvae = try DVAE(config.dvaeConfig, batch: 32, mode: .inference, precision: run.precision)
     let encoder = ShardEncoder(
-      source, tokenizer: tokenizer, dvae: dvae, weights: try ModelBundle.weights(dvae.table, folder.dvaeWeights, precision),
-      header: try shardHeader(tokenizer), shardSamples: config.data.shardSamples, seed: UInt64(config.seed), folder: folder.shards)
-    let finished = try encoder.encode(in: grid.world, isStopped: { stop.isRaised }, say: { say(.encode, $0) })
-    if !finished { say(.encode, "stopped by a signal; the same command goes on with what is missing") }
-    return finished
+      source, tokenizer: tokenizer, dvae: dvae,
+      weights: try ModelBundle.weights(dvae.table, run.folder.dvaeWeights, run.precision),
+      header: ShardHeader(config, tokenizer, inputs: inputs), shardSamples: config.data.shardSamples,
+      seed: UInt64(config.seed), folder: run.folder.shards)
+    return try encoder.encode(in: run.grid.world, isStopped: { run.stop.isRaised }, log: { try run.log.message($0, stage: name) })
+  }
+}
+
+extension StageInput {
+  static func tokenizer(_ folder: RunFolder) -> StageInput { .files("tokenizer", [folder.tokenizer]) }
+  static func dvae(_ folder: RunFolder) -> StageInput { .files("dVAE", [folder.dvaeWeights]) }
+}
+
+extension ShardHeader {
+  /// The header that this run's shards must have.
+  ///
+  /// - Parameter inputs: SHA-256 of the tokenizer and the dVAE.
+  init(_ config: RunConfig, _ tokenizer: Tokenizer, inputs: [String: String]) {
+    let dvae = config.dvaeConfig
+    self.init(
+      textLength: config.transformer.model.textLength, grid: dvae.grid, textVocabulary: tokenizer.vocabularyCount,
+      imageVocabulary: dvae.vocabulary, frameSamples: config.data.frameSamples, tokenizer: inputs["tokenizer"]!,
+      dvae: inputs["dVAE"]!)
   }
 }

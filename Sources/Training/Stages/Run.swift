@@ -1,4 +1,3 @@
-import Datasets
 import Errors
 import Files
 import Foundation
@@ -8,94 +7,107 @@ import Monitoring
 import Parallel
 import Preparation
 
-/// From captioned pictures to a model: the stages of a run, each skipped when it is finished and gone on with when it is not.
-/// Every rank makes one and calls `run` with the same stages.
+/// A run: a folder, the ranks that work on it, and what its stages share. Every rank makes one and calls `run` with equal stages.
 public final class Run {
-  let config: RunConfig
-  let folder: RunFolder
-  let grid: ProcessGrid
-  let log: StepLog
-  let stop: StopSignal
-  let source: any ImageSource
-  let skipped: SkippedImages
-  /// Of both models' products, on every rank.
-  let precision: Precision
+  public let config: RunConfig
+  public let folder: RunFolder
+  public let grid: ProcessGrid
+  public let log: EventLog
+  public let stop: StopSignal
+  /// Of the models' GEMMs, on every rank.
+  public let precision: Precision
+  let skipped: SkippedSamples
+  private let lock: FolderLock?
 
-  /// - Throws: `StoppedBySignal` if that happens while the dataset is collected.
-  public init(_ config: RunConfig, folder: RunFolder, grid: ProcessGrid, stop: StopSignal) throws {
-    self.config = config
-    self.folder = folder
-    self.grid = grid
-    self.stop = stop
-    if grid.isCoordinator {
+  /// Locks the folder, checks that the configuration fits what is in it, and makes its parts. Collective.
+  ///
+  /// - Parameter sinks: get the run's events on this rank, beside the log file and the console.
+  /// - Throws: `DalleError` of kind `temporary` if another job uses the folder.
+  public init(
+    _ config: RunConfig, folder: RunFolder, grid: ProcessGrid, stop: StopSignal, sinks: [any EventSink] = []
+  ) throws {
+    (self.config, self.folder, self.grid, self.stop) = (config, folder, grid, stop)
+    var lock: FolderLock?
+    var warnings: [String] = []
+    try grid.world.onCoordinator {
+      try makeFolder(folder.path)
+      lock = try FolderLock(folder.path) { warnings.append($0) }
       try folder.check(config)
-      for path in [folder.logs, folder.samples, folder.shards, folder.model] { try makeFolder(path) }
+      for path in [folder.products, folder.logs, folder.samples, folder.shards, folder.model] { try makeFolder(path) }
       try replaceFile(folder.config, with: Data(config.yaml().utf8))
     }
-    try grid.world.barrier()
-    log = try StepLog(folder: folder.logs, rank: grid.world.rank, console: grid.isCoordinator)
-    skipped = SkippedImages(path: "\(folder.logs)/skipped-\(grid.world.rank).txt")
+    self.lock = lock
+    log = EventLog(
+      [try JSONLinesSink(folder: folder.logs, rank: grid.world.rank), ConsoleSink(isCoordinator: grid.isCoordinator)] + sinks)
+    for warning in warnings { try log.warning(warning) }
+    skipped = SkippedSamples(log)
     let threads = try UsableCores().share(among: grid.node)
     setThreads(threads)
     // One rank whose CPU lacks fast bf16 decides for all.
     var slow = [try config.precision.resolved() == .fp32 ? 1 : 0]
     try grid.world.allReduce(&slow, .maximum)
     precision = slow[0] == 1 ? .fp32 : .bf16
-    log.say(
+    try log.message(
       "\(folder.path): \(grid.world.size) \(grid.world.size == 1 ? "rank" : "ranks") on \(grid.nodeCount) "
         + "\(grid.nodeCount == 1 ? "node" : "nodes"), \(threads) \(threads == 1 ? "thread" : "threads") each, \(precision.rawValue)"
     )
-
-    let seed = UInt64(config.seed)
-    switch config.data.source {
-    case .scenes: source = ScenesSource(config.data, seed: seed)
-    case .dataset: source = try Self.dataset(config.data, folder, grid, stop, log)
-    }
-    log.say("data: \(source.count(.training)) pictures to train on, \(source.count(.validation)) held out")
   }
 
-  /// Opens the dataset that the configuration names, or collects it into the run's folder.
-  private static func dataset(
-    _ data: DataConfig, _ folder: RunFolder, _ grid: ProcessGrid, _ stop: StopSignal, _ log: StepLog
-  ) throws -> Dataset {
-    let prepared = DatasetFolder(data.path)
-    if FileManager.default.fileExists(atPath: prepared.summary) { return try Dataset(prepared) }
-    let collector = try Collector(
-      DatasetFolder(folder.dataset), options: DatasetOptions(sources: [Source(data.path)], validation: data.validation))
-    guard try collector.collect(in: grid.world, isStopped: { stop.isRaised }, say: { log.say("data: \($0)") }) else {
-      throw StoppedBySignal()
+  /// Runs the stages that are not finished, in order. Collective.
+  ///
+  /// - Parameters:
+  ///   - only: the name of one stage, which is run alone.
+  ///   - restart: the name of a stage whose product is removed first, with those of the stages after it.
+  /// - Returns: false if a signal asked to stop; everything that was made is then on disk.
+  /// - Throws: `DalleError` if a product no longer fits its inputs; nothing has been changed then.
+  public func run(_ stages: [any Stage], only: String? = nil, restartFrom restart: String? = nil) throws -> Bool {
+    precondition(Set(stages.map(\.name) + RunFolder.reserved).count == stages.count + RunFolder.reserved.count, "a name twice")
+    let only = try only.map { try Self.stage($0, of: stages, option: "--stage") }
+    let restart = try restart.map { try Self.stage($0, of: stages, option: "--restart-from") }
+    let ledger = StageLedger(folder: folder, stages: stages)
+    try grid.world.onCoordinator {
+      if let restart { for path in try ledger.restart(from: restart) { try log.message("removed \(path)") } }
+      try ledger.check()
     }
-    let dataset = try Dataset(collector.folder)
-    let omissions = dataset.summary.omissions
-    for line in omissions { log.say("data: \(line)") }
-    if !omissions.isEmpty { log.say("data: each is listed in \(collector.folder.skipped)") }
-    return dataset
-  }
-
-  /// Runs stages in order. Returns false if a signal asked to stop; everything that was made is then on disk.
-  public func run(_ stages: [Stage]) throws -> Bool {
-    for stage in stages {
-      let finished =
-        switch stage {
-        case .tokenizer: try trainTokenizer()
-        case .dvae: try trainDVAE()
-        case .encode: try encodeShards()
-        case .transformer: try trainTransformer()
+    for (index, stage) in stages.enumerated() where only == nil || only?.name == stage.name {
+      let (number, count) = (index + 1, stages.count)
+      let status = try grid.world.decide { try ledger.status(of: stage) }
+      switch status {
+      case .finished: break
+      case .given:
+        try grid.world.onCoordinator { try ledger.finish(stage, isGiven: true) }
+      case .unfinished:
+        try log.record(.stageBegun(number: number, count: count), stage: stage.name)
+        let inputs = try grid.world.decide { try ledger.begin(stage) }
+        guard try stage.run(in: self, inputs: inputs) else { return false }
+        try grid.world.onCoordinator {
+          try ledger.finish(stage)
+          try ledger.check()
         }
-      try grid.world.barrier()
-      if !finished { return false }
+      }
+      try log.record(.stageFinished(number: number, count: count, isGiven: status == .given), stage: stage.name)
+      try announce(stage)
     }
     return true
   }
 
-  func say(_ stage: Stage, _ text: String) {
-    log.say("[\(Stage.allCases.firstIndex(of: stage)! + 1)/\(Stage.allCases.count)] \(stage.rawValue): \(text)")
+  /// The coordinator tells all ranks what a finished stage left, and they wait until they see it.
+  private func announce(_ stage: any Stage) throws {
+    struct File: Codable {
+      var path: String
+      var byteCount: Int
+    }
+    let files = try grid.world.decide {
+      try stage.product(in: folder).files.map { File(path: $0, byteCount: try fileSize($0)) }
+    }
+    for file in files { try awaitFile(file.path, byteCount: file.byteCount) }
   }
 
-  /// Throws unless an earlier stage has left `path`.
-  func require(_ path: String, from stage: Stage) throws {
-    if FileManager.default.fileExists(atPath: path) { return }
-    throw DalleError(
-      .configuration, "\(path) is missing; it comes from the stage `\(stage.rawValue)`: run that first, or leave out --stage")
+  private static func stage(_ name: String, of stages: [any Stage], option: String) throws -> any Stage {
+    guard let stage = stages.first(where: { $0.name == name }) else {
+      throw DalleError(
+        .usage, "\(option) \(name): there is no such stage; use one of \(stages.map(\.name).joined(separator: ", "))")
+    }
+    return stage
   }
 }

@@ -1,22 +1,28 @@
-import Foundation
+import Datasets
 import Tokenizer
 
-extension Run {
-  /// Learns the tokenizer from the training captions, on the coordinator.
-  func trainTokenizer() throws -> Bool {
-    if FileManager.default.fileExists(atPath: folder.tokenizer) {
-      say(.tokenizer, "finished (\(folder.tokenizer), \(try Tokenizer(contentsOf: folder.tokenizer).vocabularyCount) tokens)")
-      return true
-    }
-    say(.tokenizer, "learns at most \(config.tokenizer.vocabulary) tokens from \(source.count(.training)) captions")
-    // Every rank must have found the file missing before one makes it.
-    try grid.world.barrier()
-    if grid.isCoordinator {
-      var trainer = BPETrainer(split: config.tokenizer.split)
-      for index in 0..<source.count(.training) { for caption in try source.captions(index, .training) { trainer.add(caption) } }
-      let tokenizer = trainer.train(vocabulary: config.tokenizer.vocabulary)
-      try tokenizer.write(to: folder.tokenizer)
-      say(.tokenizer, "wrote \(folder.tokenizer) with \(tokenizer.vocabularyCount) tokens")
+/// Trains the tokenizer on the training captions, on the coordinator.
+struct TokenizerStage: Stage {
+  let name = "tokenizer"
+  let config: TokenizerConfig
+  let data: StageInput
+  let source: any ImageSource
+
+  func inputs(in folder: RunFolder) -> [StageInput] { [data] }
+
+  func product(in folder: RunFolder) -> StageProduct { StageProduct(files: [folder.tokenizer], identity: [folder.tokenizer]) }
+
+  func checkGiven(in folder: RunFolder) throws { _ = try Tokenizer(contentsOf: folder.tokenizer) }
+
+  func run(in run: Run, inputs: [String: String]) throws -> Bool {
+    let count = source.count(.training)
+    try run.log.message("trains up to \(config.vocabulary) tokens on the captions of \(count) samples", stage: name)
+    try run.grid.world.onCoordinator {
+      var trainer = BPETrainer(split: config.split)
+      for index in 0..<count { for caption in try source.captions(index, .training) { trainer.add(caption) } }
+      let tokenizer = trainer.train(vocabulary: config.vocabulary)
+      try tokenizer.write(to: run.folder.tokenizer)
+      try run.log.message("wrote \(run.folder.tokenizer) with \(tokenizer.vocabularyCount) tokens", stage: name)
     }
     return true
   }

@@ -7,9 +7,9 @@ import Models
 import Parallel
 import Random
 
-/// Training the dVAE on cropped pictures (paper sections 2.1 and A).
+/// Training the dVAE on cropped images (paper sections 2.1 and A).
 public final class DVAETask: TrainingTask {
-  /// This rank's pictures of a step.
+  /// This rank's images of a step.
   public struct Batch: Sendable {
     /// `[count, size, size, 3]`
     var pixels: [UInt8]
@@ -25,7 +25,7 @@ public final class DVAETask: TrainingTask {
   private let warn: @Sendable (String) -> Void
   private var imageBytes: Int { model.config.pixelValues }
 
-  /// - Parameter warn: takes a line about a picture that cannot be used.
+  /// - Parameter warn: takes a line about an image that cannot be used.
   public init(
     _ config: RunConfig, precision: Precision, source: any ImageSource, warn: @escaping @Sendable (String) -> Void
   ) throws {
@@ -47,16 +47,16 @@ public final class DVAETask: TrainingTask {
         }
         var crops = random(Purpose.dvaeCrop)
         let count = source.count(.training)
-        var picture = try crop(SampleNumber.at(step * training.batch + position, count: count, seed: seed), &crops)
+        var image = try crop(SampleNumber.at(step * training.batch + position, count: count, seed: seed), &crops)
         var mixes = random(Purpose.dvaeMixing)
         if Double(mixes.uniform()) < mixing {
-          picture.mix(try crop(mixes.integer(in: 0..<count), &mixes), cell: cell, using: &mixes)
+          image.mix(try crop(mixes.integer(in: 0..<count), &mixes), cell: cell, using: &mixes)
         }
         if noise > 0 {
           var changes = random(Purpose.dvaeNoise)
-          picture.addNoise(noise, using: &changes)
+          image.addNoise(noise, using: &changes)
         }
-        pixels += picture.pixels
+        pixels += image.pixels
       }
       return Batch(pixels: pixels, positions: part)
     }
@@ -100,10 +100,10 @@ public final class DVAETask: TrainingTask {
     let mine = Array(ProcessGrid.share(of: source.count(.validation), rank: rank, ranks: ranks))
     var loss = DVAELoss()
     var usage = CodebookUsage(vocabulary: model.config.vocabulary)
-    // A batch at a time, so that not all pictures are in memory.
+    // A batch at a time, so that not all images are in memory.
     for first in stride(from: 0, to: mine.count, by: model.batch) {
       let part = mine[first..<min(first + model.batch, mine.count)]
-      let (partLoss, codes) = try model.evaluate(heldOut(Array(part)), weights)
+      let (partLoss, codes) = try model.evaluate(validationImages(Array(part)), weights)
       loss += partLoss
       codes.withUnsafeBufferPointer { usage.add($0) }
     }
@@ -122,16 +122,16 @@ public final class DVAETask: TrainingTask {
     ]
   }
 
-  /// Held-out pictures, each beside what the model makes of it.
+  /// Images of the validation split, each beside its reconstruction.
   public func samplePicture(_ weights: any ParameterStore) throws -> Image {
     let indices = Array(0..<min(16, source.count(.validation)))
-    let originals = try heldOut(indices)
+    let originals = try validationImages(indices)
     let copies = try model.decode(model.encode(originals, weights), weights)
     let rows = try indices.map { (caption: try source.captions($0, .validation)[0], pictures: [originals[$0], copies[$0]]) }
     return try ImageGrid.draw(rows, columns: 4)
   }
 
-  private func heldOut(_ indices: [Int]) throws -> [Image] {
+  private func validationImages(_ indices: [Int]) throws -> [Image] {
     let size = model.config.imageSize
     return try indices.map { try source.readable($0, .validation, forCropsOf: size, warn: warn).centreCrop(size) }
   }

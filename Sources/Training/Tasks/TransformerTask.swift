@@ -15,24 +15,25 @@ public final class TransformerTask: TrainingTask {
   private let model: Transformer
   private let textShare: Double
   private let validation: TransformerBatch
-  private let draw: (any ParameterStore) throws -> Image
+  private let sampleSheet: (any ParameterStore) throws -> Image
 
   /// - Parameters:
   ///   - validation: samples that are never trained on.
-  ///   - draw: makes sample pictures with given weights.
+  ///   - sampleSheet: makes an image of samples with given weights.
   ///   - load: this rank's samples of a step.
   public init(
     _ model: Transformer, textShare: Double, validation: TransformerBatch,
-    draw: @escaping (any ParameterStore) throws -> Image,
+    sampleSheet: @escaping (any ParameterStore) throws -> Image,
     load: @escaping @Sendable (_ step: Int, _ part: Range<Int>) throws -> TransformerBatch
   ) {
-    (self.model, self.textShare, self.validation, self.draw, self.load) = (model, textShare, validation, draw, load)
+    (self.model, self.textShare, self.validation) = (model, textShare, validation)
+    (self.sampleSheet, self.load) = (sampleSheet, load)
   }
 
   /// Trains on token shards.
   public convenience init(
     _ config: RunConfig, _ model: Transformer, training: ShardSet, validation: ShardSet, tokenizer: Tokenizer,
-    draw: @escaping (any ParameterStore) throws -> Image
+    sampleSheet: @escaping (any ParameterStore) throws -> Image
   ) throws {
     let stage = config.transformer
     let textLength = model.config.textLength
@@ -40,7 +41,7 @@ public final class TransformerTask: TrainingTask {
     let sampler = ShardSampler(training, seed: seed)
     self.init(
       model, textShare: stage.textLossShare,
-      validation: Self.batch(try validation.all().map { ($0.text, $0.image) }), draw: draw
+      validation: Self.batch(try validation.all().map { ($0.text, $0.image) }), sampleSheet: sampleSheet
     ) { step, part in
       let start = step * stage.training.batch
       let samples = try sampler.pairs(start + part.lowerBound..<start + part.upperBound)
@@ -113,5 +114,5 @@ public final class TransformerTask: TrainingTask {
     return [("loss", report.loss)] + report.parts
   }
 
-  public func samplePicture(_ source: any ParameterStore) throws -> Image { try draw(source) }
+  public func samplePicture(_ source: any ParameterStore) throws -> Image { try sampleSheet(source) }
 }

@@ -1,0 +1,70 @@
+/// Something that happened in a run, for whoever watches it: sinks write events as JSON lines, print them, or send them elsewhere.
+public struct Event: Sendable {
+  /// Seconds since 1970.
+  public var time: Double
+  /// The stage it belongs to; nil for the run as a whole.
+  public var stage: String?
+  /// Training steps done when it happened; nil outside of training.
+  public var step: Int?
+  public var kind: Kind
+
+  public enum Kind: Sendable {
+    /// Stage `number` of `count`, counted from 1.
+    case stageBegun(number: Int, count: Int)
+    /// - Parameter isGiven: its product was copied into the run from elsewhere.
+    case stageFinished(number: Int, count: Int, isGiven: Bool)
+    /// Training begins, or resumes, at the event's step; it lasts until `steps`, with a line for people every `logEvery` steps.
+    case trainingBegun(steps: Int, logEvery: Int)
+    case step(StepMetrics)
+    case validation([Metric])
+    /// A checkpoint was taken; it appears at `path` when it is complete.
+    case checkpoint(path: String)
+    /// An image with samples of the model was written.
+    case sampleSheet(path: String)
+    case message(String)
+    /// Something that a person should look at; the run continues.
+    case warning(String)
+    /// A sample was skipped, for this reason.
+    case skip(String)
+  }
+
+  public init(time: Double, stage: String? = nil, step: Int? = nil, _ kind: Kind) {
+    (self.time, self.stage, self.step, self.kind) = (time, stage, step, kind)
+  }
+}
+
+/// A named number.
+public struct Metric: Sendable, Equatable {
+  public var name: String
+  public var value: Double
+
+  public init(_ name: String, _ value: Double) { (self.name, self.value) = (name, value) }
+}
+
+/// The numbers of one training step, over all ranks unless noted.
+public struct StepMetrics: Sendable {
+  public var loss: Double
+  /// Its parts in the order in which they are printed: `text`, `image`; `reconstruction`, `kl`.
+  public var losses: [Metric]
+  /// Before clipping.
+  public var gradientNorm: Double
+  public var lr: Double
+  /// `tokensPerSecond` or `imagesPerSecond`.
+  public var throughput: Metric
+  /// Seconds of the step on this rank, and by phase.
+  public var seconds: Double
+  public var phases: [Phase: Double]
+  /// Bytes that this rank has resident.
+  public var resident: Int
+  /// Loss or gradient was not finite: no update was made.
+  public var isSkipped: Bool
+
+  public init(
+    loss: Double, losses: [Metric], gradientNorm: Double, lr: Double, throughput: Metric, seconds: Double,
+    phases: [Phase: Double], resident: Int, isSkipped: Bool
+  ) {
+    (self.loss, self.losses, self.gradientNorm, self.lr) = (loss, losses, gradientNorm, lr)
+    (self.throughput, self.seconds, self.phases) = (throughput, seconds, phases)
+    (self.resident, self.isSkipped) = (resident, isSkipped)
+  }
+}

@@ -1,0 +1,40 @@
+import Foundation
+
+/// How far a long piece of work is, and how long the rest takes: a line on a terminal that is written over, or lines for a log.
+public struct ProgressMeter {
+  private let interval: Duration
+  private let isTerminal: Bool
+  private var remaining = RemainingTime()
+  private var shown = ContinuousClock.now
+
+  private init(every interval: Duration, isTerminal: Bool) {
+    (self.interval, self.isTerminal) = (interval, isTerminal)
+    remaining.observe(done: 0)
+  }
+
+  /// Shows a line on standard error, where that is a terminal, and nothing otherwise.
+  public static func terminal() -> ProgressMeter {
+    ProgressMeter(every: .milliseconds(200), isTerminal: isatty(STDERR_FILENO) == 1)
+  }
+
+  /// Gives a line every five seconds.
+  public static func lines() -> ProgressMeter { ProgressMeter(every: .seconds(5), isTerminal: false) }
+
+  /// A line such as `40 %, 2m10s left`, if it is time for one.
+  public mutating func line(_ done: Int, of total: Int) -> String? {
+    remaining.observe(done: done)
+    guard ContinuousClock.now - shown >= interval else { return nil }
+    shown = .now
+    return "\(100 * min(done, total) / max(1, total)) %" + (remaining.text(total: total).map { ", \($0) left" } ?? "")
+  }
+
+  /// Shows a line such as `encoding: 40 %, 2m10s left` on the terminal, if it is time for one.
+  public mutating func show(_ what: String, _ done: Int, of total: Int) {
+    if let line = line(done, of: total), isTerminal { put("\(what): \(line)") }
+  }
+
+  /// Clears the terminal's line.
+  public func finish() { if isTerminal { put("") } }
+
+  private func put(_ text: String) { FileHandle.standardError.write(Data("\r\u{1B}[K\(text)".utf8)) }
+}

@@ -1,0 +1,83 @@
+import Datasets
+import Errors
+import Files
+import Foundation
+import Generation
+import Images
+import Models
+import Optimization
+import Preparation
+import Shards
+import Tokenizer
+
+/// The stages of the published system, from captioned images to a transformer.
+public enum PublishedStages {
+  /// Their names, in order.
+  public static let names = ["tokenizer", "dvae", "encode", "transformer"]
+
+  /// Opens the run's data, and makes the stages that its configuration describes. Collective.
+  ///
+  /// - Throws: `StoppedBySignal` if that happens while a dataset is collected.
+  public static func stages(of run: Run) throws -> [any Stage] {
+    let config = run.config
+    let source = try run.openData()
+    let data = StageInput.value("data", try run.grid.world.decide { try source.identity() })
+    return [
+      TokenizerStage(config: config.tokenizer, data: data, source: source),
+      dvae(config, data, source),
+      EncodeStage(config: config, data: data, source: source),
+      transformer(config, run.folder, source),
+    ]
+  }
+
+  private static func dvae(_ config: RunConfig, _ data: StageInput, _ source: any ImageSource) -> TrainingStage<DVAETask> {
+    func checkShape(_ path: String) throws {
+      guard var given = try? JSONDecoder().decode(DVAEConfig.self, from: readFile(path)) else {
+        throw DalleError(.data, "\(path): cannot be parsed as the shape of a dVAE; copy it again, or remove it")
+      }
+      // Recomputation changes memory, not numbers.
+      given.recompute = config.dvaeConfig.recompute
+      guard given == config.dvaeConfig else {
+        throw DalleError(
+          .configuration,
+          "\(path): this dVAE has another shape than `dvae.model` and `data.imageSize` describe; change these, or "
+            + "remove the dVAE")
+      }
+    }
+    return TrainingStage("dvae", config.dvae.training, inputs: [data], checkShape: checkShape) { run, _ in
+      let skipped = run.skipped
+      let task = try DVAETask(config, precision: run.precision, source: source) { skipped.add($0) }
+      return .init(task: task, shape: config.dvaeConfig, optimizer: AdamW(config.dvae.training.adamw))
+    }
+  }
+
+  private static func transformer(
+    _ config: RunConfig, _ folder: RunFolder, _ source: any ImageSource
+  ) -> TrainingStage<TransformerTask> {
+    let shards = ShardEncoder.Files(folder.shards, source: source, shardSamples: config.data.shardSamples)
+    let inputs: [StageInput] = [.tokenizer(folder), .dvae(folder), .files("shards", [shards.origin, shards.skips])]
+    return TrainingStage("transformer", config.transformer.training, inputs: inputs) { run, inputs in
+      let (folder, precision) = (run.folder, run.precision)
+      let tokenizer = try Tokenizer(contentsOf: folder.tokenizer)
+      let shape = config.transformerConfig(textVocabulary: tokenizer.vocabularyCount)
+      let header = ShardHeader(config, tokenizer, inputs: inputs)
+      let training = try ShardSet(folder.shards, Split.training.rawValue, expected: header)
+      let validation = try ShardSet(folder.shards, Split.validation.rawValue, expected: header)
+      try run.requireEqual(training.samples, of: folder.shards)
+      let dvae = try DVAE(config.dvaeConfig, batch: 16, mode: .inference, precision: precision)
+      let dvaeWeights = try ModelBundle.weights(dvae.table, folder.dvaeWeights, precision)
+      let prompts = try source.prompts(16)
+      let task = try TransformerTask(
+        config, Transformer(shape, batch: config.transformer.training.microBatch, precision: precision), training: training,
+        validation: validation, tokenizer: tokenizer
+      ) { weights in
+        let generator = ImageGenerator(
+          tokenizer: tokenizer, dvae: dvae, dvaeWeights: dvaeWeights, transformer: shape, weights: weights,
+          precision: precision)
+        let pictures = try generator.draw(prompts, count: 1, seed: UInt64(config.seed), config.sampling)
+        return try ImageGrid.draw(Array(zip(prompts, pictures)).map { (caption: $0, pictures: $1) }, columns: 8)
+      }
+      return .init(task: task, shape: shape, optimizer: AdamW(config.transformer.training.adamw))
+    }
+  }
+}
