@@ -70,24 +70,24 @@ let package = Package(
     module("Models", dependencies: ["Layers", "Kernels", "Memory"]),
 
     // Data.
-    module("Tokenizer", dependencies: ["Files", "Random"]),
-    module("Images", dependencies: ["CImages", "Files", "Random"]),
-    module("Datasets", dependencies: ["Images", "Hashing", "Files"]),
+    module("Tokenizer", dependencies: ["Files", "Errors", "Random"]),
+    module("Images", dependencies: ["CImages", "Files", "Errors", "Random"]),
+    module("Datasets", dependencies: ["Images", "Hashing", "Files", "Errors"]),
     module("Scenes", dependencies: ["Images", "Random"]),
-    module("Shards", dependencies: ["CZstd", "Files", "Random"]),
+    module("Shards", dependencies: ["CZstd", "Files", "Errors", "Random"]),
 
     // Training.
     module("Optimization", dependencies: ["CLanes", "Layers", "Kernels", "Memory"]),
     module("Parallel", dependencies: ["MPI", "Layers", "Kernels", "Memory"]),
-    module("Safetensors", dependencies: ["Files"]),
+    module("Safetensors", dependencies: ["Memory", "Files", "Errors"]),
     module(
       "Checkpoint",
-      dependencies: ["Safetensors", "Parallel", "Layers", "Memory", "Hashing", "Files"]),
+      dependencies: ["Safetensors", "Parallel", "Layers", "Memory", "Hashing", "Files", "Errors"]),
     module(
       "Preparation",
       dependencies: [
         "Datasets", "Shards", "Tokenizer", "Generation", "Models", "Layers", "Images", "Random", "Hashing", "MPI", "Monitoring",
-        "Files",
+        "Files", "Errors",
       ]),
     module(
       "Training",
@@ -107,17 +107,17 @@ let package = Package(
 
     module(
       "Reports",
-      dependencies: ["Datasets", "Shards", "Tokenizer", "Generation", "Models", "Layers", "Images", "Random", "Files"]),
+      dependencies: ["Datasets", "Shards", "Tokenizer", "Generation", "Models", "Layers", "Images", "Random", "Files", "Errors"]),
 
     // Executables.
     module(
       "Commands",
-      dependencies: ["Training", "MPI", "Files", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
+      dependencies: ["Training", "MPI", "Errors", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
     executable(
       "dalle-prep",
       dependencies: [
         "Training", "Preparation", "Reports", "Datasets", "Shards", "Tokenizer", "Generation", "Models", "Layers", "Images",
-        "Kernels", "Monitoring", "MPI", "Files",
+        "Kernels", "Monitoring", "MPI", "Files", "Errors",
       ]),
     executable("dalle-train", dependencies: ["Training", "MPI", "Parallel"]),
     executable("dalle-generate", dependencies: ["Generation", "Images", "Kernels", "Monitoring", "Files"]),
@@ -129,7 +129,7 @@ let package = Package(
       dependencies: [
         "Training", "Preparation", "Datasets", "Checkpoint", "Generation", "Parallel", "MPI", "Models", "Layers", "Kernels",
         "Memory", "Monitoring", "Tokenizer",
-        "Images", "Shards", "Hashing", "Random", "Files",
+        "Images", "Shards", "Hashing", "Random", "Files", "Errors",
       ]),
 
     // Tests.
@@ -142,12 +142,12 @@ let package = Package(
     tests("Kernels", dependencies: ["Kernels", "Memory", "Random"]),
     tests("Models", dependencies: ["Models", "Layers", "Kernels", "Memory", "Random", "Safetensors"]),
     tests("Tokenizer", dependencies: ["Tokenizer", "Random"]),
-    tests("Images", dependencies: ["Images", "Files", "Random"]),
+    tests("Images", dependencies: ["Images", "Files", "Errors", "Random"]),
     tests("Scenes", dependencies: ["Scenes", "Images", "Random"]),
-    tests("Shards", dependencies: ["Shards", "Random"]),
+    tests("Shards", dependencies: ["Shards", "Errors", "Random"]),
     tests("Optimization", dependencies: ["Optimization", "Layers", "Memory"]),
-    tests("Safetensors", dependencies: ["Safetensors"]),
-    tests("Datasets", dependencies: ["Datasets", "Images", "Files"]),
+    tests("Safetensors", dependencies: ["Safetensors", "Memory"]),
+    tests("Datasets", dependencies: ["Datasets", "Images", "Files", "Errors"]),
     tests("Reports", dependencies: ["Reports", "Datasets", "Images", "Models", "Layers", "Random", "Shards", "Tokenizer"]),
     tests("Training", dependencies: ["Training", "Datasets", "Images", "Models", "Layers", "Monitoring", "Memory"]),
     tests("Generation", dependencies: ["Generation", "Models", "Layers", "Kernels", "Memory", "Random"]),

@@ -1,3 +1,4 @@
+import Errors
 import Files
 import Foundation
 import Layers
@@ -48,15 +49,15 @@ struct CheckpointWriter {
   func writeArrays(_ parameters: SharedParameters) throws {
     try makeFolder(temporary)
     for (file, arrays) in CheckpointFile.contents(parameters) {
-      var tensors: [(name: String, shape: [Int])] = []
+      var tensors: [(name: String, shape: [Int], type: TensorType)] = []
       for (_, prefix) in arrays {
-        tensors += parameters.table.parameters.map { (prefix + $0.name, $0.shape) }
+        tensors += parameters.table.parameters.map { (prefix + $0.name, $0.shape, .f32) }
       }
       let writer = try SafetensorsWriter(temporary + "/" + file, tensors: tensors, metadata: ["step": "\(step)"])
       for (state, _) in arrays {
         for parameter in parameters.table.parameters {
           let values = parameters.values(state, parameter.block)[parameter]
-          try writer.write(UnsafeBufferPointer(start: values.base, count: values.count))
+          try writer.write(UnsafeBufferPointer<Float>(start: values.base, count: values.count))
         }
       }
       try writer.finish()
@@ -71,7 +72,7 @@ struct CheckpointWriter {
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
     try replaceFile(temporary + "/" + Manifest.name, with: encoder.encode(Manifest(files, in: temporary)))
     if FileManager.default.fileExists(atPath: final) { try removeCheckpoint(final) }
-    guard rename(temporary, final) == 0 else { throw FileError(final, "cannot be put in place") }
+    guard rename(temporary, final) == 0 else { throw DalleError.file(final, "cannot be written") }
     try synchronizeFolder(folder)
   }
 

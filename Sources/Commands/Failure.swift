@@ -1,4 +1,4 @@
-import Files
+import Errors
 import Foundation
 import MPI
 import Training
@@ -9,19 +9,12 @@ import Training
 
 /// How a command ends when something goes wrong: one message, and an exit code as in `sysexits.h`.
 public enum Failure {
-  /// EX_DATAERR: a file holds what it must not.
-  private static let data: Int32 = 65
-  /// EX_IOERR: a file cannot be read or written.
-  private static let inputOutput: Int32 = 74
-  /// EX_CONFIG: the configuration cannot work.
-  private static let configuration: Int32 = 78
+  /// EX_SOFTWARE: an error that nobody has foreseen.
+  private static let unforeseen: Int32 = 70
 
   private static func code(_ error: any Error) -> Int32 {
-    switch error {
-    case is ConfigError: configuration
-    case is FileError: inputOutput
-    default: data
-    }
+    if error is ConfigError { return DalleError.Kind.configuration.rawValue }
+    return (error as? DalleError)?.kind.rawValue ?? unforeseen
   }
 
   /// Ends a command of one process.

@@ -1,4 +1,5 @@
 import Datasets
+import Errors
 import Files
 import Foundation
 import Generation
@@ -128,7 +129,9 @@ public struct ShardEncoder {
     if totals[0] > 0 { return false }
     // Now every piece is there.
     for shard in own {
-      guard try assemble(shard) else { throw DatasetError("\(shard.path): pieces of it have vanished from \(work)") }
+      guard try assemble(shard) else {
+        throw DalleError(.data, "\(shard.path): pieces of it have vanished from \(work); leave that folder alone, and start again")
+      }
     }
     try world.barrier()
     if world.rank == 0 { try finish(shards, cutCaptions: totals[1], say) }
@@ -141,23 +144,22 @@ public struct ShardEncoder {
     let now = Origin(source: try source.identity(), shardSamples: shardSamples, seed: seed)
     if FileManager.default.fileExists(atPath: origin) {
       guard let before = try? JSONDecoder().decode(Origin.self, from: readFile(origin)) else {
-        throw DatasetError("\(origin): cannot be understood; remove \(folder), or name another folder")
+        throw DalleError(.data, "\(origin): cannot be parsed; remove \(folder), or name another folder")
       }
       for (name, before, now) in [
         ("pictures and captions", before.source, now.source),
         ("samples in a shard", "\(before.shardSamples)", "\(now.shardSamples)"),
         ("seed", "\(before.seed)", "\(now.seed)"),
       ] where before != now {
-        throw DatasetError(
+        throw DalleError(
+          .data,
           "\(folder): its shards were made with other \(name) (\(before.prefix(12)), now \(now.prefix(12))); remove it, or name another folder"
         )
       }
       return
     }
     try makeFolder(folder)
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-    try replaceFile(origin, with: encoder.encode(now) + Data("\n".utf8))
+    try replaceFile(origin, with: JSON.pretty(now))
   }
 
   /// Encodes a piece; pictures that cannot be read are left out and listed. Returns how many captions were cut.
@@ -194,7 +196,10 @@ public struct ShardEncoder {
     }
     // They were readable when they were collected: a disk that is missing must not end in shards without samples.
     if unread == piece.samples.count, unread >= 10 {
-      throw DatasetError("\(piece.samples.count) pictures in a row cannot be read; the last: \(problem)")
+
+      throw DalleError(
+        .inputOutput, "\(piece.samples.count) images in a row cannot be read (the last: \(problem)); see that their disk is there")
+
     }
     // The piece last: where it is, its list is there too.
     try skips.finish()
