@@ -24,7 +24,7 @@ struct SourceListing {
       } else if let format = ManifestReader.Format(rawValue: fileExtension) {
         try listManifest(path, format, source: number)
       } else {
-        throw DalleError(.data, "\(path): is no source; name a folder, a .jsonl, .csv or .tsv manifest, or a .tar archive")
+        throw DalleError(.data, "\(path): is not a source; name a folder, a .jsonl, .csv or .tsv manifest, or a .tar archive")
       }
     }
   }
