@@ -74,53 +74,68 @@ let package = Package(
     module("Models", dependencies: ["Layers", "Kernels", "Memory"]),
 
     // Data.
-    module("Tokenizer", dependencies: ["Files"]),
-    module("Images", dependencies: ["Random", "Files", "CImages"]),
-    module("Datasets", dependencies: ["Images", "Hashing", "Files"]),
+    module("Tokenizer", dependencies: ["Random", "Files", "Errors"]),
+    module("Images", dependencies: ["Random", "Files", "Errors", "CImages"]),
+    module("Datasets", dependencies: ["Images", "Hashing", "Files", "Errors"]),
     module("Scenes", dependencies: ["Images", "Random"]),
-    module("Shards", dependencies: ["Random", "Files", "CZstd"]),
+    module("Shards", dependencies: ["Random", "Files", "Errors", "CZstd"]),
 
     // Training.
     module("Optimization", dependencies: ["Layers", "Kernels", "Memory", "CLanes"]),
     module("Parallel", dependencies: ["Optimization", "Layers", "Kernels", "MPI", "Memory", "Errors"]),
-    module("Safetensors", dependencies: ["Files"]),
-    module("Checkpoint", dependencies: [
+    module("Safetensors", dependencies: ["Files", "Memory", "Errors"]),
+    module(
+      "Checkpoint",
+      dependencies: [
         "Safetensors", "Parallel", "Optimization", "Layers", "Hashing", "Files", "Memory", "Errors",
       ]),
-    module("Preparation", dependencies: [
+    module(
+      "Preparation",
+      dependencies: [
         "Generation", "Shards", "Datasets", "Images", "Tokenizer", "Models", "Layers", "Hashing", "Monitoring", "MPI",
-        "Random", "Files",
+        "Random", "Files", "Errors",
       ]),
-    module("Training", dependencies: [
+    module(
+      "Training",
+      dependencies: [
         "Generation", "Preparation", "Checkpoint", "Parallel", "Optimization", "Shards", "Scenes", "Datasets", "Images",
         "Tokenizer", "Models", "Layers", "Kernels", "Hashing", "Monitoring", "MPI", "Random", "Files", "Memory", "Errors",
         "Yams",
       ]),
 
     // Use.
-    module("Generation", dependencies: [
+    module(
+      "Generation",
+      dependencies: [
         "Safetensors", "Scenes", "Images", "Tokenizer", "Models", "Layers", "Kernels", "Random", "Files", "Memory",
       ]),
 
-    module("Reports", dependencies: [
-        "Generation", "Shards", "Datasets", "Images", "Tokenizer", "Models", "Layers", "Random", "Files",
+    module(
+      "Reports",
+      dependencies: [
+        "Generation", "Shards", "Datasets", "Images", "Tokenizer", "Models", "Layers", "Random", "Files", "Errors",
       ]),
 
     // Executables.
-    module("Commands", dependencies: [
-        "Training", "Parallel", "MPI", "Files", "Memory", "Errors",
-        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+    module(
+      "Commands",
+      dependencies: [
+        "Training", "Parallel", "MPI", "Memory", "Errors", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
-    executable("dalle-prep", dependencies: [
+    executable(
+      "dalle-prep",
+      dependencies: [
         "Reports", "Generation", "Training", "Preparation", "Shards", "Datasets", "Images", "Tokenizer", "Models", "Layers",
-        "Kernels", "Monitoring", "Files",
+        "Kernels", "Monitoring", "Files", "Errors",
       ]),
     executable("dalle-train", dependencies: ["Training", "Parallel", "MPI"]),
     executable("dalle-generate", dependencies: ["Generation", "Images", "Kernels", "Monitoring", "Files"]),
     executable("dalle-eval", dependencies: ["Generation", "Kernels", "Monitoring", "Files"]),
-    executable("dalle-bench", dependencies: [
+    executable(
+      "dalle-bench",
+      dependencies: [
         "Generation", "Training", "Preparation", "Parallel", "Optimization", "Shards", "Datasets", "Images", "Tokenizer",
-        "Models", "Layers", "Kernels", "Hashing", "Monitoring", "MPI", "Random", "Files", "Memory",
+        "Models", "Layers", "Kernels", "Hashing", "Monitoring", "MPI", "Random", "Files", "Memory", "Errors",
       ]),
 
     // Tests.
@@ -134,13 +149,13 @@ let package = Package(
     tests("Kernels", dependencies: ["Kernels", "Random", "Memory"]),
     tests("Models", dependencies: ["Safetensors", "Models", "Layers", "Kernels", "Memory"]),
     tests("Tokenizer", dependencies: ["Tokenizer", "Random"]),
-    tests("Images", dependencies: ["Images", "Random", "Files"]),
+    tests("Images", dependencies: ["Images", "Random", "Files", "Errors"]),
     tests("Scenes", dependencies: ["Scenes", "Images", "Random"]),
-    tests("Shards", dependencies: ["Shards", "Random"]),
+    tests("Shards", dependencies: ["Shards", "Random", "Errors"]),
     tests("Optimization", dependencies: ["Optimization", "Layers", "Memory"]),
     tests("Parallel", dependencies: ["Parallel", "Optimization", "Layers"]),
-    tests("Safetensors", dependencies: ["Safetensors"]),
-    tests("Datasets", dependencies: ["Datasets", "Images"]),
+    tests("Safetensors", dependencies: ["Safetensors", "Memory"]),
+    tests("Datasets", dependencies: ["Datasets", "Images", "Errors"]),
     tests("Reports", dependencies: ["Reports", "Shards", "Datasets", "Images", "Tokenizer", "Models", "Layers", "Random"]),
     tests("Training", dependencies: ["Training", "Images", "Random"]),
     tests("Generation", dependencies: ["Generation", "Models", "Layers", "Kernels", "Random", "Memory"]),

@@ -132,9 +132,8 @@ public final class CheckpointStore {
       return try reader.read(
         name, shape: parameter.shape, into: UnsafeMutableBufferPointer(start: values.base, count: values.count))
     }
-    var values = [Float](repeating: 0, count: parameter.count)
-    try values.withUnsafeMutableBufferPointer { try reader.read(name, shape: parameter.shape, into: $0) }
-    parameters.bf16Values(array, of: parameter.block)[range].copy(from: values.map { BFloat16($0) })
+    let values = parameters.bf16Values(array, of: parameter.block)[range]
+    try reader.read(name, shape: parameter.shape, into: UnsafeMutableBufferPointer(start: values.base, count: values.count))
   }
 
   /// Steps of the complete checkpoints in a folder, ascending.

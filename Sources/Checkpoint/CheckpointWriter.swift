@@ -1,3 +1,4 @@
+import Errors
 import Files
 import Foundation
 import Layers
@@ -49,18 +50,18 @@ struct CheckpointWriter {
   func writeArrays(_ parameters: NodeParameterStore) throws {
     try makeFolder(temporary)
     for (file, arrays) in CheckpointFile.contents(parameters) {
-      var tensors: [(name: String, shape: [Int])] = []
-      for (_, prefix) in arrays {
-        tensors += parameters.table.parameters.map { (prefix + $0.name, $0.shape) }
+      var tensors: [(name: String, shape: [Int], type: TensorType)] = []
+      for (array, prefix) in arrays {
+        let type: TensorType = array?.elementType == .bf16 ? .bf16 : .f32
+        tensors += parameters.table.parameters.map { (prefix + $0.name, $0.shape, type) }
       }
       let writer = try SafetensorsWriter(temporary + "/" + file, tensors: tensors, metadata: ["step": "\(step)"])
       for (array, _) in arrays {
         for parameter in parameters.table.parameters {
           let range = parameter.offset..<parameter.offset + parameter.count
           if let array, array.elementType == .bf16 {
-            // Every bf16 number is one of fp32, too.
-            let values = parameters.bf16Values(array, of: parameter.block)[range].array.map(\.float)
-            try values.withUnsafeBufferPointer { try writer.write($0) }
+            let values = parameters.bf16Values(array, of: parameter.block)[range]
+            try writer.write(UnsafeBufferPointer(start: values.base, count: values.count))
           } else {
             let values = parameters.fp32Values(array, of: parameter.block)[range]
             try writer.write(UnsafeBufferPointer(start: values.base, count: values.count))
@@ -79,7 +80,7 @@ struct CheckpointWriter {
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
     try replaceFile(temporary + "/" + Manifest.name, with: encoder.encode(Manifest(files, in: temporary)))
     if FileManager.default.fileExists(atPath: final) { try removeCheckpoint(final) }
-    guard rename(temporary, final) == 0 else { throw FileError(final, "cannot be put in place") }
+    guard rename(temporary, final) == 0 else { throw DalleError.file(final, "cannot be written") }
     try synchronizeFolder(folder)
   }
 

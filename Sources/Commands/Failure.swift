@@ -1,5 +1,4 @@
 import Errors
-import Files
 import Foundation
 import MPI
 import Training
@@ -10,17 +9,11 @@ import Training
 
 /// How a command ends when something goes wrong: one message, and an exit code as in `sysexits.h`.
 public enum Failure {
-  /// EX_DATAERR: a file holds what it must not.
-  private static let data: Int32 = 65
-  /// EX_IOERR: a file cannot be read or written.
-  private static let inputOutput: Int32 = 74
+  /// EX_SOFTWARE: an error that nobody has foreseen.
+  private static let unforeseen: Int32 = 70
 
   private static func code(_ error: any Error) -> Int32 {
-    switch error {
-    case let error as DalleError: error.kind.rawValue
-    case is FileError: inputOutput
-    default: data
-    }
+    (error as? DalleError)?.kind.rawValue ?? unforeseen
   }
 
   /// Ends a command of one process.

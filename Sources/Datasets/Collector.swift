@@ -1,3 +1,4 @@
+import Errors
 import Files
 import Foundation
 
@@ -17,11 +18,13 @@ public struct Collector: Sendable {
     (self.folder, self.options) = (folder, options)
     for path in [folder.summary, folder.begun] where FileManager.default.fileExists(atPath: path) {
       guard let before = try? JSONDecoder().decode(DatasetSummary.self, from: readFile(path)) else {
-        throw DatasetError(
-          "\(path): cannot be understood, or is of another version of this program; remove \(folder.path), or name another folder")
+        throw DalleError(
+          .data,
+          "\(path): cannot be parsed, or is of another version of this program; remove \(folder.path), or name another folder")
       }
       guard before.options == options else {
-        throw DatasetError(
+        throw DalleError(
+          .data,
           "\(folder.path): was collected from other sources or with other options (see \(path)); name another folder, or remove this one"
         )
       }
@@ -87,7 +90,7 @@ public struct Collector: Sendable {
     let summary: DatasetSummary
     do {
       summary = try DatasetMerge(folder, options: options, units: unitCount()).write()
-    } catch let error as DatasetError {
+    } catch let error as DalleError where error.kind == .data {
       // The sources are of no use as they are; when they have been mended they must be listed and examined anew.
       try? FileManager.default.removeItem(atPath: folder.work)
       throw error

@@ -1,3 +1,4 @@
+import Errors
 import Files
 import Foundation
 import Hashing
@@ -12,20 +13,26 @@ public final class Dataset: ImageSource {
   /// Opens what a `Collector` has finished.
   public init(_ folder: DatasetFolder) throws {
     guard FileManager.default.fileExists(atPath: folder.summary) else {
-      throw DatasetError(
+      throw DalleError(
+        .noInput,
         "\(folder.path): holds no finished dataset (\(folder.summary) is missing); collect it with dalle-prep collect")
     }
     guard let summary = try? JSONDecoder().decode(DatasetSummary.self, from: readFile(folder.summary)),
       summary.version == DatasetSummary.currentVersion
     else {
-      throw DatasetError("\(folder.summary): cannot be understood, or is of another version of this program")
+      throw DalleError(
+        .data,
+        "\(folder.summary): cannot be parsed, or is of another version of this program; remove \(folder.path) and collect it again")
     }
     self.summary = summary
     samples = try Dictionary(uniqueKeysWithValues: Split.allCases.map { ($0, try RandomAccessFile(folder.samples($0))) })
     index = try Dictionary(uniqueKeysWithValues: Split.allCases.map { ($0, try FileArray(folder.index($0))) })
     for (split, count) in [(Split.training, summary.training), (.validation, summary.validation)] {
       guard index[split]!.count == count else {
-        throw DatasetError("\(folder.index(split)): has \(index[split]!.count) entries, but \(folder.summary) counts \(count)")
+        throw DalleError(
+          .data,
+          "\(folder.index(split)): has \(index[split]!.count) entries, but \(folder.summary) counts \(count); remove \(folder.path) and collect it again"
+        )
       }
     }
   }
@@ -33,7 +40,9 @@ public final class Dataset: ImageSource {
   /// SHA-256 of the lists of samples.
   public func identity() throws -> String {
     try Split.allCases.map { split in
-      guard let hash = SHA256.hex(ofFile: samples[split]!.path) else { throw FileError(samples[split]!.path, "cannot be read") }
+      guard let hash = SHA256.hex(ofFile: samples[split]!.path) else {
+        throw DalleError.file(samples[split]!.path, "cannot be read")
+      }
       return hash
     }.joined(separator: " ")
   }
@@ -47,7 +56,12 @@ public final class Dataset: ImageSource {
     guard line.offset >= 0, line.count >= 0, line.count <= file.size - line.offset,
       let sample = try? JSONDecoder().decode(Sample.self, from: Data(file.read(line.offset..<line.offset + line.count))),
       !sample.captions.isEmpty
-    else { throw DatasetError("\(file.path): sample \(number) cannot be understood; the file or its index is damaged") }
+    else {
+      throw DalleError(
+        .data,
+        "\(file.path): sample \(number) cannot be parsed; the file or its index is damaged: remove the dataset and collect it again"
+      )
+    }
     return sample
   }
 
@@ -73,11 +87,17 @@ public final class Dataset: ImageSource {
     let place = sample.picture
     let file = try RandomAccessFile(place.path)
     guard let size = place.size, size <= file.size - place.offset, place.offset > 0 || size == file.size else {
-      throw DatasetError("\(sample.place): \(place.path) is not what it was when the dataset was collected")
+
+      throw DalleError(
+        .data,
+        "\(sample.place): \(place.path) has changed since the dataset was collected; restore it, or collect the dataset again")
+
     }
-    return try Image(
-      data: Data(file.read(place.offset..<place.offset + size)), name: sample.place,
-      pixelLimit: summary.options.filters.maximumPixels, leastSide: side.map(Image.leastSide))
+    do {
+      return try Image(
+        data: Data(file.read(place.offset..<place.offset + size)), pixelLimit: summary.options.filters.maximumPixels,
+        leastSide: side.map(Image.leastSide))
+    } catch let problem as UndecodableImage { throw problem.named(sample.place) }
   }
 
   /// Captions that are not trained on.

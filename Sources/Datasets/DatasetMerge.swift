@@ -1,3 +1,4 @@
+import Errors
 import Files
 import Foundation
 import Images
@@ -61,9 +62,11 @@ struct DatasetMerge {
     guard facts.count >= 2 else {
       try skips.finish()
       let most = skips.counts.max { ($0.value, $1.key) < ($1.value, $0.key) }
-      let reason = most.map { "; \($0.value) were left out for: \($0.key); see \(folder.skipped)" } ?? ""
-      throw DatasetError(
-        "\(options.sources.map(\.path).joined(separator: ", ")): \(facts.count) usable samples; at least 2 are needed\(reason)")
+      let reason = most.map { "; \($0.value) were skipped for: \($0.key), see \(folder.skipped)" } ?? ""
+      throw DalleError(
+        .data,
+        "\(options.sources.map(\.path).joined(separator: ", ")): \(facts.count) usable samples, at least 2 are needed\(reason); add images with captions, or loosen the filters"
+      )
     }
 
     let fates = Fates(
@@ -76,11 +79,14 @@ struct DatasetMerge {
     try skips.finish()
     (summary.skipped, summary.skippedParts) = (skips.counts, skips.partCounts)
     guard summary.training > 0 else {
-      throw DatasetError("\(folder.path): weights and what is held out leave no sample to train on")
+
+      throw DalleError(
+        .data,
+        "\(folder.path): sampling weights and the validation split leave no sample to train on; raise the weights, or lower the number of validation samples"
+      )
+
     }
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-    try replaceFile(folder.summary, with: encoder.encode(summary) + Data("\n".utf8))
+    try replaceFile(folder.summary, with: JSON.pretty(summary))
     return summary
   }
 

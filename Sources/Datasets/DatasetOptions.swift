@@ -1,3 +1,4 @@
+import Errors
 import Foundation
 
 /// How a dataset is collected.
@@ -15,12 +16,15 @@ public struct DatasetOptions: Codable, Equatable, Sendable {
 
   /// Throws what cannot work.
   func check() throws {
-    if sources.isEmpty { throw DatasetError("no source is named") }
+    if sources.isEmpty { throw DalleError(.configuration, "no source is named; name a folder, a manifest or an archive") }
     for source in sources where !(source.weight > 0 && source.weight <= 1000) {
-      throw DatasetError("\(source.path): its weight is \(source.weight); it must lie above 0 and not above 1000")
+
+      throw DalleError(
+        .configuration, "\(source.path): its sampling weight is \(source.weight); choose one above 0 and not above 1000")
+
     }
-    if columns.captions.isEmpty { throw DatasetError("no caption column is named") }
-    if validation < 1 { throw DatasetError("\(validation) samples to hold out; at least 1") }
+    if columns.captions.isEmpty { throw DalleError(.configuration, "no caption column is named; name at least one") }
+    if validation < 1 { throw DalleError(.configuration, "\(validation) validation samples; choose at least 1") }
     let limits: [(String, Double, ClosedRange<Double>)] = [
       ("the smallest number of characters", Double(filters.minimumCharacters), 1...1e6),
       ("the largest number of characters", Double(filters.maximumCharacters), min(Double(filters.minimumCharacters), 1e6)...1e6),
@@ -30,11 +34,12 @@ public struct DatasetOptions: Codable, Equatable, Sendable {
       ("the largest number of bytes", Double(filters.maximumBytes), 1...4e9),
     ]
     for (name, value, range) in limits where !range.contains(value) {
-      throw DatasetError(
-        "\(name) is \(value.formatted()); it must lie between \(range.lowerBound.formatted()) and \(range.upperBound.formatted())")
+      throw DalleError(
+        .configuration,
+        "\(name) is \(value.formatted()); choose one from \(range.lowerBound.formatted()) to \(range.upperBound.formatted())")
     }
     if filters.aspectRatio != 0, !(filters.aspectRatio >= 1) {
-      throw DatasetError("the aspect ratio is \(filters.aspectRatio); it must be at least 1, or 0 for any")
+      throw DalleError(.configuration, "the aspect ratio is \(filters.aspectRatio); choose at least 1, or 0 for any")
     }
     _ = try CaptionFilter(filters)
   }

@@ -1,3 +1,4 @@
+import Errors
 import Files
 import Foundation
 import Hashing
@@ -38,7 +39,7 @@ struct Examiner {
         }
         raw = try CaptionText.captions(
           readFile(path), isJSON: path.hasSuffix(".json"), keys: columns.captions, place: candidate.place)
-      } catch let error as FileError { throw Skip(candidate.place, .unreadableCaption, "\(error)") }
+      } catch let error as DalleError { throw Skip(candidate.place, .unreadableCaption, "\(error)") }
     }
     let captions = try usable(raw, place: candidate.place, report: report)
     let bytes: Data
@@ -52,7 +53,7 @@ struct Examiner {
         throw Skip(candidate.place, .largePicture, "\(path) has \(size) bytes; at most \(filters.maximumBytes)")
       }
       bytes = try readFile(path)
-    } catch let error as FileError { throw Skip(candidate.place, .unreadablePicture, "\(error)") }
+    } catch let error as DalleError { throw Skip(candidate.place, .unreadablePicture, "\(error)") }
     return try sample(
       bytes, ImageLocation(candidate.picture.path, size: bytes.count), captions, place: candidate.place, source: candidate.source)
   }
@@ -87,10 +88,8 @@ struct Examiner {
   ) throws(Skip) -> Sample {
     let picture: Image
     do {
-      picture = try Image(data: bytes, name: place, pixelLimit: filters.maximumPixels)
-    } catch let error as ImageError {
-      throw Skip(place, error.isTooLarge ? .largePicture : .unreadablePicture, error.reason)
-    } catch { throw Skip(place, .unreadablePicture, "\(error)") }
+      picture = try Image(data: bytes, pixelLimit: filters.maximumPixels)
+    } catch { throw Skip(place, error.reason == .tooLarge ? .largePicture : .unreadablePicture, error.detail) }
     let (short, long) = (min(picture.width, picture.height), max(picture.width, picture.height))
     if short < filters.minimumSide {
       throw Skip(place, .smallPicture, "\(picture.width) x \(picture.height) pixels; the shorter side needs \(filters.minimumSide)")
@@ -157,7 +156,7 @@ struct Examiner {
       if let damage { throw damage }
     } catch let damage as TarReader.Damage {
       try found(.failure(Skip(path, .damagedSource, damage.description)))
-    } catch let error as FileError {
+    } catch let error as DalleError {
       try found(.failure(Skip(path, .damagedSource, "\(error)")))
     }
   }

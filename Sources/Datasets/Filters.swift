@@ -1,3 +1,4 @@
+import Errors
 import Foundation
 import Images
 
@@ -93,7 +94,7 @@ struct CaptionFilter: @unchecked Sendable {
     patterns = try filters.patterns.map { pattern in
       do {
         return try NSRegularExpression(pattern: pattern, options: [.caseInsensitive])
-      } catch { throw DatasetError("`\(pattern)` is not a regular expression") }
+      } catch { throw DalleError(.configuration, "`\(pattern)` is not a regular expression; write one in ICU's syntax") }
     }
     boilerplate = try Self.phrases.map { try NSRegularExpression(pattern: $0, options: [.caseInsensitive]) }
   }

@@ -1,3 +1,4 @@
+import Errors
 import Files
 import Foundation
 
@@ -75,14 +76,18 @@ public struct ManifestReader {
   // MARK: CSV and TSV
 
   private mutating func readNames() throws {
-    guard let record = try record() else { throw DatasetError("\(path): the file is empty; its first line must name the columns") }
+    guard let record = try record() else {
+      throw DalleError(.data, "\(path): the file is empty; write the names of the columns into its first line")
+    }
     guard case .success(let names) = record else {
-      throw DatasetError("\(path): its first line, which must name the columns, cannot be read")
+      throw DalleError(
+        .data, "\(path): its first line, which must name the columns, cannot be parsed; write it in UTF-8, with quotes closed")
     }
     func index(_ name: String) throws -> Int {
       guard let index = names.firstIndex(of: name) else {
-        throw DatasetError(
-          "\(path): there is no column `\(name)`; the first line names \(names.map { "`\($0)`" }.joined(separator: ", "))")
+        throw DalleError(
+          .data,
+          "\(path): there is no column `\(name)`; name one of its columns: \(names.map { "`\($0)`" }.joined(separator: ", "))")
       }
       return index
     }

@@ -1,3 +1,4 @@
+import Errors
 import Files
 import Foundation
 
@@ -23,7 +24,7 @@ struct SourceListing {
       } else if let format = ManifestReader.Format(rawValue: fileExtension) {
         try listManifest(path, format, source: number)
       } else {
-        throw DatasetError("\(path): not a source; a source is a folder, a .jsonl, .csv or .tsv manifest, or a .tar archive")
+        throw DalleError(.data, "\(path): is not a source; name a folder, a .jsonl, .csv or .tsv manifest, or a .tar archive")
       }
     }
   }
@@ -71,7 +72,7 @@ struct SourceListing {
         do {
           let names = try self.names(in: path)
           try walk(path, names, source: source, above: above.union([identity]))
-        } catch let error as FileError {
+        } catch let error as DalleError {
           try found(.skipped(Skip(path, .damagedSource, "\(error)")))
         }
       }
@@ -83,7 +84,7 @@ struct SourceListing {
     do {
       return try FileManager.default.contentsOfDirectory(atPath: folder).filter { !$0.hasPrefix(".") }.sorted()
     } catch {
-      throw FileError(folder, "the folder cannot be read", reason: error.localizedDescription)
+      throw DalleError.file(folder, "the folder cannot be read", error)
     }
   }
 }

@@ -1,3 +1,4 @@
+import Errors
 import Files
 import Foundation
 
@@ -26,7 +27,8 @@ public struct Source: Codable, Equatable, Sendable {
       if FileManager.default.fileExists(atPath: absolute) { return [absolute] }
       let found = Self.glob(absolute)
       guard !found.isEmpty else {
-        throw DatasetError("\(pattern): there is no such file or folder" + (pattern == path ? "" : " (from \(path))"))
+        throw DalleError(
+          .noInput, "\(pattern): there is no such file or folder\(pattern == path ? "" : " (from \(path))"); check the path")
       }
       return found
     }
@@ -43,20 +45,19 @@ public struct Source: Codable, Equatable, Sendable {
     let choices: [String]
     if ends.count == 2, let first = Int(ends[0]), let last = Int(ends[1]), first >= 0, last >= 0 {
       guard first <= last, last - first < limit else {
-        throw DatasetError("\(pattern): the range {\(inside)} must go up, and have at most \(limit) numbers")
+        throw DalleError(.configuration, "\(pattern): the range {\(inside)} must go up, with at most \(limit) numbers; correct it")
       }
       let width = ends[0].count
-      choices = (first...last).map { number in
-        let digits = String(number)
-        return String(repeating: "0", count: max(0, width - digits.count)) + digits
-      }
+      choices = (first...last).map { zeroPadded($0, digits: width) }
     } else if inside.contains(",") {
       choices = inside.components(separatedBy: ",")
     } else {
       return [pattern]
     }
     let rest = try braces(String(pattern[pattern.index(after: close)...]))
-    guard choices.count * rest.count <= limit else { throw DatasetError("\(pattern): stands for more than \(limit) paths") }
+    guard choices.count * rest.count <= limit else {
+      throw DalleError(.configuration, "\(pattern): stands for more than \(limit) paths; name several shorter patterns")
+    }
     return choices.flatMap { choice in rest.map { pattern[..<open] + choice + $0 } }
   }
 

@@ -1,3 +1,4 @@
+import Errors
 import Foundation
 
 /// Numbers in a file, seen as memory: the system keeps in memory what is in use, so an array may be larger than memory.
@@ -9,11 +10,14 @@ public final class FileArray<Element: BitwiseCopyable>: RandomAccessCollection, 
   /// Maps a file that exists, for reading.
   public convenience init(_ path: String) throws {
     let descriptor = open(path, O_RDONLY)
-    guard descriptor >= 0 else { throw FileError(path, "cannot be opened") }
+    guard descriptor >= 0 else { throw DalleError.file(path, "cannot be opened") }
     defer { close(descriptor) }
     let size = Int(lseek(descriptor, 0, SEEK_END))
     guard size % MemoryLayout<Element>.stride == 0 else {
-      throw FileError(path, "cannot be used", reason: "its \(size) bytes are no multiple of \(MemoryLayout<Element>.stride)")
+      throw DalleError(
+        .data,
+        "\(path): has \(size) bytes, which is no multiple of \(MemoryLayout<Element>.stride); it is damaged: remove its folder and make it again"
+      )
     }
     try self.init(descriptor, path, count: size / MemoryLayout<Element>.stride, PROT_READ)
   }
@@ -22,12 +26,12 @@ public final class FileArray<Element: BitwiseCopyable>: RandomAccessCollection, 
   public convenience init(scratchIn folder: String, count: Int) throws {
     let path = "\(folder)/scratch-\(UUID().uuidString)"
     let descriptor = open(path, O_RDWR | O_CREAT | O_EXCL, 0o600)
-    guard descriptor >= 0 else { throw FileError(path, "cannot be created") }
+    guard descriptor >= 0 else { throw DalleError.file(path, "cannot be created") }
     defer { close(descriptor) }
     unlink(path)
     // Takes the room on the disk now: writing into a mapping of a full disk ends in a signal, not in an error.
     let code = posix_fallocate(descriptor, 0, off_t(Swift.max(1, count * MemoryLayout<Element>.stride)))
-    guard code == 0 else { throw FileError(path, "cannot be written", reason: String(cString: strerror(code))) }
+    guard code == 0 else { throw DalleError.file(path, "cannot be written", code: code) }
     try self.init(descriptor, path, count: count, PROT_READ | PROT_WRITE)
   }
 
@@ -38,7 +42,7 @@ public final class FileArray<Element: BitwiseCopyable>: RandomAccessCollection, 
       return
     }
     let address = mmap(nil, length, protection, MAP_SHARED, descriptor, 0)
-    guard let address, address != MAP_FAILED else { throw FileError(path, "cannot be mapped") }
+    guard let address, address != MAP_FAILED else { throw DalleError.file(path, "cannot be mapped") }
     elements = UnsafeMutableBufferPointer(start: address.bindMemory(to: Element.self, capacity: count), count: count)
   }
 

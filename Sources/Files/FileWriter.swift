@@ -1,3 +1,4 @@
+import Errors
 import Foundation
 
 /// Writes a long file piece by piece; it gets its name when it is complete, and goes away if it never is.
@@ -12,7 +13,7 @@ public final class FileWriter {
   public init(_ path: String) throws {
     self.path = path
     descriptor = open(path + ".partial", O_WRONLY | O_CREAT | O_TRUNC, 0o644)
-    guard descriptor >= 0 else { throw FileError(path, "cannot be created") }
+    guard descriptor >= 0 else { throw DalleError.file(path, "cannot be created") }
   }
 
   deinit {
@@ -29,7 +30,7 @@ public final class FileWriter {
   /// Forces the file to disk and gives it its name.
   public func finish() throws {
     try flush()
-    guard fsync(descriptor) == 0, rename(path + ".partial", path) == 0 else { throw FileError(path, "cannot be put in place") }
+    guard fsync(descriptor) == 0, rename(path + ".partial", path) == 0 else { throw DalleError.file(path, "cannot be written") }
     isFinished = true
     try synchronizeFolder((path as NSString).deletingLastPathComponent)
   }

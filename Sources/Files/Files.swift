@@ -1,24 +1,15 @@
+import Errors
 import Foundation
-
-/// A file or folder that cannot be read or written: which, and the system's reason.
-public struct FileError: Error, CustomStringConvertible, Equatable {
-  public let description: String
-
-  /// - Parameter reason: by default what the last system call said.
-  public init(_ path: String, _ problem: String, reason: String = String(cString: strerror(errno))) {
-    description = "\(path): \(problem): \(reason)"
-  }
-}
 
 /// Puts a file in place whole or not at all: writes beside it, forces it to disk, renames it over whatever is there.
 public func replaceFile(_ path: String, with bytes: some ContiguousBytes) throws {
   let temporary = path + ".partial"
   let descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC, 0o644)
-  guard descriptor >= 0 else { throw FileError(path, "cannot be created") }
+  guard descriptor >= 0 else { throw DalleError.file(path, "cannot be created") }
   defer { close(descriptor) }
   do {
     try bytes.withUnsafeBytes { try writeAll($0, to: descriptor, path) }
-    guard fsync(descriptor) == 0, rename(temporary, path) == 0 else { throw FileError(path, "cannot be put in place") }
+    guard fsync(descriptor) == 0, rename(temporary, path) == 0 else { throw DalleError.file(path, "cannot be written") }
     try synchronizeFolder((path as NSString).deletingLastPathComponent)
   } catch {
     unlink(temporary)
@@ -32,7 +23,7 @@ public func writeAll(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32, _ pa
   while done < bytes.count {
     let count = write(descriptor, bytes.baseAddress! + done, bytes.count - done)
     if count < 0 && errno == EINTR { continue }
-    guard count > 0 else { throw FileError(path, "cannot be written") }
+    guard count > 0 else { throw DalleError.file(path, "cannot be written") }
     done += count
   }
 }
@@ -41,9 +32,9 @@ public func writeAll(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32, _ pa
 public func synchronizeFolder(_ path: String) throws {
   let folder = path.isEmpty ? "." : path
   let descriptor = open(folder, O_RDONLY)
-  guard descriptor >= 0 else { throw FileError(folder, "cannot be opened") }
+  guard descriptor >= 0 else { throw DalleError.file(folder, "cannot be opened") }
   defer { close(descriptor) }
-  guard fsync(descriptor) == 0 else { throw FileError(folder, "cannot be forced to disk") }
+  guard fsync(descriptor) == 0 else { throw DalleError.file(folder, "cannot be forced to disk") }
 }
 
 /// Makes a folder and those above it; nothing happens if it exists.
@@ -53,28 +44,30 @@ public func makeFolder(_ path: String) throws {
     try makeFolder(parent)
     if mkdir(path, 0o755) == 0 { return }
   }
-  let reason = String(cString: strerror(errno))
+  let code = errno
   var isFolder: ObjCBool = false
   if FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue { return }
-  throw FileError(path, "the folder cannot be made", reason: reason)
+  throw DalleError.file(path, "the folder cannot be made", code: code)
 }
 
 /// Bytes in a plain file; anything else is an error.
 public func fileSize(_ path: String) throws -> Int {
   var status = stat()
-  guard stat(path, &status) == 0 else { throw FileError(path, "cannot be opened") }
-  guard status.st_mode & S_IFMT == S_IFREG else { throw FileError(path, "cannot be read", reason: "it is not a plain file") }
+  guard stat(path, &status) == 0 else { throw DalleError.file(path, "cannot be opened") }
+  guard status.st_mode & S_IFMT == S_IFREG else {
+    throw DalleError(.data, "\(path): is a folder, a pipe or a device; name a plain file")
+  }
   return Int(status.st_size)
 }
 
 /// The bytes of a whole file.
 public func readFile(_ path: String) throws -> Data {
   let descriptor = open(path, O_RDONLY)
-  guard descriptor >= 0 else { throw FileError(path, "cannot be opened") }
+  guard descriptor >= 0 else { throw DalleError.file(path, "cannot be opened") }
   do {
     return try FileHandle(fileDescriptor: descriptor, closeOnDealloc: true).readToEnd() ?? Data()
   } catch {
-    throw FileError(path, "cannot be read", reason: error.localizedDescription)
+    throw DalleError.file(path, "cannot be read", error)
   }
 }
 
@@ -85,11 +78,11 @@ public func copyFile(_ path: String, to target: String) throws {
   do {
     try FileManager.default.copyItem(atPath: path, toPath: temporary)
   } catch {
-    throw FileError(target, "cannot be written", reason: error.localizedDescription)
+    throw DalleError.file(target, "cannot be written", error)
   }
   let descriptor = open(temporary, O_RDWR)
-  guard descriptor >= 0 else { throw FileError(target, "cannot be opened") }
+  guard descriptor >= 0 else { throw DalleError.file(target, "cannot be opened") }
   defer { close(descriptor) }
-  guard fsync(descriptor) == 0, rename(temporary, target) == 0 else { throw FileError(target, "cannot be put in place") }
+  guard fsync(descriptor) == 0, rename(temporary, target) == 0 else { throw DalleError.file(target, "cannot be written") }
   try synchronizeFolder((target as NSString).deletingLastPathComponent)
 }

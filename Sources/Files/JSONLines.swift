@@ -1,20 +1,19 @@
+import Errors
 import Foundation
 
 /// Writes values as JSON, one a line.
 public final class JSONLinesWriter {
   private let file: FileWriter
-  private let encoder = JSONEncoder()
 
   public init(_ path: String) throws {
     file = try FileWriter(path)
-    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
   }
 
   /// Returns where the line lies in the file.
   @discardableResult
   public func write(_ value: some Encodable) throws -> LineLocation {
     let start = file.count
-    let line = try encoder.encode(value)
+    let line = try JSON.line(value)
     try file.write(line)
     try file.write([UInt8(ascii: "\n")])
     return LineLocation(offset: start, count: line.count)
@@ -35,7 +34,7 @@ public func forEachLine<Value: Decodable>(_ path: String, _ body: (Value) throws
   let decoder = JSONDecoder()
   while let line = try lines.next() {
     guard let value = try? decoder.decode(Value.self, from: line.bytes) else {
-      throw FileError("\(path):\(line.number)", "cannot be understood", reason: "the file is damaged")
+      throw DalleError(.data, "\(path):\(line.number): cannot be parsed; the file is damaged: remove its folder and make it again")
     }
     try body(value)
   }

@@ -1,3 +1,4 @@
+import Errors
 import Foundation
 
 /// The lines of a file, one after the other, in memory of a few blocks however long the file is.
@@ -22,7 +23,7 @@ public struct LineReader {
   public init(_ path: String) throws {
     self.path = path
     let descriptor = open(path, O_RDONLY)
-    guard descriptor >= 0 else { throw FileError(path, "cannot be opened") }
+    guard descriptor >= 0 else { throw DalleError.file(path, "cannot be opened") }
     file = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
   }
 
@@ -35,7 +36,7 @@ public struct LineReader {
       if buffer.isEmpty {
         do {
           buffer = try file.read(upToCount: 1 << 20) ?? Data()
-        } catch { throw FileError(path, "cannot be read", reason: error.localizedDescription) }
+        } catch { throw DalleError.file(path, "cannot be read", error) }
         if buffer.isEmpty { break }
       }
       isEmpty = false

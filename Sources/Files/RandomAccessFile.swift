@@ -1,3 +1,4 @@
+import Errors
 import Foundation
 
 /// A file whose parts are read by their place; calls from several threads do not disturb each other.
@@ -11,7 +12,7 @@ public final class RandomAccessFile: Sendable {
     self.path = path
     // Without waiting, as opening a pipe would.
     descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
-    guard descriptor >= 0 else { throw FileError(path, "cannot be opened") }
+    guard descriptor >= 0 else { throw DalleError.file(path, "cannot be opened") }
     do {
       size = try fileSize(path)
     } catch {
@@ -29,9 +30,9 @@ public final class RandomAccessFile: Sendable {
       while done < range.count {
         let count = pread(descriptor, bytes.baseAddress! + done, range.count - done, off_t(range.lowerBound + done))
         if count < 0 && errno == EINTR { continue }
-        if count < 0 { throw FileError(path, "cannot be read") }
+        if count < 0 { throw DalleError.file(path, "cannot be read") }
         guard count > 0 else {
-          throw FileError(path, "cannot be read", reason: "it ends before byte \(range.upperBound)")
+          throw DalleError(.data, "\(path): ends before byte \(range.upperBound); it is cut off or was changed: restore it")
         }
         done += count
       }

@@ -1,14 +1,26 @@
 import CImages
+import Errors
 import Files
 import Foundation
 
-/// A picture that cannot be decoded, or text that cannot be drawn: which, and libvips' reason.
-public struct ImageError: Error, CustomStringConvertible, Equatable {
-  public let name: String
-  public let reason: String
-  /// It has more pixels than the limit.
-  public var isTooLarge = false
-  public var description: String { "\(name): \(reason)" }
+/// Why an image cannot be decoded. Who reads many images skips this one and counts the reason.
+public struct UndecodableImage: Error, Equatable {
+  public enum Reason: Equatable, Sendable {
+    /// It has more pixels than the limit.
+    case tooLarge
+    case unreadable
+  }
+
+  public let reason: Reason
+  /// What libvips reports.
+  public let detail: String
+
+  /// The same for the user.
+  ///
+  /// - Parameter name: of the image: a path, an archive and its member.
+  public func named(_ name: String) -> DalleError {
+    DalleError(.data, "\(name): cannot be decoded (\(detail)); replace or remove it")
+  }
 }
 
 /// libvips is started once in a process, by the first use.
@@ -18,7 +30,14 @@ enum Vips {
   }()
 
   static func start() { _ = started }
-  static func error(_ name: String) -> ImageError { ImageError(name: name, reason: String(cString: images_error())) }
+
+  /// What libvips reports of the last failure on this thread.
+  static var report: String { String(cString: images_error()) }
+
+  /// Making an image failed, which nothing but the machine can cause.
+  static func failure(_ what: String) -> DalleError {
+    DalleError(.unavailable, "\(what): libvips fails (\(report)); free memory, and check the installation with `vips --version`")
+  }
 }
 
 extension Image {
@@ -31,28 +50,32 @@ extension Image {
   /// - Parameter leastSide: a JPEG may come reduced by 2, 4 or 8, which saves most of the decoding, as long as its shorter
   ///   side keeps this many pixels. By default it comes whole.
   public init(contentsOf path: String, leastSide: Int? = nil) throws {
-    try self.init(data: readFile(path), name: path, leastSide: leastSide)
+    do {
+      try self.init(data: readFile(path), leastSide: leastSide)
+    } catch let problem as UndecodableImage { throw problem.named(path) }
   }
 
-  /// The same for a file's bytes; `name` stands for it in errors.
-  public init(data: Data, name: String, pixelLimit: Int = pixelLimit, leastSide: Int? = nil) throws {
+  /// The same for a file's bytes.
+  public init(data: Data, pixelLimit: Int = pixelLimit, leastSide: Int? = nil) throws(UndecodableImage) {
     Vips.start()
-    guard !data.isEmpty else { throw ImageError(name: name, reason: "the file is empty") }
-    let (width, height, pixels) = try data.withUnsafeBytes { file in
+    guard !data.isEmpty else { throw UndecodableImage(reason: .unreadable, detail: "the file is empty") }
+    let decoded = data.withUnsafeBytes { file -> Result<Image, UndecodableImage> in
       var picture: OpaquePointer?
       var (width, height): (Int32, Int32) = (0, 0)
       let code = images_open(file.baseAddress, file.count, Int64(pixelLimit), Int32(leastSide ?? 0), &picture, &width, &height)
       guard code == 0 else {
-        throw ImageError(name: name, reason: String(cString: images_error()), isTooLarge: code == IMAGES_TOO_LARGE)
+        return .failure(UndecodableImage(reason: code == IMAGES_TOO_LARGE ? .tooLarge : .unreadable, detail: Vips.report))
       }
       let count = Int(width) * Int(height) * 3
-      let pixels = try [UInt8](unsafeUninitializedCapacity: count) { pixels, filled in
-        guard images_read(picture, pixels.baseAddress) == 0 else { throw Vips.error(name) }
-        filled = count
+      var isRead = false
+      let pixels = [UInt8](unsafeUninitializedCapacity: count) { pixels, filled in
+        isRead = images_read(picture, pixels.baseAddress) == 0
+        filled = isRead ? count : 0
       }
-      return (Int(width), Int(height), pixels)
+      guard isRead else { return .failure(UndecodableImage(reason: .unreadable, detail: Vips.report)) }
+      return .success(Image(width: Int(width), height: Int(height), pixels: pixels))
     }
-    self.init(width: width, height: height, pixels: pixels)
+    self = try decoded.get()
   }
 
   /// The picture as a PNG file.
@@ -69,7 +92,7 @@ extension Image {
     Vips.start()
     var bytes: UnsafeMutablePointer<UInt8>?
     var size = 0
-    guard compress(&bytes, &size) == 0 else { throw Vips.error(format) }
+    guard compress(&bytes, &size) == 0 else { throw Vips.failure(format) }
     defer { images_free(bytes) }
     return Data(bytes: bytes!, count: size)
   }

@@ -51,7 +51,7 @@ public struct ImageGrid {
     var mask: UnsafeMutablePointer<UInt8>?
     var (maskWidth, maskHeight): (Int32, Int32) = (0, 0)
     guard images_text(text, font, Int32(width), &mask, &maskWidth, &maskHeight) == 0, let mask else {
-      throw Vips.error("caption")
+      throw Vips.failure("caption")
     }
     defer { images_free(mask) }
     var pixels: [UInt8] = []

@@ -1,3 +1,5 @@
+import Files
+
 /// What a picture looks like from afar, for finding near duplicates: where brightness rises from left to right on a grid of
 /// 8 × 8 (the difference hash), and the mean colour.
 public struct ImageSignature: Codable, Hashable, Sendable, BitwiseCopyable {
@@ -47,11 +49,8 @@ extension ImageSignature {
   }
 
   public func encode(to encoder: any Encoder) throws {
-    func digits(_ value: some BinaryInteger, _ count: Int) -> String {
-      let text = String(value, radix: 16)
-      return String(repeating: "0", count: count - text.count) + text
-    }
     var container = encoder.singleValueContainer()
-    try container.encode(digits(gradients, 16) + (0..<3).map { digits(colour[$0], 2) }.joined())
+    try container.encode(
+      zeroPadded(gradients, digits: 16, radix: 16) + (0..<3).map { zeroPadded(colour[$0], digits: 2, radix: 16) }.joined())
   }
 }

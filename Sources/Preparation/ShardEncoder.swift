@@ -1,4 +1,5 @@
 import Datasets
+import Errors
 import Files
 import Foundation
 import Generation
@@ -200,22 +201,21 @@ public struct ShardEncoder {
     let now = Origin(source: try source.identity(), shardSamples: shardSamples, seed: seed)
     if FileManager.default.fileExists(atPath: files.origin) {
       guard let before = try? JSONDecoder().decode(Origin.self, from: readFile(files.origin)) else {
-        throw DatasetError("\(files.origin): cannot be understood; remove \(folder), or name another folder")
+        throw DalleError(.data, "\(files.origin): cannot be parsed; remove \(folder), or name another folder")
       }
       for (name, before, now) in [
         ("pictures and captions", before.source, now.source),
         ("samples in a shard", "\(before.shardSamples)", "\(now.shardSamples)"),
         ("seed", "\(before.seed)", "\(now.seed)"),
       ] where before != now {
-        throw DatasetError(
+        throw DalleError(
+          .data,
           "\(folder): its shards were made with other \(name) (\(before.prefix(12)), now \(now.prefix(12))); remove it, or name another folder"
         )
       }
       return
     }
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-    try replaceFile(files.origin, with: encoder.encode(now) + Data("\n".utf8))
+    try replaceFile(files.origin, with: JSON.pretty(now))
   }
 
   /// Encodes a piece; pictures that cannot be read are left out and listed. Returns how many captions were cut.
@@ -252,7 +252,10 @@ public struct ShardEncoder {
     }
     // They were readable when they were collected: a disk that is missing must not end in shards without samples.
     if unread == piece.samples.count, unread >= 10 {
-      throw DatasetError("\(piece.samples.count) pictures in a row cannot be read; the last: \(problem)")
+
+      throw DalleError(
+        .inputOutput, "\(piece.samples.count) images in a row cannot be read (the last: \(problem)); see that their disk is there")
+
     }
     // The piece last: where it is, its list is there too.
     try skips.finish()

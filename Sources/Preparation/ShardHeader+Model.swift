@@ -1,3 +1,4 @@
+import Errors
 import Files
 import Generation
 import Hashing
@@ -12,7 +13,7 @@ extension ShardHeader {
   ) throws {
     func hash(_ name: String) throws -> String {
       let path = "\(modelFolder)/\(name)"
-      guard let hash = SHA256.hex(ofFile: path) else { throw FileError(path, "cannot be read") }
+      guard let hash = SHA256.hex(ofFile: path) else { throw DalleError.file(path, "cannot be read") }
       return hash
     }
     self.init(

@@ -1,4 +1,5 @@
 import Datasets
+import Errors
 import Files
 import Generation
 import Images
@@ -40,7 +41,7 @@ extension CodeStatistics {
       for (number, _) in chosen[first..<min(first + dvae.batch, chosen.count)] {
         do {
           crops.append(try dataset.picture(number, .training).centreCrop(dvae.config.imageSize))
-        } catch is ImageError {} catch is DatasetError {} catch is FileError {}
+        } catch is DalleError {}
       }
       try dvae.encode(crops, weights).withUnsafeBufferPointer { usage.add($0) }
       pictures += crops.count

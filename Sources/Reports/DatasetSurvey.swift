@@ -1,4 +1,5 @@
 import Datasets
+import Errors
 import Files
 import Random
 import Tokenizer
@@ -35,7 +36,12 @@ public struct DatasetSurvey {
     for split in Split.allCases {
       try dataset.forEachSample(split) { sample, copies in
         guard report.sources.indices.contains(sample.source), sample.width > 0, sample.height > 0 else {
-          throw DatasetError("\(folder.samples(split)): the sample \(sample.place) has impossible values; the file is damaged")
+
+          throw DalleError(
+            .data,
+            "\(folder.samples(split)): the sample \(sample.place) has impossible values, the file is damaged; remove \(folder.path) and collect it again"
+          )
+
         }
         if split == .training {
           report.sources[sample.source].samples += 1

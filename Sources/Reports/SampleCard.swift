@@ -1,4 +1,5 @@
 import Datasets
+import Errors
 import Files
 import Foundation
 import Generation
@@ -53,11 +54,7 @@ public struct SampleCard: Sendable {
         } else {
           card.pictures = [try Inlay(picture.fitted(into: side), name: "the picture")]
         }
-      } catch let error as ImageError {
-        card.problem = error.reason
-      } catch let error as DatasetError {
-        card.problem = error.description
-      } catch let error as FileError { card.problem = error.description }
+      } catch let error as DalleError { card.problem = error.description }
       cards.append(card)
       progress(cards.count, chosen.count)
     }

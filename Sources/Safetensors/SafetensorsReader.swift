@@ -1,3 +1,5 @@
+import Errors
+import Files
 import Foundation
 
 /// Number formats of the safetensors format that this project meets.
@@ -48,9 +50,7 @@ public final class SafetensorsReader {
   public init(_ path: String) throws {
     self.path = path
     descriptor = open(path, O_RDONLY)
-    guard descriptor >= 0 else {
-      throw SafetensorsError(path, "cannot be opened: \(String(cString: strerror(errno)))")
-    }
+    guard descriptor >= 0 else { throw DalleError.file(path, "cannot be opened") }
     do {
       (tensors, metadata) = try Self.header(descriptor, path)
     } catch {
@@ -64,25 +64,25 @@ public final class SafetensorsReader {
   private static func header(_ descriptor: Int32, _ path: String) throws -> ([String: TensorInfo], [String: String]) {
     let fileSize = Int(lseek(descriptor, 0, SEEK_END))
     guard fileSize >= 8 else {
-      throw SafetensorsError(path, "has \(fileSize) bytes, too few for a safetensors file")
+      throw damage(path, "has \(fileSize) bytes, too few for a safetensors file")
     }
     var length: UInt64 = 0
     try withUnsafeMutableBytes(of: &length) { try read(descriptor, path, at: 0, into: $0) }
     length = UInt64(littleEndian: length)
     guard length <= UInt64(min(largestHeader, fileSize - 8)) else {
-      throw SafetensorsError(path, "its header claims \(length) bytes in a file of \(fileSize)")
+      throw damage(path, "its header claims \(length) bytes in a file of \(fileSize)")
     }
     var bytes = [UInt8](repeating: 0, count: Int(length))
     try bytes.withUnsafeMutableBytes { try read(descriptor, path, at: 8, into: $0) }
     guard let object = try? JSONSerialization.jsonObject(with: Data(bytes)) as? [String: Any] else {
-      throw SafetensorsError(path, "its header is not a JSON object")
+      throw damage(path, "its header is not a JSON object")
     }
     let start = 8 + Int(length)
     var tensors: [String: TensorInfo] = [:]
     var metadata: [String: String] = [:]
     for (name, value) in object {
       if name == "__metadata__" {
-        guard let map = value as? [String: String] else { throw SafetensorsError(path, "its metadata are not strings") }
+        guard let map = value as? [String: String] else { throw damage(path, "its metadata are not strings") }
         metadata = map
         continue
       }
@@ -93,7 +93,7 @@ public final class SafetensorsReader {
       ($0.value.range.lowerBound, $0.value.range.upperBound) < ($1.value.range.lowerBound, $1.value.range.upperBound)
     }
     for (one, next) in zip(ordered, ordered.dropFirst()) where one.value.range.upperBound > next.value.range.lowerBound {
-      throw SafetensorsError(path, "tensors `\(one.key)` and `\(next.key)` overlap")
+      throw damage(path, "tensors `\(one.key)` and `\(next.key)` overlap")
     }
     return (tensors, metadata)
   }
@@ -101,21 +101,21 @@ public final class SafetensorsReader {
   private static func info(_ name: String, _ value: Any, start: Int, fileSize: Int, _ path: String) throws -> TensorInfo {
     guard let fields = value as? [String: Any], let dtype = fields["dtype"] as? String,
       let shape = fields["shape"] as? [Int], let offsets = fields["data_offsets"] as? [Int], offsets.count == 2
-    else { throw SafetensorsError(path, "tensor `\(name)` has no dtype, shape and data_offsets") }
+    else { throw damage(path, "tensor `\(name)` has no dtype, shape and data_offsets") }
     guard let type = TensorType(rawValue: dtype) else {
-      throw SafetensorsError(path, "tensor `\(name)` has the unknown dtype `\(dtype)`")
+      throw damage(path, "tensor `\(name)` has the unknown dtype `\(dtype)`")
     }
     var bytes = type.size
     for extent in shape {
       let (product, overflow) = bytes.multipliedReportingOverflow(by: extent)
-      guard extent >= 0, !overflow else { throw SafetensorsError(path, "tensor `\(name)` has the impossible shape \(shape)") }
+      guard extent >= 0, !overflow else { throw damage(path, "tensor `\(name)` has the impossible shape \(shape)") }
       bytes = product
     }
     guard offsets[0] >= 0, offsets[1] >= offsets[0], offsets[1] <= fileSize - start else {
-      throw SafetensorsError(path, "tensor `\(name)` lies at \(offsets), outside the file's \(fileSize - start) data bytes")
+      throw damage(path, "tensor `\(name)` lies at \(offsets), outside the file's \(fileSize - start) data bytes")
     }
     guard offsets[1] - offsets[0] == bytes else {
-      throw SafetensorsError(
+      throw damage(
         path, "tensor `\(name)` of shape \(shape) and dtype \(dtype) needs \(bytes) bytes but has \(offsets[1] - offsets[0])")
     }
     return TensorInfo(type: type, shape: shape, range: start + offsets[0]..<start + offsets[1])
@@ -126,45 +126,50 @@ public final class SafetensorsReader {
     while done < target.count {
       let count = pread(descriptor, target.baseAddress! + done, target.count - done, off_t(offset + done))
       if count < 0 && errno == EINTR { continue }
-      guard count > 0 else {
-        throw SafetensorsError(path, count == 0 ? "ends early" : "cannot be read: \(String(cString: strerror(errno)))")
-      }
+      if count < 0 { throw DalleError.file(path, "cannot be read") }
+      guard count > 0 else { throw damage(path, "ends at byte \(offset + done), before its last tensor") }
       done += count
     }
   }
 
+  private static func damage(_ path: String, _ problem: String) -> DalleError {
+    DalleError(.data, "\(path): \(problem); it is damaged or no safetensors file: restore it, or name another")
+  }
+
   private func info(_ name: String, type: TensorType) throws -> TensorInfo {
-    guard let info = tensors[name] else { throw SafetensorsError(path, "has no tensor `\(name)`") }
+    guard let info = tensors[name] else {
+      throw DalleError(.data, "\(path): has no tensor `\(name)`; name a file of the model that is expected here")
+    }
     guard info.type == type else {
-      throw SafetensorsError(path, "tensor `\(name)` is \(info.type.rawValue), expected \(type.rawValue)")
+      throw DalleError(
+        .data, "\(path): tensor `\(name)` is \(info.type.rawValue), expected \(type.rawValue); convert it to \(type.rawValue)")
     }
     return info
   }
 
-  /// Reads floats of an F32 tensor into `target`: `target.count` of them, from element `start`. The shape must be `shape`.
-  public func read(_ name: String, shape: [Int], from start: Int = 0, into target: UnsafeMutableBufferPointer<Float>) throws {
-    let info = try info(name, type: .f32)
+  /// Reads values of a tensor into `target`: `target.count` of them, from element `start`. The shape must be `shape`.
+  public func read<Element: TensorElement>(
+    _ name: String, shape: [Int], from start: Int = 0, into target: UnsafeMutableBufferPointer<Element>
+  ) throws {
+    let info = try info(name, type: Element.tensorType)
     guard info.shape == shape else {
-      throw SafetensorsError(path, "tensor `\(name)` has shape \(info.shape), expected \(shape)")
+      throw DalleError(
+        .data,
+        "\(path): tensor `\(name)` has shape \(info.shape), expected \(shape); name a file of a model with the same configuration")
     }
-    precondition(start >= 0 && start + target.count <= info.count, "floats beyond the end of `\(name)`")
+    precondition(start >= 0 && start + target.count <= info.count, "values beyond the end of `\(name)`")
     try Self.read(
-      descriptor, path, at: info.range.lowerBound + 4 * start, into: UnsafeMutableRawBufferPointer(target))
+      descriptor, path, at: info.range.lowerBound + info.type.size * start, into: UnsafeMutableRawBufferPointer(target))
   }
 
-  /// A whole F32 tensor.
-  public func floats(_ name: String) throws -> [Float] {
-    let info = try info(name, type: .f32)
-    var values = [Float](repeating: 0, count: info.count)
-    try values.withUnsafeMutableBufferPointer { try read(name, shape: info.shape, into: $0) }
-    return values
-  }
-
-  /// A whole I32 tensor.
-  public func integers(_ name: String) throws -> [Int32] {
-    let info = try info(name, type: .i32)
-    var values = [Int32](repeating: 0, count: info.count)
-    try values.withUnsafeMutableBytes { try Self.read(descriptor, path, at: info.range.lowerBound, into: $0) }
-    return values
+  /// A whole tensor.
+  public func values<Element: TensorElement>(_ name: String, as type: Element.Type) throws -> [Element] {
+    let info = try info(name, type: Element.tensorType)
+    return try [Element](unsafeUninitializedCapacity: info.count) { values, count in
+      try Self.read(
+        descriptor, path, at: info.range.lowerBound,
+        into: UnsafeMutableRawBufferPointer(rebasing: UnsafeMutableRawBufferPointer(values)[..<(info.range.count)]))
+      count = info.count
+    }
   }
 }

@@ -1,11 +1,5 @@
 import Foundation
 
-/// A shard that cannot be used: names the file, and the frame where there is one.
-public struct ShardError: Error, CustomStringConvertible, Equatable {
-  public let description: String
-  init(_ path: String, _ problem: String) { description = "\(path): \(problem)" }
-}
-
 /// A picture and its captions as tokens.
 public struct TokenSample: Sendable, Equatable {
   /// At least one caption, at most `captionLimit`.

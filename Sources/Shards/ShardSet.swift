@@ -1,3 +1,5 @@
+import Errors
+import Files
 import Foundation
 
 /// All shards of one split, in the order of their names, checked against each other and against what the run expects.
@@ -11,8 +13,7 @@ public struct ShardSet: Sendable {
 
   /// Path of shard `number` of a split.
   public static func path(_ folder: String, _ split: String, _ number: Int) -> String {
-    let digits = String(number)
-    return "\(folder)/\(split)-" + String(repeating: "0", count: max(0, 5 - digits.count)) + digits + ".\(fileExtension)"
+    "\(folder)/\(split)-\(zeroPadded(number, digits: 5)).\(fileExtension)"
   }
 
   /// Opens the `split` shards in a folder.
@@ -21,11 +22,18 @@ public struct ShardSet: Sendable {
   public init(_ folder: String, _ split: String, expected: ShardHeader? = nil) throws {
     let names = ((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? [])
       .filter { $0.hasPrefix(split + "-") && $0.hasSuffix("." + Self.fileExtension) }.sorted()
-    guard !names.isEmpty else { throw ShardError(folder, "holds no \(split) shards (\(split)-*.\(Self.fileExtension))") }
+    guard !names.isEmpty else {
+      throw DalleError(
+        .noInput,
+        "\(folder): holds no \(split) shards (\(split)-*.\(Self.fileExtension)); make them with dalle-prep encode, or name another folder"
+      )
+    }
     shards = try names.map { try ShardReader(folder + "/" + $0) }
     header = shards[0].header
     for shard in shards { try shard.check(expected ?? header) }
-    guard samples > 0 else { throw ShardError(folder, "its \(split) shards hold no samples") }
+    guard samples > 0 else {
+      throw DalleError(.data, "\(folder): its \(split) shards hold no samples; remove them and encode the dataset again")
+    }
   }
 
   /// Every sample, in order, with its first caption.

@@ -1,4 +1,5 @@
 import CZstd
+import Errors
 import Files
 import Foundation
 
@@ -37,9 +38,7 @@ public final class ShardWriter {
   /// Completes the shard.
   public func finish() throws {
     if !frame.isEmpty { try closeFrame() }
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    let json = try encoder.encode(header)
+    let json = try JSON.line(header)
     var file: [UInt8] = []
     file.append(Seekable.headerMagic)
     file.append(UInt32(json.count))
@@ -64,9 +63,9 @@ public final class ShardWriter {
 
   private func closeFrame() throws {
     guard frame.count <= Seekable.frameLimit else {
-      throw ShardError(
-        path,
-        "a frame of \(header.frameSamples) samples has \(frame.count) bytes, at most \(Seekable.frameLimit); use fewer samples a frame"
+      throw DalleError(
+        .configuration,
+        "\(path): a frame of \(header.frameSamples) samples has \(frame.count) bytes (at most \(Seekable.frameLimit)); use fewer samples per frame"
       )
     }
     let context = ZSTD_createCCtx()
@@ -76,7 +75,9 @@ public final class ShardWriter {
     var compressed = [UInt8](repeating: 0, count: ZSTD_compressBound(frame.count))
     let size = ZSTD_compress2(context, &compressed, compressed.count, frame, frame.count)
     guard ZSTD_isError(size) == 0 else {
-      throw ShardError(path, "zstd cannot compress a frame: \(String(cString: ZSTD_getErrorName(size)))")
+      throw DalleError(
+        .unavailable,
+        "\(path): zstd cannot compress a frame (\(String(cString: ZSTD_getErrorName(size)))); free memory and start again")
     }
     frames.append((Array(compressed[..<size]), frame.count))
     frame.removeAll(keepingCapacity: true)

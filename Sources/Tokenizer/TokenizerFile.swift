@@ -1,11 +1,6 @@
+import Errors
 import Files
 import Foundation
-
-/// A tokenizer file that cannot be used: which, and why.
-public struct TokenizerError: Error, CustomStringConvertible, Equatable {
-  public let description: String
-  init(_ path: String, _ problem: String) { description = "\(path): \(problem)" }
-}
 
 extension Tokenizer {
   /// The tokenizer in the format of Hugging Face's `tokenizers`: `Tokenizer.from_file` gives the same ids.
@@ -33,26 +28,33 @@ extension Tokenizer {
 
   /// Reads a tokenizer that this project wrote. Another kind of tokenizer is refused.
   public init(contentsOf path: String) throws {
+    func damage(_ problem: String) -> DalleError {
+      DalleError(.data, "\(path): \(problem); restore it, or train a tokenizer with dalle-prep tokenizer")
+    }
     let data = try readFile(path)
     guard let object = try? JSONSerialization.jsonObject(with: data) as? [String: Any],
       let model = object["model"] as? [String: Any], let vocabulary = model["vocab"] as? [String: Int],
       let merges = model["merges"] as? [String], model["type"] as? String == "BPE"
-    else { throw TokenizerError(path, "is not a BPE tokenizer in JSON") }
+    else { throw damage("is not a BPE tokenizer in JSON") }
     let rule = object["pre_tokenizer"] as? NSDictionary
     guard let split = PreTokenizer.allCases.first(where: { rule == $0.json as NSDictionary }),
       (object["normalizer"] as? [String: Any])?["type"] as? String == "Lowercase"
-    else { throw TokenizerError(path, "cuts text in another way than this program; train one with it") }
+    else {
+      throw DalleError(
+        .data,
+        "\(path): splits text into words in a way that this program does not know; train a tokenizer with dalle-prep tokenizer")
+    }
     guard vocabulary.count == 256 + merges.count, vocabulary.count <= 65_536 else {
-      throw TokenizerError(path, "has \(vocabulary.count) tokens but \(merges.count) merges; expected 256 more tokens")
+      throw damage("has \(vocabulary.count) tokens but \(merges.count) merges; expected 256 more tokens")
     }
     for byte in 0..<256 where vocabulary[String(ByteAlphabet.characters[byte])] != byte {
-      throw TokenizerError(path, "byte \(byte) is not token \(byte)")
+      throw damage("byte \(byte) is not token \(byte)")
     }
     let pairs = try merges.enumerated().map { index, text in
       let parts = text.split(separator: " ").map(String.init)
       guard parts.count == 2, let left = vocabulary[parts[0]], let right = vocabulary[parts[1]],
         vocabulary[parts[0] + parts[1]] == 256 + index, left >= 0, right >= 0, max(left, right) < 256 + index
-      else { throw TokenizerError(path, "merge \(index), `\(text)`, does not make token \(256 + index)") }
+      else { throw damage("merge \(index), `\(text)`, does not make token \(256 + index)") }
       return (left: UInt16(left), right: UInt16(right))
     }
     self.init(merges: pairs, split: split)

@@ -1,3 +1,5 @@
+import Random
+
 /// Different words, and how often each was added.
 struct WordCounts {
   /// The words one after another.
@@ -10,8 +12,7 @@ struct WordCounts {
   private var slots = [Int32](repeating: -1, count: 1024)
 
   mutating func add(_ word: UnsafeBufferPointer<UInt8>) {
-    var hash: UInt32 = 0x811C_9DC5  // FNV-1a
-    for byte in word { hash = (hash ^ UInt32(byte)) &* 0x0100_0193 }
+    let hash = UInt32(truncatingIfNeeded: fnv1a(word))
     var place = Int(hash) & (slots.count - 1)
     while slots[place] >= 0 {
       let number = Int(slots[place])

@@ -54,7 +54,10 @@ public struct TrainingMemory: Sendable {
   /// Bytes of one rank's own memory.
   public var perRank: Int { activations + gradients }
   /// Bytes of a node.
-  public var perNode: Int { shared + ranksPerNode * perRank }
+  public var perNode: Int {
+    let (ranks, overflow) = ranksPerNode.multipliedReportingOverflow(by: perRank)
+    return overflow ? .max : shared.addingReportingOverflow(ranks).overflow ? .max : shared + ranks
+  }
 
   /// Throws unless the node has that much.
   public func check(_ name: String, available: Int?) throws {

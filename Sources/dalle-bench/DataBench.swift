@@ -1,3 +1,4 @@
+import Errors
 import Files
 import Foundation
 import Hashing
@@ -65,7 +66,7 @@ struct DataBench {
   func photos(_ folder: String) throws -> DataResult {
     let names = try FileManager.default.contentsOfDirectory(atPath: folder).sorted()
       .filter { ["jpg", "jpeg", "png"].contains(($0 as NSString).pathExtension.lowercased()) }
-    guard !names.isEmpty else { throw FileError(folder, "cannot be used", reason: "it holds no .jpg or .png pictures") }
+    guard !names.isEmpty else { throw DalleError(.noInput, "\(folder): holds no .jpg or .png images; name a folder with some") }
     let times = try time {
       for name in names {
         _ = try Image(contentsOf: "\(folder)/\(name)", leastSide: Image.leastSide(forCropsOf: 256)).centreCrop(256)

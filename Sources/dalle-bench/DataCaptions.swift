@@ -1,3 +1,4 @@
+import Errors
 import Files
 import Foundation
 import Random
@@ -6,10 +7,10 @@ enum DataCaptions {
   /// The lines of a text file that hold something.
   static func read(_ path: String) throws -> [String] {
     guard let text = String(validating: try readFile(path), as: UTF8.self) else {
-      throw FileError(path, "cannot be used", reason: "it is not UTF-8")
+      throw DalleError(.data, "\(path): is not UTF-8; name a text file")
     }
     let captions = text.split(whereSeparator: \.isNewline).map(String.init)
-    guard !captions.isEmpty else { throw FileError(path, "cannot be used", reason: "it holds no caption") }
+    guard !captions.isEmpty else { throw DalleError(.data, "\(path): holds no caption; name a file with one per line") }
     return captions
   }
 

@@ -10,9 +10,9 @@ extension Script: ExpressibleByArgument {}
 
 struct Collect: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Lists, checks and filters the pictures and captions of sources.",
+    abstract: "Scans, validates and filters the images and captions of sources.",
     discussion: """
-      A source is a folder of pictures with NAME.txt (a caption a line) or NAME.json beside NAME.jpg, a manifest (.jsonl, .csv, \
+      A source is a folder of images with NAME.txt (a caption a line) or NAME.json beside NAME.jpg, a manifest (.jsonl, .csv, \
       .tsv) with named columns, a WebDataset archive (.tar), or a pattern of those: 'data/{00000..00099}.tar', 'data/*.tar'. \
       What img2dataset writes is such a folder. May be stopped at any time, and started again; works under mpirun.
       """)
@@ -23,16 +23,16 @@ struct Collect: ParsableCommand {
   @Option(help: "Folder for the dataset.")
   var out: String
 
-  @Option(help: "How often each sample of a source is seen in an epoch; repeat it for each source, in their order. Default: 1.")
+  @Option(help: "Sampling weight: how often an epoch repeats each sample; one for each source, in their order. Default: 1.")
   var weight: [Double] = []
 
-  @Option(help: "Column or JSON key of a manifest's pictures.")
+  @Option(help: "Column or JSON key of a manifest's images.")
   var imageColumn = "image"
 
   @Option(help: "Column or JSON key of captions; repeat it for several.")
   var captionColumn = ["caption"]
 
-  @Option(help: "Samples to hold out, decided by the pictures' hashes.")
+  @Option(help: "Samples of the validation split, chosen by the images' hashes.")
   var validation = 256
 
   @Flag(
@@ -52,10 +52,10 @@ struct Collect: ParsableCommand {
   @Option(help: "Script of most of a caption's letters.")
   var script: Script?
 
-  @Flag(help: "Leave out captions that are mostly phrases such as \"photographed on 3 May 2009\" or file names.")
+  @Flag(help: "Skip captions that are mostly phrases such as \"photographed on 3 May 2009\" or file names.")
   var boilerplate = false
 
-  @Option(help: "Leave out captions in which this regular expression matches; may be repeated.")
+  @Option(help: "Skip captions in which this regular expression matches; may be repeated.")
   var dropPattern: [String] = []
 
   @Option(help: "Longer side by shorter side, at most; 0 for any. Default: 0.")
@@ -64,13 +64,13 @@ struct Collect: ParsableCommand {
   @Option(help: "Pixels of the shorter side, at least. Default: 1.")
   var minSide: Int?
 
-  @Option(help: "Pixels of a picture, at most. Default: 100000000.")
+  @Option(help: "Pixels of an image, at most. Default: 100000000.")
   var maxPixels: Int?
 
-  @Option(help: "Bytes of a picture file, at most. Default: 67108864.")
+  @Option(help: "Bytes of an image file, at most. Default: 67108864.")
   var maxBytes: Int?
 
-  @Option(help: "What to do with pictures that are there several times.")
+  @Option(help: "What to do with images that are there several times.")
   var duplicates = Filters.Duplicates.merge
 
   func validate() throws {
@@ -104,7 +104,7 @@ struct Collect: ParsableCommand {
       let stop = StopSignal()
       let say = { (line: String) in if world.rank == 0 { print("collect: \(line)") } }
       guard try collector.collect(in: world, isStopped: { stop.isRaised }, log: say) else {
-        return say("stopped by a signal; the same command goes on")
+        return say("stopped by a signal; the same command resumes")
       }
       let summary = try Dataset(collector.folder).summary
       say("\(out): \(summary.training.formatted()) samples to train on, \(summary.validation.formatted()) held out")

@@ -14,8 +14,8 @@ struct Encode: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Turns a dataset into token shards, with a trained tokenizer and dVAE.",
     discussion: """
-      Under mpirun the ranks share the work. Stopped or killed at any time and started again, it goes on, and ends with the \
-      same bytes for any number of ranks. Pictures that cannot be read any more are left out and listed in skipped.jsonl.
+      Under mpirun the ranks share the work. Stopped or killed at any time and started again, it resumes, and ends with the \
+      same bytes for any number of ranks. Images that cannot be read any more are skipped and listed in skipped.jsonl.
       """)
 
   @Argument(help: "What `dalle-prep collect` made.")
@@ -65,7 +65,7 @@ struct Encode: ParsableCommand {
       let stop = StopSignal()
       let say = { (line: String) in if world.rank == 0 { print("encode: \(line)") } }
       if try !encoder.encode(in: world, isStopped: { stop.isRaised }, log: say) {
-        say("stopped by a signal; the same command goes on")
+        say("stopped by a signal; the same command resumes")
       }
     }
   }

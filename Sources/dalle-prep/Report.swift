@@ -15,7 +15,7 @@ import Tokenizer
 
 struct Report: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Makes a page about a dataset: counts, what was left out, distributions, words, codes, samples.",
+    abstract: "Makes a page about a dataset: counts, what was skipped, distributions, words, codes, samples.",
     discussion: """
       The page is one HTML file that needs no other; the same numbers go into a JSON file beside it. The same dataset, model \
       and seed give the same page.
@@ -94,9 +94,7 @@ struct Report: ParsableCommand {
 
       let page = out ?? (dataset as NSString).appendingPathComponent("report.html")
       let numbers = page.dropLast("html".count) + "json"
-      let encoder = JSONEncoder()
-      encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-      try replaceFile(String(numbers), with: encoder.encode(report) + Data("\n".utf8))
+      try replaceFile(String(numbers), with: JSON.pretty(report))
       try replaceFile(page, with: Data(ReportPage(report, cards: cards).html.utf8))
       print("\(page): \(report.distinct.formatted()) samples to train on, \(cards.count) of them shown; numbers in \(numbers)")
     } catch { Failure.end(error) }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Commands
+import Errors
 import Foundation
 import Generation
 import Images
@@ -81,19 +82,16 @@ struct Verify: ParsableCommand {
         print("ok    \(path)")
       }
       print("\(shards.count - bad) of \(shards.count) shards are good, with \(samples.formatted()) samples")
-      if bad > 0 { Failure.end(VerificationFailed(count: bad)) }
+      if bad > 0 {
+        throw DalleError(.data, "\(bad) \(bad == 1 ? "shard is" : "shards are") bad; remove them and encode the dataset again")
+      }
     } catch { Failure.end(error) }
   }
 }
 
-private struct VerificationFailed: Error, CustomStringConvertible {
-  let count: Int
-  var description: String { "\(count) \(count == 1 ? "shard is" : "shards are") bad" }
-}
-
 struct Show: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Draws a sample of a token shard: its picture by the dVAE, and its captions.")
+    abstract: "Decodes a sample of a token shard: its image by the dVAE, and its captions.")
 
   @Argument(help: "A shard.")
   var shard: String
@@ -117,7 +115,9 @@ struct Show: ParsableCommand {
           modelFolder: bundle.folder, tokenizer: bundle.tokenizer, dvae: bundle.dvae, textLength: reader.header.textLength,
           frameSamples: reader.header.frameSamples))
       guard (0..<reader.header.samples).contains(index) else {
-        throw ValidationError("\(shard) has samples 0 to \(reader.header.samples - 1); there is no \(index)")
+
+        throw DalleError(.usage, "\(shard): has \(reader.header.samples) samples and no number \(index); choose one below")
+
       }
       let sample = try reader.frame(index / reader.header.frameSamples).samples[index % reader.header.frameSamples]
       let captions = sample.texts.map(bundle.tokenizer.decode)

@@ -1,4 +1,5 @@
 import Datasets
+import Errors
 import Foundation
 import Images
 import TestSupport
@@ -160,7 +161,7 @@ func tar(_ members: [(name: String, bytes: Data)], gnuLongNames: Bool = false) -
     let table = try shop.collect([Source("m.csv")], into: "csv", columns: Columns(image: "file", captions: ["text"]))
     #expect(try shop.captions(table) == ["one", "zero zero"])
     #expect(try shop.skips("csv").map(\.reason) == [.noCaption, .damagedSource])
-    #expect(throws: DatasetError.self) { try shop.collect([Source("m.csv")], into: "csv2") }
+    #expect(throws: DalleError.self) { try shop.collect([Source("m.csv")], into: "csv2") }
   }
 
   @Test func quotesInTables() throws {
@@ -198,7 +199,7 @@ func tar(_ members: [(name: String, bytes: Data)], gnuLongNames: Bool = false) -
       #expect(try shop.skips("cut\(index)").contains { $0.reason == .damagedSource && $0.detail.contains("cut off") })
     }
     try shop.write("other.tar", Data("no archive at all".utf8) + Data(count: 2000))
-    #expect(throws: DatasetError.self) { try shop.collect([Source("other.tar")], into: "other") }
+    #expect(throws: DalleError.self) { try shop.collect([Source("other.tar")], into: "other") }
     #expect(try shop.skips("other").map(\.reason) == [.damagedSource])
   }
 
@@ -237,7 +238,7 @@ func tar(_ members: [(name: String, bytes: Data)], gnuLongNames: Bool = false) -
     let counts = Dictionary(grouping: cases.compactMap(\.reason), by: \.rawValue).mapValues(\.count)
     #expect(dataset.summary.skipped == counts && counts["boilerplate"] == 3)
     filters.patterns = ["("]
-    #expect(throws: DatasetError.self) { try shop.collect([Source("f")], into: "bad", filters: filters) }
+    #expect(throws: DalleError.self) { try shop.collect([Source("f")], into: "bad", filters: filters) }
   }
 
   /// What lies on a limit stays, what is one beyond it goes; a filter at rest takes everything.
@@ -376,7 +377,7 @@ func tar(_ members: [(name: String, bytes: Data)], gnuLongNames: Bool = false) -
     #expect(Set(try shop.samples(merged).map(\.captions)).isSuperset(of: [["a0"], ["a1", "b1"], ["a2", "b2"], ["b11"]]))
 
     // The same picture saved again at another quality of compression looks the same, and has other bytes.
-    var blurred = try Image(data: shop.picture(5), name: "5")
+    var blurred = try Image(data: shop.picture(5))
     blurred.pixels[0] ^= 1
     try shop.write("b/5.png", blurred.png())
     var filters = Filters()
@@ -426,9 +427,9 @@ func tar(_ members: [(name: String, bytes: Data)], gnuLongNames: Bool = false) -
     let more = try shop.collect([Source("f")], into: "more", validation: 20)
     #expect(held.intersection(try (0..<20).map { try more.name($0, .validation) }).count >= 15)
     // Other options are refused, and a picture that has changed is noticed.
-    #expect(throws: DatasetError.self) { try Collector(folder, options: DatasetOptions(sources: options.sources, validation: 21)) }
+    #expect(throws: DalleError.self) { try Collector(folder, options: DatasetOptions(sources: options.sources, validation: 21)) }
     let place = try more.sample(0, .training).picture.path
     try Data("other".utf8).write(to: URL(fileURLWithPath: place))
-    #expect(throws: DatasetError.self) { try more.picture(0, .training) }
+    #expect(throws: DalleError.self) { try more.picture(0, .training) }
   }
 }

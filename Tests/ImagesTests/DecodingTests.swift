@@ -1,3 +1,4 @@
+import Errors
 import Files
 import Foundation
 import Images
@@ -49,11 +50,11 @@ private let (red, green, blue, yellow, white) = ([255, 0, 0], [0, 255, 0], [0, 0
         return "no error"
       } catch { return "\(error)" }
     }
-    #expect(message("\(folder)/none.png").hasSuffix("none.png: cannot be opened: No such file or directory"))
+    #expect(message("\(folder)/none.png").hasSuffix("none.png: cannot be opened: No such file or directory; check the path"))
     #expect(message("\(folder)/cut.png").contains("cut.png: "))
     #expect(message("\(folder)/huge.png").contains("40000 x 40000 pixels are more than the limit of 100000000"))
     #expect(message("\(folder)/../pictures.py").contains("pictures.py: "))
-    #expect(throws: ImageError.self) { try Image(data: Data(), name: "empty") }
+    #expect(throws: UndecodableImage.self) { try Image(data: Data()) }
     #expect(message("\(folder)/plain.png") == "no error")
   }
 
@@ -64,7 +65,7 @@ private let (red, green, blue, yellow, white) = ([255, 0, 0], [0, 255, 0], [0, 0
     try picture.write(to: path)
     defer { unlink(path) }
     #expect(try Image(contentsOf: path) == picture)
-    #expect(throws: FileError.self) { try picture.write(to: "/nowhere/picture.png") }
+    #expect(throws: DalleError.self) { try picture.write(to: "/nowhere/picture.png") }
   }
 
   /// Asked for fewer pixels, JPEGs come reduced by a power of two and look the same; everything else comes whole.
@@ -113,7 +114,7 @@ private let (red, green, blue, yellow, white) = ([255, 0, 0], [0, 255, 0], [0, 0
     let good = try readFile("\(folder)/large.jpg")
     for leastSide in [nil, 20] {
       for cut in stride(from: 0, to: good.count - 2, by: 97) {
-        #expect(throws: ImageError.self) { try Image(data: good.prefix(cut), name: "cut", leastSide: leastSide) }
+        #expect(throws: UndecodableImage.self) { try Image(data: good.prefix(cut), leastSide: leastSide) }
       }
     }
   }

@@ -101,7 +101,7 @@ private func gradients(_ source: LocalParameters) -> [Float] {
     #expect(abs(evaluated.reconstruction - golden.facts.hardReconstruction) < 1e-2 * abs(golden.facts.hardReconstruction))
     var decoded = [UInt8](repeating: 0, count: golden.pixels.count)
     try model.decode(golden.codes, count: golden.facts.samples, source, into: &decoded)
-    let exact: [UInt8] = golden.array("decoded", "U8")
+    let exact: [UInt8] = golden.array("decoded", UInt8.self)
     #expect(zip(decoded, exact).allSatisfy { abs(Int($0) - Int($1)) <= 3 })
   }
 }
@@ -119,7 +119,7 @@ private func gradients(_ source: LocalParameters) -> [Float] {
 
     var decoded = [UInt8](repeating: 0, count: golden.pixels.count)
     try model.decode(codes, count: golden.facts.samples, source, into: &decoded)
-    let expected: [UInt8] = golden.array("decoded", "U8")
+    let expected: [UInt8] = golden.array("decoded", UInt8.self)
     // A value within fp32 rounding of a half may round to the other neighbour.
     let different = zip(decoded, expected).count { $0 != $1 }
     #expect(decoded.count == expected.count && different <= 2)

@@ -17,10 +17,11 @@ private struct Twin {
     config = TransformerConfig(
       layers: 6, heads: 2, headSize: 8, textLength: 6, grid: 4, textVocabulary: 37, imageVocabulary: 23,
       convolutionKernel: 3, recompute: recompute)
-    let text = try file.integers("text")
-    let lengths = try file.integers("lengths")
+    let text = try file.values("text", as: Int32.self)
+    let lengths = try file.values("lengths", as: Int32.self)
     batch = TransformerBatch(
-      text: lengths.indices.map { Array(text[$0 * 6..<$0 * 6 + Int(lengths[$0])]) }, image: try file.integers("image"))
+      text: lengths.indices.map { Array(text[$0 * 6..<$0 * 6 + Int(lengths[$0])]) }, image: try file.values("image", as: Int32.self)
+    )
   }
 
   func run(
@@ -41,7 +42,7 @@ private let tolerance: Float = 2e-5
 @Test(arguments: [false, true]) func transformerMatchesItsTwin(recompute: Bool) throws {
   let twin = try Twin(recompute: recompute)
   let (loss, parameters) = try twin.run(twin.batch, laidOutFor: 4)
-  let expected = try twin.file.floats("losses")
+  let expected = try twin.file.values("losses", as: Float.self)
   expectClose([Float(loss.textNats), Float(loss.imageNats)], expected, relative: 3e-6, "losses")
   #expect(loss.textTokens == 9)
   #expect(loss.imageTokens == 48)
@@ -52,7 +53,7 @@ private let tolerance: Float = 2e-5
 @Test(.enabled(if: Precision.fastest == .bf16)) func transformerInBF16IsCloseToItsTwin() throws {
   let twin = try Twin()
   let (loss, parameters) = try twin.run(twin.batch, laidOutFor: 4, .bf16)
-  let expected = try twin.file.floats("losses")
+  let expected = try twin.file.values("losses", as: Float.self)
   expectClose([Float(loss.textNats), Float(loss.imageNats)], expected, relative: 1e-3, "losses")
   try parameters.expectGradients(twin.file, tolerance: 4e-2)
 }
@@ -83,7 +84,7 @@ private let tolerance: Float = 2e-5
   for rows in [0..<1, 1..<3] {
     nats += try model.forwardBackward(twin.batch.rows(rows), parameters, textScale: 0.03, imageScale: 0.017).imageNats
   }
-  expectClose([Float(nats)], [try twin.file.floats("losses")[1]], relative: 3e-6)
+  expectClose([Float(nats)], [try twin.file.values("losses", as: Float.self)[1]], relative: 3e-6)
   try parameters.expectGradients(twin.file, tolerance: tolerance)
 }
 
@@ -93,7 +94,8 @@ private let tolerance: Float = 2e-5
   let parameters = LocalParameters(model.table, gradients: false)
   try parameters.load(twin.file)
   let loss = try model.evaluate(twin.batch, parameters)
-  expectClose([Float(loss.textNats), Float(loss.imageNats)], try twin.file.floats("losses"), relative: 3e-6, "losses")
+  expectClose(
+    [Float(loss.textNats), Float(loss.imageNats)], try twin.file.values("losses", as: Float.self), relative: 3e-6, "losses")
 }
 
 /// Names, shapes and count at the published size: 12 d² · 64 in the blocks, plus embeddings and heads.

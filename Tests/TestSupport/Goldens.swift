@@ -14,7 +14,7 @@ extension LocalParameters {
   /// Weights named `weight/NAME` in a golden file.
   public func load(_ golden: SafetensorsReader) throws {
     for parameter in table.parameters {
-      weights(of: parameter.block)[parameter].copy(from: try golden.floats("weight/\(parameter.name)"))
+      weights(of: parameter.block)[parameter].copy(from: try golden.values("weight/\(parameter.name)", as: Float.self))
     }
   }
 
@@ -23,7 +23,7 @@ extension LocalParameters {
     _ golden: SafetensorsReader, tolerance: Float, sourceLocation: SourceLocation = #_sourceLocation
   ) throws {
     for parameter in table.parameters {
-      let expected = try golden.floats("gradient/\(parameter.name)")
+      let expected = try golden.values("gradient/\(parameter.name)", as: Float.self)
       let largest = expected.reduce(0) { max($0, abs($1)) }
       expectClose(
         gradients(of: parameter.block)[parameter].array, expected, absolute: tolerance * largest, parameter.name,

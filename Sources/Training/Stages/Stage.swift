@@ -72,7 +72,7 @@ public struct StageProduct: Sendable {
 /// SHA-256 of a file; of several files, SHA-256 of theirs.
 func fingerprint(ofFiles paths: [String]) throws -> String {
   let hashes = try paths.map { path in
-    guard let hash = SHA256.hex(ofFile: path) else { throw FileError(path, "cannot be read") }
+    guard let hash = SHA256.hex(ofFile: path) else { throw DalleError.file(path, "cannot be read") }
     return hash
   }
   return hashes.count == 1 ? hashes[0] : SHA256.hex(of: hashes.joined().utf8)

@@ -58,7 +58,8 @@ public struct TrainingStage<Task: TrainingTask>: Stage {
     let checkpoints = run.folder.checkpoints(name)
     let trainer = try Trainer(
       model.task, training, optimizer: model.optimizer, grid: run.grid, gradientBlocks: run.config.parallel.gradientBlocks,
-      folder: checkpoints, samplesFolder: run.folder.samples, seed: UInt64(run.config.seed), state: TrainingState(run.config, ranks: run.grid.world.size, inputs: inputs), log: run.log,
+      folder: checkpoints, samplesFolder: run.folder.samples, seed: UInt64(run.config.seed),
+      state: TrainingState(run.config, ranks: run.grid.world.size, inputs: inputs), log: run.log,
       stop: run.stop)
     let isFinished = try trainer.run()
     if !isFinished { return false }

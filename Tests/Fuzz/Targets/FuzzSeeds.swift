@@ -64,8 +64,8 @@ public enum FuzzSeeds {
   private static func tensors() throws -> Data {
     try contents { path in
       let writer = try SafetensorsWriter(
-        path, tensors: [("a.weight", [2, 3]), ("b", []), ("none", [0, 4])], metadata: ["step": "7"])
-      try [1, 2, 3, 4, 5, 6, 7].withUnsafeBufferPointer(writer.write)
+        path, tensors: [("a.weight", [2, 3], .f32), ("b", [], .f32), ("none", [0, 4], .f32)], metadata: ["step": "7"])
+      try [1 as Float, 2, 3, 4, 5, 6, 7].withUnsafeBufferPointer(writer.write)
       try writer.finish()
     }
   }

@@ -114,8 +114,8 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
     for (name, tensor) in reader.tensors {
       let count =
         switch tensor.type {
-        case .f32: try reader.floats(name).count
-        case .i32: try reader.integers(name).count
+        case .f32: try reader.values(name, as: Float.self).count
+        case .i32: try reader.values(name, as: Int32.self).count
         default: tensor.count
         }
       precondition(count == tensor.count, "`\(name)` has \(count) values, its shape \(tensor.count)")

@@ -1,9 +1,3 @@
-/// Sources that cannot be collected, or a dataset that cannot be used: which, and what to do.
-public struct DatasetError: Error, CustomStringConvertible, Equatable {
-  public let description: String
-  public init(_ description: String) { self.description = description }
-}
-
 /// Why a sample or a caption is left out. Every reason is counted, and every case listed in `skipped.jsonl`.
 public enum SkipReason: String, Codable, CaseIterable, Sendable {
   case missingPicture = "picture missing"

@@ -1,0 +1,33 @@
+import Errors
+import Foundation
+
+extension DalleError {
+  /// A file or folder that the system refuses: which, its reason, and what helps against that reason.
+  ///
+  /// - Parameter code: by default the `errno` of the last system call. ENOENT and ENOTDIR give the kind `noInput`, all others
+  ///   `inputOutput`.
+  public static func file(_ path: String, _ problem: String, code: Int32 = errno) -> DalleError {
+    let advice =
+      switch code {
+      case ENOENT, ENOTDIR: "check the path"
+      case EACCES, EPERM: "check the permissions of the file and its folder"
+      case ENOSPC, EDQUOT: "free space on the disk, or name another folder"
+      case EROFS: "name a folder that can be written"
+      case EISDIR: "name a file"
+      case EMFILE, ENFILE: "raise the limit of open files (ulimit -n)"
+      case ENOMEM: "free memory, or use a machine with more"
+      default: "check the disk"
+      }
+    let kind: Kind = code == ENOENT || code == ENOTDIR ? .noInput : .inputOutput
+    return DalleError(kind, "\(path): \(problem): \(String(cString: strerror(code))); \(advice)")
+  }
+
+  /// A file or folder that Foundation refuses.
+  public static func file(_ path: String, _ problem: String, _ error: any Error) -> DalleError {
+    var cause = error as NSError
+    while cause.domain != NSPOSIXErrorDomain, let below = cause.userInfo[NSUnderlyingErrorKey] as? NSError { cause = below }
+    if cause.domain == NSPOSIXErrorDomain { return file(path, problem, code: Int32(cause.code)) }
+    return DalleError(
+      .inputOutput, "\(path): \(problem): \(error.localizedDescription); check the path, its permissions and the disk")
+  }
+}
