@@ -78,7 +78,7 @@ public struct ImageGenerator {
     guard tokens.count <= config.textLength else {
       throw PromptError(
         description: "the prompt \"\(prompt.prefix(60))\(prompt.count > 60 ? "…" : "")\" has \(tokens.count) tokens; "
-          + "this model reads at most \(config.textLength)")
+          + "the model's text context is \(config.textLength) tokens; shorten the prompt")
     }
     return tokens.map(Int32.init)
   }

@@ -5,16 +5,16 @@ import Memory
 #endif
 
 /// Storage that attention needs while it computes one head of one sample. Rows that a block of queries reads are moved
-/// together, so that its products run over dense memory; text keys and values are moved once for all blocks.
+/// together, so that its products run over dense memory; dense keys and values are moved once for all blocks.
 public struct AttentionScratch<Element: Scalar> {
   /// [queries, keys]: scores, then their exponentials; and the gradient of the softmax.
   fileprivate let scores, gradients: Vector
   /// The same as operands of the next product.
   fileprivate let weights, dScores: VectorView<Element>
   fileprivate let queries, dOutputs: MatrixView<Element>  // [queries, size]
-  fileprivate let keys, values: MatrixView<Element>  // [text + image keys, size]
+  fileprivate let keys, values: MatrixView<Element>  // [dense + image keys, size]
   fileprivate let outputs: Matrix  // [queries, size]
-  fileprivate let dKeys, dValues: Matrix  // [text + image keys, size], of one block
+  fileprivate let dKeys, dValues: Matrix  // [dense + image keys, size], of one block
   fileprivate let dKeySums, dValueSums: Matrix  // [length, size], of all blocks
 
   public init(_ space: inout Space, patterns: [AttentionPattern], headSize: Int) {
@@ -77,38 +77,43 @@ extension MatrixView {
   }
 }
 
-/// One block of attention: its queries, and its keys: text, then a run of the image, under one softmax.
+/// One block of attention: its queries, and its keys: some of the dense part, then a run of the image, under one softmax.
 private struct Piece {
   /// Positions of the queries in the sample: row `i` is `queries.start + i · queries.stride`.
   let queries: AttentionPattern.Run
-  let textKeys: Int
+  let denseKeys: Int
   let imageKeys: AttentionPattern.Run?
-  /// For image queries, `[queries, image keys]`; text queries see the text up to themselves.
+  /// For image queries, `[queries, image keys]`.
   let mask: [Float]
+  /// Without image keys: whether queries see keys up to themselves alone.
+  let isCausal: Bool
 
-  var keyCount: Int { textKeys + (imageKeys?.count ?? 0) }
+  var keyCount: Int { denseKeys + (imageKeys?.count ?? 0) }
 
   /// Adds the mask to a row of scores, and returns how many keys from the first on may be seen.
   func apply(_ row: Int, to scores: Vector) -> Int {
-    guard let imageKeys else { return queries.start + row + 1 }
+    guard let imageKeys else { return isCausal ? queries.start + row + 1 : denseKeys }
     mask.withUnsafeBufferPointer { mask in
       let mine = UnsafeMutablePointer(mutating: mask.baseAddress!) + row * imageKeys.count
-      add(Vector(mine, count: imageKeys.count), to: scores[textKeys..<scores.count])
+      add(Vector(mine, count: imageKeys.count), to: scores[denseKeys..<scores.count])
     }
     return scores.count
   }
 }
 
 extension AttentionPattern {
-  /// Calls `body` for every block: text queries in runs, then image queries.
+  /// Calls `body` for every block: dense queries in runs, then image queries.
   private func forEachPiece(_ body: (Piece) -> Void) {
-    for first in stride(from: 0, to: textLength, by: Self.textBlock) {
-      let end = min(first + Self.textBlock, textLength)
-      body(Piece(queries: Run(start: first, stride: 1, count: end - first), textKeys: end, imageKeys: nil, mask: []))
+    for first in stride(from: 0, to: denseLength, by: Self.denseBlock) {
+      let end = min(first + Self.denseBlock, denseLength)
+      body(
+        Piece(
+          queries: Run(start: first, stride: 1, count: end - first), denseKeys: isCausal ? end : denseLength, imageKeys: nil,
+          mask: [], isCausal: isCausal))
     }
     for block in blocks {
-      let queries = Run(start: textLength + block.queries.start, stride: block.queries.stride, count: block.queries.count)
-      body(Piece(queries: queries, textKeys: textLength, imageKeys: block.keys, mask: block.mask))
+      let queries = Run(start: denseLength + block.queries.start, stride: block.queries.stride, count: block.queries.count)
+      body(Piece(queries: queries, denseKeys: denseLength, imageKeys: block.keys, mask: block.mask, isCausal: true))
     }
   }
 
@@ -135,15 +140,15 @@ extension AttentionPattern {
         let head = Head(qkv, head: headIndex, heads: heads, rows: rows)
         let out = output.rows(rows).columns(headIndex * size..<(headIndex + 1) * size)
         let sums = logSums.matrix(rows: samples * heads, columns: length).row(sample * heads + headIndex)
-        scratch.keys.gather(head.k.rows(0..<textLength))
-        scratch.values.gather(head.v.rows(0..<textLength))
+        scratch.keys.gather(head.k.rows(0..<denseLength))
+        scratch.values.gather(head.v.rows(0..<denseLength))
         forEachPiece { piece in
           let scores = scratch.scores[0..<piece.queries.count * piece.keyCount]
             .matrix(rows: piece.queries.count, columns: piece.keyCount)
           let weights = scratch.weights[0..<scores.rows * scores.columns].matrix(rows: scores.rows, columns: scores.columns)
           if let keys = piece.imageKeys {
-            scratch.keys.gather(head.k.rows(keys, after: textLength), at: textLength)
-            scratch.values.gather(head.v.rows(keys, after: textLength), at: textLength)
+            scratch.keys.gather(head.k.rows(keys, after: denseLength), at: denseLength)
+            scratch.values.gather(head.v.rows(keys, after: denseLength), at: denseLength)
           }
           let queries = scratch.queries.gather(head.q.rows(piece.queries, after: 0))
           multiply(queries, scratch.keys.rows(0..<piece.keyCount).transposed, into: scores)
@@ -188,8 +193,8 @@ extension AttentionPattern {
         let gradient = Head(dQKV, head: headIndex, heads: heads, rows: rows)
         let (out, dOut) = (output.rows(rows).columns(columns), dOutput.rows(rows).columns(columns))
         let sums = logSums.matrix(rows: samples * heads, columns: length).row(sample * heads + headIndex)
-        scratch.keys.gather(head.k.rows(0..<textLength))
-        scratch.values.gather(head.v.rows(0..<textLength))
+        scratch.keys.gather(head.k.rows(0..<denseLength))
+        scratch.values.gather(head.v.rows(0..<denseLength))
         scratch.dKeySums.vector.fill(0)
         scratch.dValueSums.vector.fill(0)
         forEachPiece { piece in
@@ -200,8 +205,8 @@ extension AttentionPattern {
           let (scores, gradients) = (block(scratch.scores), block(scratch.gradients))
           let (weights, dScores) = (block(scratch.weights), block(scratch.dScores))
           if let keys = piece.imageKeys {
-            scratch.keys.gather(head.k.rows(keys, after: textLength), at: textLength)
-            scratch.values.gather(head.v.rows(keys, after: textLength), at: textLength)
+            scratch.keys.gather(head.k.rows(keys, after: denseLength), at: denseLength)
+            scratch.values.gather(head.v.rows(keys, after: denseLength), at: denseLength)
           }
           let (keys, values) = (scratch.keys.rows(0..<keyCount), scratch.values.rows(0..<keyCount))
           let queries = scratch.queries.gather(head.q.rows(piece.queries, after: 0))
@@ -222,10 +227,10 @@ extension AttentionPattern {
           let dQueries = gradient.q.rows(piece.queries, after: 0)
           for row in 0..<rowCount { scaled(scratch.outputs.row(row), by: 1, into: dQueries.row(row)) }
           for (part, sum) in [(scratch.dKeys, scratch.dKeySums), (scratch.dValues, scratch.dValueSums)] {
-            add(part.rows(0..<piece.textKeys).vector, to: sum.rows(0..<piece.textKeys).vector)
+            add(part.rows(0..<piece.denseKeys).vector, to: sum.rows(0..<piece.denseKeys).vector)
             guard let imageKeys = piece.imageKeys else { continue }
-            let target = sum.rows(imageKeys, after: textLength)
-            for row in 0..<imageKeys.count { add(part.row(textLength + row), to: target.row(row)) }
+            let target = sum.rows(imageKeys, after: denseLength)
+            for row in 0..<imageKeys.count { add(part.row(denseLength + row), to: target.row(row)) }
           }
         }
         for row in 0..<length {

@@ -17,10 +17,22 @@ public enum AttentionKind: String, Sendable, CaseIterable, Codable {
   }
 }
 
-/// The pairs that attention computes: text is causal over text; an image token attends to all text and to the image tokens
-/// that its kind allows. The image part is cut into blocks of queries with one run of keys each, so that little more is
-/// computed than is allowed.
+/// The pairs of positions that attention computes.
+///
+/// A pattern is a dense part followed by an image part; either may be empty. The dense part attends to itself. Image positions
+/// attend to the whole dense part and to the image positions that their kind allows; they are cut into blocks of queries with one
+/// run of keys each, so that little more is computed than is allowed.
 public struct AttentionPattern: Sendable {
+  public enum Shape: Sendable, Hashable {
+    /// Every position attends to the earlier ones and itself.
+    case causal(length: Int)
+    /// Every position attends to all.
+    case bidirectional(length: Int)
+    /// Text is causal; an image token attends to all text and to the image tokens that the kind allows. `grid` is width and height
+    /// of the image in tokens, `kernel` the width of the convolutional window, odd.
+    case image(AttentionKind, textLength: Int, grid: Int, kernel: Int)
+  }
+
   /// Positions in the image, `start, start + stride, ...`.
   public struct Run: Sendable, Equatable {
     public let start, stride, count: Int
@@ -34,35 +46,54 @@ public struct AttentionPattern: Sendable {
     public let mask: [Float]
   }
 
-  public let kind: AttentionKind
-  public let textLength: Int
-  /// Width and height of the image in tokens.
-  public let grid: Int
-  /// Width of the convolutional window; odd.
-  public let kernel: Int
+  public let shape: Shape
+  /// Positions of the dense part: the text, or everything.
+  public let denseLength: Int
+  public let imageLength: Int
   public let blocks: [Block]
 
-  public var imageLength: Int { grid * grid }
-  public var length: Int { textLength + imageLength }
-  /// Text queries are computed in runs of this many.
-  static let textBlock = 64
+  public var length: Int { denseLength + imageLength }
+  /// Whether positions of the dense part attend to earlier ones alone.
+  var isCausal: Bool { if case .bidirectional = shape { false } else { true } }
+  /// Queries of the dense part are computed in runs of this many.
+  static let denseBlock = 64
   static let forbidden: Float = -1e30
 
-  public init(_ kind: AttentionKind, textLength: Int, grid: Int, kernel: Int) {
-    self.kind = kind
-    self.textLength = textLength
-    self.grid = grid
-    self.kernel = kernel
-    let allows = { Self.allows(kind, query: $0, key: $1, grid: grid, kernel: kernel) }
-    blocks = Self.runs(kind, grid: grid, kernel: kernel).map { queries, keys in
-      var mask = [Float](repeating: Self.forbidden, count: queries.count * keys.count)
-      for q in 0..<queries.count {
-        for k in 0..<keys.count
-        where allows(queries.start + q * queries.stride, keys.start + k * keys.stride) {
-          mask[q * keys.count + k] = 0
+  /// Lengths and grid must be positive.
+  public init(_ shape: Shape) {
+    self.shape = shape
+    switch shape {
+    case .causal(let length), .bidirectional(let length): (denseLength, imageLength, blocks) = (length, 0, [])
+    case .image(let kind, let textLength, let grid, let kernel):
+      (denseLength, imageLength) = (textLength, grid * grid)
+      blocks = Self.runs(kind, grid: grid, kernel: kernel).map { queries, keys in
+        var mask = [Float](repeating: Self.forbidden, count: queries.count * keys.count)
+        for q in 0..<queries.count {
+          for k in 0..<keys.count
+          where Self.allows(
+            kind, query: queries.start + q * queries.stride, key: keys.start + k * keys.stride, grid: grid, kernel: kernel)
+          {
+            mask[q * keys.count + k] = 0
+          }
         }
+        return Block(queries: queries, keys: keys, mask: mask)
       }
-      return Block(queries: queries, keys: keys, mask: mask)
+    }
+    precondition(length > 0, "attention over \(length) positions")
+  }
+
+  public init(_ kind: AttentionKind, textLength: Int, grid: Int, kernel: Int) {
+    self.init(.image(kind, textLength: textLength, grid: grid, kernel: kernel))
+  }
+
+  /// The definition: may position `query` attend to position `key`?
+  public func allows(query: Int, key: Int) -> Bool {
+    switch shape {
+    case .causal: return key <= query
+    case .bidirectional: return true
+    case .image(let kind, let text, let grid, let kernel):
+      if query < text { return key <= query }
+      return key < text || Self.allows(kind, query: query - text, key: key - text, grid: grid, kernel: kernel)
     }
   }
 
@@ -93,13 +124,13 @@ public struct AttentionPattern: Sendable {
     let rows = max(1, 32 / grid)
     return stride(from: 0, to: grid, by: rows).map { first in
       let end = min(first + rows, grid)
-      let reach: Int
+      let window: Int
       switch kind {
-      case .row: reach = 1
-      case .convolutional: reach = (kernel - 1) / 2 + 1
-      case .column, .full: reach = grid
+      case .row: window = 1
+      case .convolutional: window = (kernel - 1) / 2 + 1
+      case .column, .full: window = grid
       }
-      let firstKey = max(0, first - reach)
+      let firstKey = max(0, first - window)
       return (
         Run(start: first * grid, stride: 1, count: (end - first) * grid),
         Run(start: firstKey * grid, stride: 1, count: (end - firstKey) * grid)
@@ -107,25 +138,28 @@ public struct AttentionPattern: Sendable {
     }
   }
 
-  /// Image positions that position `query` attends to, in ascending order.
-  public func imageKeys(of query: Int) -> [Int] {
-    (0...query).filter { Self.allows(kind, query: query, key: $0, grid: grid, kernel: kernel) }
+  /// What cached steps after a shared prefix see: for each position after it, the positions after it that it attends to, in
+  /// ascending order. The prefix ends at the earliest where the image begins; bidirectional attention has no cached step.
+  public func visible(after prefix: Int) -> [[Int]] {
+    precondition(isCausal, "bidirectional attention cannot be computed a position at a time")
+    precondition(imageLength == 0 ? prefix <= length : prefix == denseLength, "a prefix of \(prefix) of \(denseLength) positions")
+    return (0..<length - prefix).map { query in
+      (0...query).filter { allows(query: prefix + query, key: prefix + $0) }
+    }
   }
 
-  /// How many image positions, a query's own among them, its keys reach back at most.
-  public var reach: Int { imageLength - imageKeys(of: imageLength - 1)[0] }
-
-  /// Query-key pairs that are allowed, text included.
+  /// Query-key pairs that are allowed.
   public var pairCount: Int {
-    let text = textLength * (textLength + 1) / 2
-    return text + (0..<imageLength).reduce(0) { $0 + textLength + imageKeys(of: $1).count }
+    let dense = isCausal ? denseLength * (denseLength + 1) / 2 : denseLength * denseLength
+    guard imageLength > 0 else { return dense }
+    return dense + imageLength * denseLength + visible(after: denseLength).reduce(0) { $0 + $1.count }
   }
 
-  /// Largest number of queries, and of keys with text, in one block.
+  /// Largest number of queries, and of keys, in one block.
   var largestBlock: (queries: Int, keys: Int) {
     (
-      max(blocks.map(\.queries.count).max()!, min(textLength, Self.textBlock)),
-      textLength + blocks.map(\.keys.count).max()!
+      max(blocks.map(\.queries.count).max() ?? 0, min(denseLength, Self.denseBlock)),
+      denseLength + (blocks.map(\.keys.count).max() ?? 0)
     )
   }
 }

@@ -98,7 +98,7 @@ public struct CachedAttention<Element: Scalar> {
         }
       }
     }
-    for head in 0..<heads {
+    for head in 0..<heads where textLength > 0 {
       let columns = columns(head, queries)
       multiply(
         part(head, weights).columns(0..<textLength), textValues.columns(columns),

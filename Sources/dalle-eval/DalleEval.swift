@@ -15,7 +15,7 @@ struct DalleEval: ParsableCommand {
 struct ScenesCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "scenes",
-    abstract: "Draws scenes that the model never saw, and checks what they show.",
+    abstract: "Generates images of scenes that the model never saw, and checks what they show.",
     discussion: """
       Counts the pictures with the right shapes in the right colours, in the right sizes, in the right relation, for prompts \
       of seen and of never-seen pairs of colour and shape. Also measures the loss of held-out captions and pictures, and the \
@@ -31,10 +31,10 @@ struct ScenesCommand: ParsableCommand {
   @Option(help: "Held-out scenes for loss and reconstruction.")
   var pictures = 256
 
-  @Option(help: "Decides prompts and pictures.")
+  @Option(help: "Random seed of prompts and images.")
   var seed: UInt64 = 1
 
-  @Option(help: "Of the sampling, as in dalle-generate: below 1 shows what the model holds for likeliest.")
+  @Option(help: "Sampling temperature: lower is more deterministic; 0 is greedy (argmax).")
   var temperature = 0.2
 
   @Option(help: "As in dalle-generate: above 1 follows the prompt more closely. Give 1 for a model trained without captionDropout.")

@@ -11,38 +11,38 @@ import Monitoring
 struct DalleGenerate: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "dalle-generate",
-    abstract: "Draws pictures from prompts.",
+    abstract: "Generates images from prompts.",
     discussion: """
-      Writes a sheet with captions, grid.png, and every picture by itself, 01-01.png and so on: the number of the prompt and \
-      of the picture. The same seed gives the same pictures.
+      Writes a sheet with captions, grid.png, and every image by itself, 01-01.png and so on: the number of the prompt and \
+      of the image. The same seed gives the same images.
       """)
 
-  @Argument(help: "What to draw; several prompts in quotes.")
+  @Argument(help: "What the images show; several prompts in quotes.")
   var prompts: [String]
 
   @Option(help: "A run's folder, or a copy of its folder `model`.")
   var model = "runs/demo"
 
-  @Option(help: "Pictures for each prompt.")
+  @Option(help: "Images for each prompt.")
   var count = 4
 
-  @Option(help: "Another seed gives other pictures.")
+  @Option(help: "Random seed.")
   var seed: UInt64 = 1
 
-  @Option(help: "Below 1: less variety, fewer slips; 0 always takes the likeliest token.")
+  @Option(help: "Sampling temperature: lower is more deterministic; 0 is greedy (argmax).")
   var temperature = 1.0
 
-  @Option(help: "Choose among the k likeliest tokens; 0 chooses among all.")
+  @Option(help: "Sample among the k most likely tokens; 0 samples among all.")
   var topK = 0
 
-  @Option(help: "Choose among the likeliest tokens that have this probability together.")
+  @Option(help: "Sample among the most likely tokens that have this probability together.")
   var topP = 1.0
 
   @Option(help: "Classifier-free guidance: above 1 follows the prompt more closely, if the model was trained with captionDropout.")
   var guidance = 1.0
 
-  @Option(help: "Folder for the pictures.")
-  var out = "pictures"
+  @Option(help: "Folder for the images.")
+  var out = "images"
 
   func validate() throws {
     func check(_ holds: Bool, _ text: String) throws {

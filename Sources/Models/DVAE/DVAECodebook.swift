@@ -40,76 +40,78 @@ struct DVAECodebook<Element: Scalar> {
 
   /// The logits of all positions of `rectified`, a block of rows at a time.
   func forEachLogits(
-    _ rectified: VectorView<Element>, _ source: ParameterStore, _ body: (_ position: Int, _ logits: Vector) -> Void
+    _ rectified: VectorView<Element>, _ walk: BlockWalk, _ body: (_ position: Int, _ logits: Vector) -> Void
   ) throws {
-    let weights = try source.weights(of: logits.weight.block)
     let x = positions(rectified, logits.shape.inputs)
-    forEachBlock(of: x.rows) { rows in
-      let block = block(rows)
-      multiply(x.rows(rows), weights.operand(logits.weight).transposed, into: block, bias: weights[logits.bias])
-      for row in rows { body(row, block.row(row - rows.lowerBound)) }
+    try walk.forward(logits.weight.block) { weights in
+      forEachBlock(of: x.rows) { rows in
+        let block = block(rows)
+        multiply(x.rows(rows), weights.operand(logits.weight).transposed, into: block, bias: weights[logits.bias])
+        for row in rows { body(row, block.row(row - rows.lowerBound)) }
+      }
     }
   }
 
   /// Relaxes the codes of all positions of `rectified` and looks them up: writes the decoder's entry, and returns the sum of the KL
   /// term in nats. `noise` writes the noise of a position.
   func relax(
-    _ rectified: VectorView<Element>, _ source: ParameterStore, temperature: Float, klWeight: Float,
+    _ rectified: VectorView<Element>, _ walk: BlockWalk, temperature: Float, klWeight: Float,
     noise: (_ position: Int, _ row: Vector) -> Void, into entry: Vector
   ) throws -> Double {
     let rows = rectified.count / logits.shape.inputs
     let (relaxed, dLogits) = (rowsOf(a.relaxed, rows), rowsOf(a.dLogits, rows))
     var kl = 0.0
-    try forEachLogits(rectified, source) { position, logits in
+    try forEachLogits(rectified, walk) { position, logits in
       noise(position, a.noise)
       kl += Kernels.relax(
         logits, noise: a.noise, temperature: temperature, klWeight: klWeight, into: relaxed.row(position),
         klGradient: dLogits.row(position))
     }
-    let weights = try source.weights(of: codebook.weight.block)
-    multiply(
-      relaxed, weights.operand(codebook.weight).transposed, into: positions(entry, codebook.shape.outputs),
-      bias: weights[codebook.bias])
+    try walk.forward(codebook.weight.block) { weights in
+      multiply(
+        relaxed, weights.operand(codebook.weight).transposed, into: positions(entry, codebook.shape.outputs),
+        bias: weights[codebook.bias])
+    }
     return kl
   }
 
   /// From the gradient of the decoder's entry to the parameters' gradients and that of `rectified`, in `dRectified`.
   func relaxBackward(
-    _ dEntry: Vector, _ rectified: VectorView<Element>, _ source: ParameterStore, temperature: Float, into dRectified: Vector
+    _ dEntry: Vector, _ rectified: VectorView<Element>, _ walk: BlockWalk, temperature: Float, into dRectified: Vector
   ) throws {
     let rows = rectified.count / logits.shape.inputs
     let (relaxed, dLogits) = (rowsOf(a.relaxed, rows), rowsOf(a.dLogits, rows))
     let dEntry = positions(Element.rounded(dEntry, into: a.dEntry), codebook.shape.outputs)
-    var weights = try source.weights(of: codebook.weight.block)
-    forEachBlock(of: rows) { rows in
-      let dRelaxed = block(rows)
-      multiply(dEntry.rows(rows), weights.operand(codebook.weight), into: dRelaxed)
-      for row in rows {
-        Kernels.relaxBackward(
-          dRelaxed.row(row - rows.lowerBound), relaxed.row(row), temperature: temperature, addingTo: dLogits.row(row))
+    try walk.backward(codebook.weight.block) { weights, gradients in
+      forEachBlock(of: rows) { rows in
+        let dRelaxed = block(rows)
+        multiply(dEntry.rows(rows), weights.operand(codebook.weight), into: dRelaxed)
+        for row in rows {
+          Kernels.relaxBackward(
+            dRelaxed.row(row - rows.lowerBound), relaxed.row(row), temperature: temperature, addingTo: dLogits.row(row))
+        }
       }
+      addGradients(of: codebook, dEntry, relaxed, to: gradients)
     }
-    try addGradients(of: codebook, dEntry, relaxed, source)
-
-    weights = try source.weights(of: logits.weight.block)
-    multiply(dLogits, weights.operand(logits.weight), into: positions(dRectified, logits.shape.inputs))
-    try addGradients(of: logits, dLogits, positions(rectified, logits.shape.inputs), source)
+    try walk.backward(logits.weight.block) { weights, gradients in
+      multiply(dLogits, weights.operand(logits.weight), into: positions(dRectified, logits.shape.inputs))
+      addGradients(of: logits, dLogits, positions(rectified, logits.shape.inputs), to: gradients)
+    }
   }
 
   /// The decoder's entry for given codes, all below the vocabulary's size.
-  func lookUp(_ codes: UnsafePointer<UInt16>, _ source: ParameterStore, into entry: Vector) throws {
-    let weights = try source.weights(of: codebook.weight.block)
-    selectColumns(
-      codes, weights.matrix(codebook.weight), bias: weights[codebook.bias], into: positions(entry, codebook.shape.outputs))
+  func lookUp(_ codes: UnsafePointer<UInt16>, _ walk: BlockWalk, into entry: Vector) throws {
+    try walk.forward(codebook.weight.block) { weights in
+      selectColumns(
+        codes, weights.matrix(codebook.weight), bias: weights[codebook.bias], into: positions(entry, codebook.shape.outputs))
+    }
   }
 
   private func addGradients(
-    of layer: ConvolutionParameters, _ dy: MatrixView<Element>, _ x: MatrixView<Element>, _ source: ParameterStore
-  ) throws {
-    let gradients = try source.gradients(of: layer.weight.block)
+    of layer: ConvolutionParameters, _ dy: MatrixView<Element>, _ x: MatrixView<Element>, to gradients: BlockValues
+  ) {
     multiply(dy.transposed, x, into: gradients.matrix(layer.weight), .accumulate)
     biasBackward(dy, addingTo: gradients[layer.bias])
-    try source.backwardDone(layer.weight.block)
   }
 
   private func forEachBlock(of rows: Int, _ body: (Range<Int>) -> Void) {

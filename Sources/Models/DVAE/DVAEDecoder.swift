@@ -30,48 +30,47 @@ struct DVAEDecoder<Element: Scalar> {
   }
 
   /// From `entry` to `activations.output`, for the first `samples` samples.
-  func forward(_ source: ParameterStore, samples: Int) throws {
+  func forward(_ walk: BlockWalk, samples: Int) throws {
     for (index, (group, views)) in zip(groups, activations.decoder).enumerated() {
       for (place, block) in group.enumerated() {
-        block.forward(
-          blockInput(block, place, views, samples), try source.weights(of: block.parameters.block),
-          saved: views.saved[place], scratch: activations.decoderScratch[index][place],
-          into: part(views.stream, block.parameters.outputCount, samples))
+        try walk.forward(block.parameters.block) {
+          block.forward(
+            blockInput(block, place, views, samples), $0, saved: views.saved[place],
+            scratch: activations.decoderScratch[index][place], into: part(views.stream, block.parameters.outputCount, samples))
+        }
       }
     }
     let rectified = part(activations.decoderRectified, output.shape.inputCount, samples)
     rectify(part(activations.decoder[groups.count - 1].stream, output.shape.inputCount, samples), into: rectified)
 
     // With positions as columns the six maps come out as planes.
-    let weights = try source.weights(of: output.weight.block)
     let planes = outputPlanes(activations.output, samples)
-    for plane in 0..<planes.rows { planes.row(plane).fill(weights[output.bias][plane]) }
-    multiply(weights.operand(output.weight), positions(rectified).transposed, into: planes, .accumulate)
+    try walk.forward(output.weight.block) { weights in
+      for plane in 0..<planes.rows { planes.row(plane).fill(weights[output.bias][plane]) }
+      multiply(weights.operand(output.weight), positions(rectified).transposed, into: planes, .accumulate)
+    }
   }
 
   /// From `activations.dOutput` to the parameters' gradients and that of `entry`, in its place.
-  func backward(_ source: ParameterStore, samples: Int) throws {
-    let outputBlock = output.weight.block
-    let gradients = try source.gradients(of: outputBlock)
+  func backward(_ walk: BlockWalk, samples: Int) throws {
     let dPlanes = outputPlanes(activations.dOutput, samples)
     let rectified = part(activations.decoderRectified, output.shape.inputCount, samples)
     let stream = part(activations.decoder[groups.count - 1].stream, output.shape.inputCount, samples)
-    multiply(dPlanes, positions(rectified), into: gradients.matrix(output.weight), .accumulate)
-    for plane in 0..<dPlanes.rows { gradients[output.bias][plane] += Float(total(dPlanes.row(plane))) }
-    let weights = try source.weights(of: outputBlock)
-    multiply(dPlanes.transposed, weights.operand(output.weight), into: positions(stream))
-    rectifyBackward(stream, rectified: rectified)
-    try source.backwardDone(outputBlock)
+    try walk.backward(output.weight.block) { weights, gradients in
+      multiply(dPlanes, positions(rectified), into: gradients.matrix(output.weight), .accumulate)
+      for plane in 0..<dPlanes.rows { gradients[output.bias][plane] += Float(total(dPlanes.row(plane))) }
+      multiply(dPlanes.transposed, weights.operand(output.weight), into: positions(stream))
+      rectifyBackward(stream, rectified: rectified)
+    }
 
     for index in groups.indices.reversed() {
       let views = activations.decoder[index]
       for (place, block) in groups[index].enumerated().reversed() {
-        let id = block.parameters.block
-        block.backward(
-          blockInput(block, place, views, samples), part(views.stream, block.parameters.outputCount, samples),
-          try source.weights(of: id), try source.gradients(of: id), saved: views.saved[place],
-          scratch: activations.decoderScratch[index][place])
-        try source.backwardDone(id)
+        try walk.backward(block.parameters.block) { w, g in
+          block.backward(
+            blockInput(block, place, views, samples), part(views.stream, block.parameters.outputCount, samples), w, g,
+            saved: views.saved[place], scratch: activations.decoderScratch[index][place])
+        }
       }
     }
   }

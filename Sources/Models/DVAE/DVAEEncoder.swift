@@ -25,47 +25,47 @@ struct DVAEEncoder<Element: Scalar> {
   }
 
   /// From `activations.image` to `activations.encoderRectified`, for the first `samples` samples.
-  func forward(_ source: ParameterStore, samples: Int) throws {
+  func forward(_ walk: BlockWalk, samples: Int) throws {
     let first = part(activations.encoder[0].entry, groups[0][0].parameters.inputCount, samples)
-    input.forward(
-      part(activations.image, input.parameters.shape.inputCount, samples),
-      try source.weights(of: input.parameters.weight.block), into: first)
+    try walk.forward(input.parameters.weight.block) {
+      input.forward(part(activations.image, input.parameters.shape.inputCount, samples), $0, into: first)
+    }
     for (index, (group, views)) in zip(groups, activations.encoder).enumerated() {
       if index > 0 {
         maxPool(streamPictures(index - 1, samples), into: entryPictures(index, samples))
       }
       for (place, block) in group.enumerated() {
-        block.forward(
-          blockInput(block, place, views, samples), try source.weights(of: block.parameters.block),
-          saved: views.saved[place], scratch: activations.encoderScratch[index][place],
-          into: part(views.stream, block.parameters.outputCount, samples))
+        try walk.forward(block.parameters.block) {
+          block.forward(
+            blockInput(block, place, views, samples), $0, saved: views.saved[place],
+            scratch: activations.encoderScratch[index][place], into: part(views.stream, block.parameters.outputCount, samples))
+        }
       }
     }
     rectify(output(samples), into: rectified(samples))
   }
 
   /// From the gradient of `activations.encoderRectified`, in place of the stream that was rectified, to the parameters' gradients.
-  func backward(_ source: ParameterStore, samples: Int) throws {
+  func backward(_ walk: BlockWalk, samples: Int) throws {
     rectifyBackward(output(samples), rectified: rectified(samples))
     for index in groups.indices.reversed() {
       let views = activations.encoder[index]
       for (place, block) in groups[index].enumerated().reversed() {
-        let id = block.parameters.block
-        block.backward(
-          blockInput(block, place, views, samples), part(views.stream, block.parameters.outputCount, samples),
-          try source.weights(of: id), try source.gradients(of: id), saved: views.saved[place],
-          scratch: activations.encoderScratch[index][place])
-        try source.backwardDone(id)
+        try walk.backward(block.parameters.block) { w, g in
+          block.backward(
+            blockInput(block, place, views, samples), part(views.stream, block.parameters.outputCount, samples), w, g,
+            saved: views.saved[place], scratch: activations.encoderScratch[index][place])
+        }
       }
       if index > 0 { maxPoolBackward(entryPictures(index, samples), streamPictures(index - 1, samples)) }
     }
 
-    let inputBlock = input.parameters.weight.block
     let dEntry = part(activations.encoder[0].entry, input.parameters.shape.outputCount, samples)
-    input.backwardWeights(
-      part(activations.image, input.parameters.shape.inputCount, samples),
-      Element.rounded(dEntry, into: activations.dEntry), into: try source.gradients(of: inputBlock))
-    try source.backwardDone(inputBlock)
+    try walk.backward(withoutWeights: input.parameters.weight.block) {
+      input.backwardWeights(
+        part(activations.image, input.parameters.shape.inputCount, samples),
+        Element.rounded(dEntry, into: activations.dEntry), into: $0)
+    }
   }
 
   /// The stream after the last group, which is rectified.

@@ -24,6 +24,9 @@ protocol DVAEPasses {
 struct DVAEStep<Element: Scalar>: DVAEPasses {
   private let config: DVAEConfig
   private let arena: Arena
+  /// All blocks in the order of a forward pass; the first `encoderCount` end with the logits over the codes.
+  private let blocks: [BlockID]
+  private let encoderCount: Int
   private let scratch = ConvolutionScratch()
   private let activations: DVAEActivations<Element>
   private let encoder: DVAEEncoder<Element>
@@ -32,6 +35,8 @@ struct DVAEStep<Element: Scalar>: DVAEPasses {
 
   init(_ config: DVAEConfig, _ architecture: DVAEArchitecture, batch: Int, mode: ModelMode) {
     self.config = config
+    blocks = architecture.table.blockIDs
+    encoderCount = architecture.decoderInput.weight.block.index
     (arena, activations) = Arena.layOut {
       DVAEActivations(config, architecture, samples: batch, mode: mode, from: &$0)
     }
@@ -55,11 +60,13 @@ struct DVAEStep<Element: Scalar>: DVAEPasses {
     loss.samples = count
     let start = ContinuousClock.now
 
-    try encodeRectified(pixels, count, source)
+    // The first layer's gradient needs no weights.
+    let walk = try BlockWalk(source, blocks + blocks.dropFirst().reversed())
+    try encodeRectified(pixels, count, walk)
     loss.kl = try codebook.relax(
-      encoder.rectified(count), source, temperature: temperature, klWeight: klWeight * perValue, noise: rows(of: noise),
+      encoder.rectified(count), walk, temperature: temperature, klWeight: klWeight * perValue, noise: rows(of: noise),
       into: decoder.entry(count))
-    try decoder.forward(source, samples: count)
+    try decoder.forward(walk, samples: count)
     let targets = planes(activations.targets, count, 3)
     loss.reconstruction = PixelMap.logits(pixels, into: targets)
     loss.reconstruction += logitLaplace(
@@ -67,10 +74,10 @@ struct DVAEStep<Element: Scalar>: DVAEPasses {
 
     let middle = ContinuousClock.now
     loss.forwardSeconds = (middle - start) / .seconds(1)
-    try decoder.backward(source, samples: count)
+    try decoder.backward(walk, samples: count)
     try codebook.relaxBackward(
-      decoder.entry(count), encoder.rectified(count), source, temperature: temperature, into: encoder.output(count))
-    try encoder.backward(source, samples: count)
+      decoder.entry(count), encoder.rectified(count), walk, temperature: temperature, into: encoder.output(count))
+    try encoder.backward(walk, samples: count)
     loss.backwardSeconds = (.now - middle) / .seconds(1)
     return loss
   }
@@ -81,12 +88,13 @@ struct DVAEStep<Element: Scalar>: DVAEPasses {
     var loss = DVAELoss()
     loss.samples = count
     let start = ContinuousClock.now
-    try encode(pixels, count, source) { position, logits in
+    let walk = try BlockWalk(source, blocks)
+    try encode(pixels, count, walk) { position, logits in
       codes[position] = UInt16(indexOfLargest(logits))
       loss.kl += klFromUniform(logits)
     }
-    try codebook.lookUp(codes, source, into: decoder.entry(count))
-    try decoder.forward(source, samples: count)
+    try codebook.lookUp(codes, walk, into: decoder.entry(count))
+    try decoder.forward(walk, samples: count)
     let (output, targets) = (planes(activations.output, count, 6), planes(activations.targets, count, 3))
     loss.reconstruction = PixelMap.logits(pixels, into: targets)
     loss.reconstruction += logitLaplace(output, targets, scale: 0, gradient: Matrix?.none)
@@ -98,21 +106,28 @@ struct DVAEStep<Element: Scalar>: DVAEPasses {
   func encode(
     _ pixels: UnsafePointer<UInt8>, _ count: Int, _ source: ParameterStore, _ body: (_ position: Int, _ logits: Vector) -> Void
   ) throws {
-    try encodeRectified(pixels, count, source)
-    try codebook.forEachLogits(encoder.rectified(count), source, body)
+    try encode(pixels, count, BlockWalk(source, Array(blocks[..<encoderCount])), body)
+  }
+
+  private func encode(
+    _ pixels: UnsafePointer<UInt8>, _ count: Int, _ walk: BlockWalk, _ body: (_ position: Int, _ logits: Vector) -> Void
+  ) throws {
+    try encodeRectified(pixels, count, walk)
+    try codebook.forEachLogits(encoder.rectified(count), walk, body)
   }
 
   func decode(
     _ codes: UnsafePointer<UInt16>, _ count: Int, _ source: ParameterStore, into pixels: UnsafeMutablePointer<UInt8>
   ) throws {
-    try codebook.lookUp(codes, source, into: decoder.entry(count))
-    try decoder.forward(source, samples: count)
+    let walk = try BlockWalk(source, Array(blocks[encoderCount...]))
+    try codebook.lookUp(codes, walk, into: decoder.entry(count))
+    try decoder.forward(walk, samples: count)
     PixelMap.reconstruct(planes(activations.output, count, 6).rows(0..<3), into: pixels)
   }
 
-  private func encodeRectified(_ pixels: UnsafePointer<UInt8>, _ count: Int, _ source: ParameterStore) throws {
+  private func encodeRectified(_ pixels: UnsafePointer<UInt8>, _ count: Int, _ walk: BlockWalk) throws {
     PixelMap.apply(pixels, into: part(activations.image, config.pixelValues, count))
-    try encoder.forward(source, samples: count)
+    try encoder.forward(walk, samples: count)
   }
 
   /// Writes the noise of a position of the batch.

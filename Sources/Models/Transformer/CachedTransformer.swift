@@ -2,82 +2,77 @@ import Kernels
 import Layers
 import Memory
 
-/// The transformer one image position at a time, with the keys and values of earlier positions kept: what drawing needs.
+/// The transformer one image position at a time, with the keys and values of earlier positions cached: what sampling needs.
 /// Gives the logits of a full forward pass.
 ///
-/// Every caption is read once; `rowsPerCaption` pictures are drawn for it side by side.
+/// Every caption is read once; `rowsPerCaption` images are sampled for it side by side.
 public final class CachedTransformer<Element: Scalar> {
   public let config: TransformerConfig
-  /// Pictures drawn side by side: `rowsPerCaption` for the first caption, then as many for the next.
+  /// Images sampled side by side: `rowsPerCaption` for the first caption, then as many for the next.
   public let rows: Int
-  private let rowsPerCaption: Int
   private let parameters: TransformerParameters
+  private let blocks: [TransformerBlock<Element>]
+  private let order: [BlockID]
   private let source: any ParameterStore
-  /// Image positions that each position sees, by layer.
-  private let visible: [[[Int]]]
-  private let kept: [Kept]
-  private let attention: CachedAttention<Element>
   private let work: Work
   private let arena: Arena
 
-  /// What a layer keeps. Of image positions only the last that its pattern reaches: position p lies at p mod `reach`.
-  private struct Kept {
-    let reach: Int
-    let textKeys, textValues: MatrixView<Element>  // [captions · text length, d]
-    let imageKeys, imageValues: MatrixView<Element>  // [rows · reach, d]
-  }
-
   private struct Work {
+    let caches: [KVCache<Element>]
+    let attention: CachedAttention<Element>
+    let saved: TransformerBlock<Element>.Saved
+    let scratch: TransformerScratch<Element>
     let stream: Matrix  // [n, d]
-    let normed, attended: MatrixView<Element>  // [n, d]
-    let qkv: MatrixView<Element>  // [n, 3d]
-    let up: MatrixView<Element>  // [n, 4d]
-    let means, deviations: Vector  // [n]
+    let finalNorm: LayerNormStatistics  // [rows]
     let logits: Matrix  // [rows, image vocabulary]
   }
 
-  /// Reads the captions: tokens, at most `textLength` each; an empty caption is all padding. The source must keep weights in
+  /// Reads the captions: tokens, at most `textLength` each; an empty caption is all padding. The store must keep weights in
   /// `Element`.
   public init(
     _ config: TransformerConfig, captions: [[Int32]], rowsPerCaption: Int, source: any ParameterStore
   ) throws {
     precondition(captions.allSatisfy { $0.count <= config.textLength }, "a caption is longer than \(config.textLength)")
-    precondition(!captions.isEmpty && rowsPerCaption > 0, "nothing to draw")
+    precondition(!captions.isEmpty && rowsPerCaption > 0, "nothing to sample")
     try config.validate()
     self.config = config
     self.source = source
-    self.rowsPerCaption = rowsPerCaption
     rows = captions.count * rowsPerCaption
     var table = ParameterTable()
     parameters = TransformerParameters(config, &table)
+    order = table.blockIDs
     let patterns = Transformer.patterns(config)
-    var byKind: [AttentionKind: [[Int]]] = [:]
-    for pattern in patterns where byKind[pattern.kind] == nil {
-      byKind[pattern.kind] = (0..<config.imageLength).map(pattern.imageKeys)
-    }
-    visible = patterns.map { byKind[$0.kind]! }
-
-    let (d, textRows, rows) = (config.width, captions.count * config.textLength, rows)
-    let most = max(textRows, rows)
-    let longest = visible.flatMap { $0.map(\.count) }.max()!
-    (arena, (kept, work, attention)) = Arena.layOut { space in
-      func matrix<Kind>(_ rows: Int, _ columns: Int, _ type: Kind.Type) -> MatrixView<Kind> {
-        space.matrix(rows: rows, columns: columns, of: type)
-      }
-      let kept = patterns.map { pattern in
-        Kept(
-          reach: pattern.reach, textKeys: matrix(textRows, d, Element.self), textValues: matrix(textRows, d, Element.self),
-          imageKeys: matrix(rows * pattern.reach, d, Element.self), imageValues: matrix(rows * pattern.reach, d, Element.self))
-      }
-      let work = Work(
-        stream: matrix(most, d, Float.self), normed: matrix(most, d, Element.self), attended: matrix(most, d, Element.self),
-        qkv: matrix(most, 3 * d, Element.self), up: matrix(most, 4 * d, Element.self), means: space.vector(most),
-        deviations: space.vector(most), logits: matrix(rows, config.imageVocabulary, Float.self))
-      let attention = CachedAttention<Element>(
-        &space, width: d, heads: config.heads, textLength: config.textLength, pictures: rowsPerCaption, imageKeys: longest)
-      return (kept, work, attention)
+    blocks = zip(parameters.blocks, patterns).map { TransformerBlock($0, pattern: $1, heads: config.heads) }
+    (arena, work) = Arena.layOut {
+      Self.layOut(config, patterns, captions: captions.count, rowsPerCaption: rowsPerCaption, in: &$0)
     }
     try read(captions)
+  }
+
+  private static func layOut(
+    _ config: TransformerConfig, _ patterns: [AttentionPattern], captions: Int, rowsPerCaption: Int, in space: inout Space
+  ) -> Work {
+    let d = config.width
+    let rows = captions * rowsPerCaption
+    let most = max(captions * config.textLength, rows)
+    var visible: [AttentionPattern.Shape: [[Int]]] = [:]
+    for pattern in patterns where visible[pattern.shape] == nil {
+      visible[pattern.shape] = pattern.visible(after: config.textLength)
+    }
+    return Work(
+      caches: patterns.map {
+        KVCache(
+          groups: captions, rowsPerGroup: rowsPerCaption, prefix: config.textLength, visible: visible[$0.shape]!, width: d,
+          in: &space)
+      },
+      attention: CachedAttention(
+        &space, width: d, heads: config.heads, textLength: config.textLength, pictures: rowsPerCaption,
+        imageKeys: visible.values.joined().map(\.count).max()!),
+      saved: TransformerBlock.Saved(rows: most, width: d, heads: config.heads, in: &space),
+      scratch: TransformerScratch(
+        rows: most, width: d, headSize: config.headSize, patterns: [], training: false, in: &space),
+      stream: space.matrix(rows: most, columns: d), finalNorm: LayerNormStatistics(rows: rows, in: &space),
+      logits: space.matrix(rows: rows, columns: config.imageVocabulary))
   }
 
   /// The logits of image position `position`, `[rows, image vocabulary]`; they are overwritten by the next call.
@@ -85,99 +80,47 @@ public final class CachedTransformer<Element: Scalar> {
   /// - Parameter previous: each row's token of the position before; empty at position 0.
   public func step(_ position: Int, previous: [Int32]) throws -> Matrix {
     precondition(previous.count == (position == 0 ? 0 : rows), "\(previous.count) tokens for \(rows) rows")
+    let walk = try BlockWalk(source, order)
+    let stream = work.stream.rows(0..<rows)
     let embeddings = parameters.embeddings
-    let w = try source.weights(of: embeddings.block)
-    for row in 0..<rows {
-      embed(embeddings.imageTerms(after: position == 0 ? nil : previous[row], at: position), w, into: work.stream.row(row))
-    }
-    let text = config.textLength
-    try forward(rows) { layer, qkv in
-      let kept = kept[layer]
+    try walk.forward(embeddings.block) { w in
       for row in 0..<rows {
-        let (_, key, value) = parts(qkv.rows(row..<row + 1))
-        let slot = row * kept.reach + position % kept.reach
-        kept.imageKeys.row(slot).copy(from: key.row(0))
-        kept.imageValues.row(slot).copy(from: value.row(0))
+        embed(embeddings.imageTerms(after: position == 0 ? nil : previous[row], at: position), w, into: stream.row(row))
       }
-      let seen = visible[layer][position].map { $0 % kept.reach }
-      for first in stride(from: 0, to: rows, by: rowsPerCaption) {
-        let pictures = first..<first + rowsPerCaption
-        let caption = first / rowsPerCaption * text..<(first / rowsPerCaption + 1) * text
-        let slots = pictures.lowerBound * kept.reach..<pictures.upperBound * kept.reach
-        attention.step(
-          parts(qkv.rows(pictures)).query, textKeys: kept.textKeys.rows(caption), textValues: kept.textValues.rows(caption),
-          imageKeys: kept.imageKeys.rows(slots), imageValues: kept.imageValues.rows(slots), seen: seen,
-          into: work.attended.rows(pictures))
-      }
+    }
+    for (block, cache) in zip(blocks, work.caches) {
+      try block.step(
+        stream, walk, position: position, cache: cache, attention: work.attention, saved: work.saved, scratch: work.scratch)
     }
     let heads = parameters.heads
-    let last = try source.weights(of: heads.block)
-    norm(rows, last[heads.gain], last[heads.bias])
-    multiply(work.normed.rows(0..<rows), last.operand(heads.image).transposed, into: work.logits)
+    try walk.forward(heads.block) { w in
+      let normed = work.scratch.normed.rows(0..<rows)
+      heads.norm.forward(stream, w, saved: work.finalNorm, into: normed)
+      multiply(normed, w.operand(heads.image).transposed, into: work.logits)
+    }
     return work.logits
   }
 
-  /// The captions' way through all layers; text sees the text before it.
+  /// The captions' path through all blocks, which fills the caches' prefixes.
   private func read(_ captions: [[Int32]]) throws {
     let text = config.textLength
     let embeddings = parameters.embeddings
-    let w = try source.weights(of: embeddings.block)
-    for (index, caption) in captions.enumerated() {
-      for position in 0..<text {
-        embed(embeddings.textTerms(caption, at: position), w, into: work.stream.row(index * text + position))
-      }
-    }
-    try forward(captions.count * text) { layer, qkv in
-      let kept = kept[layer]
-      for caption in captions.indices {
-        let rows = caption * text..<(caption + 1) * text
-        let (query, key, value) = parts(qkv.rows(rows))
-        for row in 0..<text {
-          kept.textKeys.row(rows.lowerBound + row).copy(from: key.row(row))
-          kept.textValues.row(rows.lowerBound + row).copy(from: value.row(row))
+    let walk = try BlockWalk(source, Array(order.dropLast()))
+    let stream = work.stream.rows(0..<captions.count * text)
+    try walk.forward(embeddings.block) { w in
+      for (index, caption) in captions.enumerated() {
+        for position in 0..<text {
+          embed(embeddings.textTerms(caption, at: position), w, into: stream.row(index * text + position))
         }
-        attention.text(query, keys: key, values: value, into: work.attended.rows(rows))
       }
     }
-  }
-
-  /// All layers over the first `n` rows of the stream; `attention` fills `attended` from queries, keys and values.
-  private func forward(_ n: Int, attention: (_ layer: Int, _ qkv: MatrixView<Element>) -> Void) throws {
-    let (stream, normed) = (work.stream.rows(0..<n), work.normed.rows(0..<n))
-    let (qkv, up) = (work.qkv.rows(0..<n), work.up.rows(0..<n))
-    for layer in 0..<config.layers {
-      let a = parameters.attention[layer]
-      var w = try source.weights(of: a.block)
-      norm(n, w[a.gain], w[a.bias])
-      multiply(normed, w.operand(a.qkvWeight).transposed, into: qkv, bias: w[a.qkvBias])
-      attention(layer, qkv)
-      multiply(work.attended.rows(0..<n), w.operand(a.outputWeight).transposed, into: stream, .accumulate, bias: w[a.outputBias])
-
-      let m = parameters.mlp[layer]
-      w = try source.weights(of: m.block)
-      norm(n, w[m.gain], w[m.bias])
-      multiply(normed, w.operand(m.upWeight).transposed, into: up, bias: w[m.upBias])
-      quickGELU(up.vector, into: up.vector)
-      multiply(up, w.operand(m.downWeight).transposed, into: stream, .accumulate, bias: w[m.downBias])
+    for (block, cache) in zip(blocks, work.caches) {
+      try block.prefill(stream, walk, cache: cache, attention: work.attention, saved: work.saved, scratch: work.scratch)
     }
-  }
-
-  private func norm(_ n: Int, _ gain: Vector, _ bias: Vector) {
-    layerNorm(
-      work.stream.rows(0..<n), gain: gain, bias: bias, into: work.normed.rows(0..<n), means: work.means[0..<n],
-      inverseDeviations: work.deviations[0..<n])
   }
 
   private func embed(_ terms: [Int], _ w: BlockValues, into row: Vector) {
     row.copy(from: w.values[terms[0]..<terms[0] + row.count])
     for term in terms.dropFirst() { add(w.values[term..<term + row.count], to: row) }
-  }
-
-  /// Queries, keys and values of some rows, each `[rows, d]`.
-  private func parts(
-    _ qkv: MatrixView<Element>
-  ) -> (query: MatrixView<Element>, key: MatrixView<Element>, value: MatrixView<Element>) {
-    let d = config.width
-    return (qkv.columns(0..<d), qkv.columns(d..<2 * d), qkv.columns(2 * d..<3 * d))
   }
 }

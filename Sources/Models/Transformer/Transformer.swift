@@ -14,13 +14,12 @@ public final class Transformer {
   /// Most samples of one call.
   public let batch: Int
   public let precision: Precision
-  let parameters: TransformerParameters
-  private let activations: Activations
+  private let step: Step
   private let arena: Arena
 
-  private enum Activations {
-    case fp32(TransformerActivations<Float>)
-    case bf16(TransformerActivations<BFloat16>)
+  private enum Step {
+    case fp32(TransformerStep<Float>)
+    case bf16(TransformerStep<BFloat16>)
   }
 
   /// Lays out activations for micro-batches of up to `batch` samples. With bf16 the sources of weights must keep that format.
@@ -30,19 +29,23 @@ public final class Transformer {
     self.batch = batch
     self.precision = precision
     var table = ParameterTable()
-    parameters = TransformerParameters(config, &table)
+    let parameters = TransformerParameters(config, &table)
     self.table = table
     let patterns = Self.patterns(config)
     self.patterns = patterns
-    (arena, activations) = Arena.layOut { Self.activations(config, patterns, samples: batch, precision, in: &$0) }
+    (arena, step) = Arena.layOut { Self.step(config, parameters, patterns, samples: batch, precision, in: &$0) }
   }
 
-  private static func activations(
-    _ config: TransformerConfig, _ patterns: [AttentionPattern], samples: Int, _ precision: Precision, in space: inout Space
-  ) -> Activations {
-    switch precision {
-    case .fp32: .fp32(TransformerActivations(config, patterns, samples: samples, in: &space))
-    case .bf16: .bf16(TransformerActivations(config, patterns, samples: samples, in: &space))
+  private static func step(
+    _ config: TransformerConfig, _ parameters: TransformerParameters, _ patterns: [AttentionPattern], samples: Int,
+    _ precision: Precision, in space: inout Space
+  ) -> Step {
+    func make<Element>() -> TransformerStep<Element> {
+      TransformerStep(config, parameters, patterns, TransformerActivations(config, patterns, samples: samples, in: &space))
+    }
+    return switch precision {
+    case .fp32: .fp32(make())
+    case .bf16: .bf16(make())
     }
   }
 
@@ -72,7 +75,9 @@ public final class Transformer {
   /// Bytes that activations for `batch` samples would take.
   public static func activationBytes(_ config: TransformerConfig, batch: Int, precision: Precision) -> Int {
     let patterns = patterns(config)
-    return Arena.measure { activations(config, patterns, samples: batch, precision, in: &$0) }
+    var table = ParameterTable()
+    let parameters = TransformerParameters(config, &table)
+    return Arena.measure { step(config, parameters, patterns, samples: batch, precision, in: &$0) }
   }
 
   /// Loss and gradient: adds the gradient of `textScale · Σ text nats + imageScale · Σ image nats` to `source`.
@@ -80,70 +85,27 @@ public final class Transformer {
     _ samples: TransformerBatch, _ source: any ParameterStore, textScale: Float, imageScale: Float
   ) throws -> TransformerLoss {
     check(samples)
-    let scales = (text: textScale, image: imageScale)
-    return switch activations {
-    case .fp32(let a): try forwardBackward(TransformerStep(self, a, samples: samples.count), samples, source, scales)
-    case .bf16(let a): try forwardBackward(TransformerStep(self, a, samples: samples.count), samples, source, scales)
-    }
-  }
-
-  /// Loss alone.
-  public func evaluate(_ samples: TransformerBatch, _ source: any ParameterStore) throws -> TransformerLoss {
-    check(samples)
-    return switch activations {
-    case .fp32(let a): try evaluate(TransformerStep(self, a, samples: samples.count), samples, source)
-    case .bf16(let a): try evaluate(TransformerStep(self, a, samples: samples.count), samples, source)
-    }
-  }
-
-  private func forwardBackward<Element>(
-    _ step: TransformerStep<Element>, _ samples: TransformerBatch, _ source: any ParameterStore,
-    _ scales: (text: Float, image: Float)
-  ) throws -> TransformerLoss {
     let clock = ContinuousClock()
     let start = clock.now
-    try forward(step, samples, source)
-    let middle = clock.now
-
-    let heads = parameters.heads
-    var loss = try step.heads(
-      heads, samples, source.weights(of: heads.block),
-      gradients: (try source.gradients(of: heads.block), textScale: scales.text, imageScale: scales.image))
-    try source.backwardDone(heads.block)
-    for layer in (0..<config.layers).reversed() {
-      let mlp = parameters.mlp[layer]
-      try step.mlpBackward(layer, mlp, source.weights(of: mlp.block), try source.gradients(of: mlp.block))
-      try source.backwardDone(mlp.block)
-      let attention = parameters.attention[layer]
-      try step.attentionBackward(
-        layer, attention, source.weights(of: attention.block), try source.gradients(of: attention.block))
-      try source.backwardDone(attention.block)
-    }
-    let embeddings = parameters.embeddings
-    step.embedBackward(embeddings, samples, try source.gradients(of: embeddings.block))
-    try source.backwardDone(embeddings.block)
+    var middle = start
+    var loss =
+      switch step {
+      case .fp32(let step):
+        try step.forwardBackward(samples, source, textScale: textScale, imageScale: imageScale) { middle = clock.now }
+      case .bf16(let step):
+        try step.forwardBackward(samples, source, textScale: textScale, imageScale: imageScale) { middle = clock.now }
+      }
     loss.forwardSeconds = (middle - start) / .seconds(1)
     loss.backwardSeconds = (clock.now - middle) / .seconds(1)
     return loss
   }
 
-  private func evaluate<Element>(
-    _ step: TransformerStep<Element>, _ samples: TransformerBatch, _ source: any ParameterStore
-  ) throws -> TransformerLoss {
-    try forward(step, samples, source)
-    return try step.heads(parameters.heads, samples, source.weights(of: parameters.heads.block), gradients: nil)
-  }
-
-  private func forward<Element>(
-    _ step: TransformerStep<Element>, _ samples: TransformerBatch, _ source: any ParameterStore
-  ) throws {
-    let embeddings = parameters.embeddings
-    try step.embed(embeddings, samples, source.weights(of: embeddings.block))
-    for layer in 0..<config.layers {
-      let attention = parameters.attention[layer]
-      try step.attention(layer, attention, source.weights(of: attention.block))
-      let mlp = parameters.mlp[layer]
-      try step.mlp(layer, mlp, source.weights(of: mlp.block))
+  /// Loss alone.
+  public func evaluate(_ samples: TransformerBatch, _ source: any ParameterStore) throws -> TransformerLoss {
+    check(samples)
+    return switch step {
+    case .fp32(let step): try step.evaluate(samples, source)
+    case .bf16(let step): try step.evaluate(samples, source)
     }
   }
 

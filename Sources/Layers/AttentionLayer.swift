@@ -1,0 +1,167 @@
+import Kernels
+import Memory
+
+/// The parameters of an attention layer on a residual stream: `NAME.norm`, `NAME.qkv` [3d, d], `NAME.output` [d, d].
+public struct AttentionParameters: Sendable {
+  public let block: BlockID
+  public let norm: LayerNormParameters
+  public let qkvWeight, qkvBias, outputWeight, outputBias: Parameter
+
+  /// Matrices start as N(0, 0.125/sqrt(fan in)) (Child et al. 2019, section 6), `output` scaled by `residualScale` besides.
+  public init(_ name: String, width d: Int, residualScale: Float, in table: inout ParameterTable) {
+    block = table.addBlock(name)
+    norm = LayerNormParameters("\(name).norm", width: d, to: block, in: &table)
+    qkvWeight = table.add("\(name).qkv.weight", [3 * d, d], .matrix, .sparseTransformer(fanIn: d), to: block)
+    qkvBias = table.add("\(name).qkv.bias", [3 * d], .bias, .constant(0), to: block)
+    outputWeight = table.add(
+      "\(name).output.weight", [d, d], .matrix, .sparseTransformer(fanIn: d, scale: residualScale), to: block)
+    outputBias = table.add("\(name).output.bias", [d], .bias, .constant(0), to: block)
+  }
+}
+
+extension Initialization {
+  /// N(0, 0.125/sqrt(fan in)), the initialization of Sparse Transformers (Child et al. 2019, section 6), times `scale`.
+  public static func sparseTransformer(fanIn: Int, scale: Float = 1) -> Initialization {
+    .normal(standardDeviation: 0.125 / Float(fanIn).squareRoot() * scale)
+  }
+}
+
+/// `x + W_output · attention(W_qkv · norm(x))` on a residual stream, with any pattern. n = samples · pattern length, d = width.
+public struct AttentionLayer<Element: Scalar> {
+  /// What the backward pass needs besides the input.
+  public struct Saved {
+    let norm: LayerNormStatistics
+    let qkv: MatrixView<Element>  // [n, 3d]
+    let attended: MatrixView<Element>  // [n, d]
+    let logSums: Vector  // [heads · n]
+
+    public init(rows n: Int, width d: Int, heads: Int, in space: inout Space) {
+      qkv = space.matrix(rows: n, columns: 3 * d, of: Element.self)
+      attended = space.matrix(rows: n, columns: d, of: Element.self)
+      logSums = space.vector(heads * n)
+      norm = LayerNormStatistics(rows: n, in: &space)
+    }
+
+    private init(_ norm: LayerNormStatistics, _ qkv: MatrixView<Element>, _ attended: MatrixView<Element>, _ logSums: Vector) {
+      (self.norm, self.qkv, self.attended, self.logSums) = (norm, qkv, attended, logSums)
+    }
+
+    func first(_ n: Int, heads: Int) -> Saved {
+      Saved(norm.first(n), qkv.rows(0..<n), attended.rows(0..<n), logSums[0..<heads * n])
+    }
+  }
+
+  public let parameters: AttentionParameters
+  public let pattern: AttentionPattern
+  public let heads: Int
+
+  public init(_ parameters: AttentionParameters, pattern: AttentionPattern, heads: Int) {
+    (self.parameters, self.pattern, self.heads) = (parameters, pattern, heads)
+  }
+
+  /// y = the layer's output for x, both [n, d]; y may be x.
+  public func forward(_ x: Matrix, _ w: BlockValues, saved: Saved, scratch: TransformerScratch<Element>, into y: Matrix) {
+    let saved = saved.first(x.rows, heads: heads)
+    attend(x, w, saved, scratch)
+    project(saved.attended, w, x, into: y)
+  }
+
+  /// Turns `dStream`, the gradient of the output, into that of x, and adds to the parameters' gradients.
+  ///
+  /// - Parameter recomputes: `saved` holds another layer's values and is computed again, to the same bits.
+  public func backward(
+    _ x: Matrix, _ w: BlockValues, _ g: BlockValues, saved: Saved, scratch: TransformerScratch<Element>, dStream: Matrix,
+    recomputes: Bool
+  ) {
+    let p = parameters
+    let saved = saved.first(x.rows, heads: heads)
+    let room = scratch.backward(x.rows)
+    let normed = scratch.normed.rows(0..<x.rows)
+    if recomputes {
+      attend(x, w, saved, scratch)
+    } else {
+      p.norm.again(x, w, saved: saved.norm, into: normed)
+    }
+    let dy = Element.rounded(dStream.vector, into: room.dStream).matrix(rows: x.rows, columns: x.columns)
+    let dQKV = MatrixView(scratch.wide.base, rows: x.rows, columns: 3 * x.columns)
+    multiply(dy.transposed, saved.attended, into: g.matrix(p.outputWeight), .accumulate)
+    biasBackward(dStream, addingTo: g[p.outputBias])
+    multiply(dy, w.operand(p.outputWeight), into: room.dAttended)
+    pattern.backward(
+      room.dAttended, saved.qkv, output: saved.attended, logSums: saved.logSums, heads: heads, into: dQKV,
+      scratch: scratch.attention!)
+    multiply(dQKV.transposed, normed, into: g.matrix(p.qkvWeight), .accumulate)
+    biasBackward(dQKV, addingTo: g[p.qkvBias])
+    multiply(dQKV, w.operand(p.qkvWeight), into: room.dNormed)
+    p.norm.backward(room.dNormed, x, w, g, saved: saved.norm, addingTo: dStream)
+  }
+
+  /// The prefixes of all groups of a cache, in place: x is [groups · prefix, d]. Each position attends to those up to its own.
+  public func prefill(
+    _ x: Matrix, _ w: BlockValues, cache: KVCache<Element>, attention: CachedAttention<Element>, saved: Saved,
+    scratch: TransformerScratch<Element>
+  ) {
+    let saved = saved.first(x.rows, heads: heads)
+    qkv(x, w, saved, scratch)
+    for first in stride(from: 0, to: x.rows, by: cache.prefix) {
+      let rows = first..<first + cache.prefix
+      let (query, key, value) = Self.parts(saved.qkv.rows(rows))
+      for row in 0..<cache.prefix {
+        cache.prefixKeys.row(first + row).copy(from: key.row(row))
+        cache.prefixValues.row(first + row).copy(from: value.row(row))
+      }
+      attention.text(query, keys: key, values: value, into: saved.attended.rows(rows))
+    }
+    project(saved.attended, w, x, into: x)
+  }
+
+  /// One position after the prefix for all rows of a cache, in place: x is [rows, d].
+  public func step(
+    _ x: Matrix, _ w: BlockValues, position: Int, cache: KVCache<Element>, attention: CachedAttention<Element>, saved: Saved,
+    scratch: TransformerScratch<Element>
+  ) {
+    let saved = saved.first(x.rows, heads: heads)
+    qkv(x, w, saved, scratch)
+    let (query, key, value) = Self.parts(saved.qkv)
+    for row in 0..<x.rows {
+      let slot = row * cache.window + position % cache.window
+      cache.keys.row(slot).copy(from: key.row(row))
+      cache.values.row(slot).copy(from: value.row(row))
+    }
+    let visible = cache.visible[position].map { $0 % cache.window }
+    for first in stride(from: 0, to: x.rows, by: cache.rowsPerGroup) {
+      let rows = first..<first + cache.rowsPerGroup
+      let prefix = first / cache.rowsPerGroup * cache.prefix..<(first / cache.rowsPerGroup + 1) * cache.prefix
+      let slots = rows.lowerBound * cache.window..<rows.upperBound * cache.window
+      attention.step(
+        query.rows(rows), textKeys: cache.prefixKeys.rows(prefix), textValues: cache.prefixValues.rows(prefix),
+        imageKeys: cache.keys.rows(slots), imageValues: cache.values.rows(slots), seen: visible,
+        into: saved.attended.rows(rows))
+    }
+    project(saved.attended, w, x, into: x)
+  }
+
+  private func qkv(_ x: Matrix, _ w: BlockValues, _ saved: Saved, _ scratch: TransformerScratch<Element>) {
+    let normed = scratch.normed.rows(0..<x.rows)
+    parameters.norm.forward(x, w, saved: saved.norm, into: normed)
+    multiply(normed, w.operand(parameters.qkvWeight).transposed, into: saved.qkv, bias: w[parameters.qkvBias])
+  }
+
+  private func attend(_ x: Matrix, _ w: BlockValues, _ saved: Saved, _ scratch: TransformerScratch<Element>) {
+    qkv(x, w, saved, scratch)
+    pattern.forward(
+      saved.qkv, heads: heads, into: saved.attended, logSums: saved.logSums, scratch: scratch.attention!)
+  }
+
+  private func project(_ attended: MatrixView<Element>, _ w: BlockValues, _ x: Matrix, into y: Matrix) {
+    addToStream(attended, w.operand(parameters.outputWeight), bias: w[parameters.outputBias], x, into: y)
+  }
+
+  /// Queries, keys and values of some rows, each [rows, d].
+  private static func parts(
+    _ qkv: MatrixView<Element>
+  ) -> (query: MatrixView<Element>, key: MatrixView<Element>, value: MatrixView<Element>) {
+    let d = qkv.columns / 3
+    return (qkv.columns(0..<d), qkv.columns(d..<2 * d), qkv.columns(2 * d..<3 * d))
+  }
+}

@@ -1,0 +1,83 @@
+import Kernels
+import Memory
+
+/// The parameters of an MLP layer on a residual stream: `NAME.norm`, `NAME.up` [4d, d], `NAME.down` [d, 4d].
+public struct MLPParameters: Sendable {
+  public let block: BlockID
+  public let norm: LayerNormParameters
+  public let upWeight, upBias, downWeight, downBias: Parameter
+
+  /// Matrices start as N(0, 0.125/sqrt(fan in)) (Child et al. 2019, section 6), `down` scaled by `residualScale` besides.
+  public init(_ name: String, width d: Int, residualScale: Float, in table: inout ParameterTable) {
+    block = table.addBlock(name)
+    norm = LayerNormParameters("\(name).norm", width: d, to: block, in: &table)
+    upWeight = table.add("\(name).up.weight", [4 * d, d], .matrix, .sparseTransformer(fanIn: d), to: block)
+    upBias = table.add("\(name).up.bias", [4 * d], .bias, .constant(0), to: block)
+    downWeight = table.add(
+      "\(name).down.weight", [d, 4 * d], .matrix, .sparseTransformer(fanIn: 4 * d, scale: residualScale), to: block)
+    downBias = table.add("\(name).down.bias", [d], .bias, .constant(0), to: block)
+  }
+}
+
+/// `x + W_down · gelu(W_up · norm(x))` for each row of a residual stream. A cached step is `forward` in place.
+public struct MLPLayer<Element: Scalar> {
+  /// What the backward pass needs besides the input.
+  public struct Saved {
+    let norm: LayerNormStatistics
+    let up: MatrixView<Element>  // [n, 4d], before the activation
+
+    public init(rows n: Int, width d: Int, in space: inout Space) {
+      up = space.matrix(rows: n, columns: 4 * d, of: Element.self)
+      norm = LayerNormStatistics(rows: n, in: &space)
+    }
+
+    private init(_ norm: LayerNormStatistics, _ up: MatrixView<Element>) { (self.norm, self.up) = (norm, up) }
+
+    func first(_ n: Int) -> Saved { Saved(norm.first(n), up.rows(0..<n)) }
+  }
+
+  public let parameters: MLPParameters
+
+  public init(_ parameters: MLPParameters) { self.parameters = parameters }
+
+  /// y = the layer's output for x, both [n, d]; y may be x.
+  public func forward(_ x: Matrix, _ w: BlockValues, saved: Saved, scratch: TransformerScratch<Element>, into y: Matrix) {
+    let saved = saved.first(x.rows)
+    let activated = scratch.wide.rows(0..<x.rows)
+    up(x, w, saved, scratch)
+    quickGELU(saved.up.vector, into: activated.vector)
+    addToStream(activated, w.operand(parameters.downWeight), bias: w[parameters.downBias], x, into: y)
+  }
+
+  /// Turns `dStream`, the gradient of the output, into that of x, and adds to the parameters' gradients.
+  ///
+  /// - Parameter recomputes: `saved` holds another layer's values and is computed again, to the same bits.
+  public func backward(
+    _ x: Matrix, _ w: BlockValues, _ g: BlockValues, saved: Saved, scratch: TransformerScratch<Element>, dStream: Matrix,
+    recomputes: Bool
+  ) {
+    let p = parameters
+    let saved = saved.first(x.rows)
+    let room = scratch.backward(x.rows)
+    let (normed, activated) = (scratch.normed.rows(0..<x.rows), scratch.wide.rows(0..<x.rows))
+    if recomputes {
+      up(x, w, saved, scratch)
+    } else {
+      p.norm.again(x, w, saved: saved.norm, into: normed)
+    }
+    let dy = Element.rounded(dStream.vector, into: room.dStream).matrix(rows: x.rows, columns: x.columns)
+    multiply(dy, w.operand(p.downWeight), into: room.dUp)
+    quickGELUBackward(room.dUp, saved.up, again: activated, addingTo: g[p.upBias])
+    multiply(dy.transposed, activated, into: g.matrix(p.downWeight), .accumulate)
+    biasBackward(dStream, addingTo: g[p.downBias])
+    multiply(room.dUp.transposed, normed, into: g.matrix(p.upWeight), .accumulate)
+    multiply(room.dUp, w.operand(p.upWeight), into: room.dNormed)
+    p.norm.backward(room.dNormed, x, w, g, saved: saved.norm, addingTo: dStream)
+  }
+
+  private func up(_ x: Matrix, _ w: BlockValues, _ saved: Saved, _ scratch: TransformerScratch<Element>) {
+    let normed = scratch.normed.rows(0..<x.rows)
+    parameters.norm.forward(x, w, saved: saved.norm, into: normed)
+    multiply(normed, w.operand(parameters.upWeight).transposed, into: saved.up, bias: w[parameters.upBias])
+  }
+}

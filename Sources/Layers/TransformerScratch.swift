@@ -1,0 +1,63 @@
+import Kernels
+import Memory
+
+/// Memory that attention and MLP layers use during a call, shared by all blocks of a model. n = rows, d = width.
+public struct TransformerScratch<Element: Scalar> {
+  /// Normed input of the layer at hand, [n, d].
+  public let normed: MatrixView<Element>
+  /// [n, 4d]: MLP activation, or the gradient of qkv.
+  let wide: MatrixView<Element>
+  /// What the backward pass needs besides; nil in memory for forward passes alone.
+  let gradients: Gradients?
+  let attention: AttentionScratch<Element>?
+
+  struct Gradients {
+    /// Room for the gradient of the stream as a GEMM operand, n · d; empty in fp32, which is its own operand.
+    let dStream: VectorView<Element>
+    let dNormed: Matrix  // [n, d]
+    let dAttended: MatrixView<Element>  // [n, d]
+    let dUp: MatrixView<Element>  // [n, 4d]
+  }
+
+  /// - Parameters:
+  ///   - patterns: of the attention layers that compute all positions at once; none for cached steps.
+  ///   - training: also room for backward passes.
+  public init(
+    rows n: Int, width d: Int, headSize: Int, patterns: [AttentionPattern], training: Bool, in space: inout Space
+  ) {
+    normed = space.matrix(rows: n, columns: d, of: Element.self)
+    wide = space.matrix(rows: n, columns: 4 * d, of: Element.self)
+    gradients =
+      training
+      ? Gradients(
+        dStream: space.vector(Element.self == Float.self ? 0 : n * d, of: Element.self),
+        dNormed: space.matrix(rows: n, columns: d), dAttended: space.matrix(rows: n, columns: d, of: Element.self),
+        dUp: space.matrix(rows: n, columns: 4 * d, of: Element.self))
+      : nil
+    attention = patterns.isEmpty ? nil : AttentionScratch(&space, patterns: patterns, headSize: headSize)
+  }
+
+  /// The gradient of the normed input, [n, d], for layers that norm their input themselves.
+  public var dNormed: Matrix {
+    guard let gradients else { preconditionFailure("this scratch was laid out without gradients") }
+    return gradients.dNormed
+  }
+
+  /// What a backward pass over `n` rows writes.
+  func backward(_ n: Int) -> Gradients {
+    guard let all = gradients else { preconditionFailure("this scratch was laid out without gradients") }
+    return Gradients(
+      dStream: all.dStream, dNormed: all.dNormed.rows(0..<n), dAttended: all.dAttended.rows(0..<n), dUp: all.dUp.rows(0..<n))
+  }
+}
+
+/// y (+)= a · weightᵀ + bias + x: what a layer adds to the residual stream. y may be x.
+func addToStream<Element: Scalar>(
+  _ a: MatrixView<Element>, _ weight: MatrixView<Element>, bias: Vector, _ x: Matrix, into y: Matrix
+) {
+  if y.base == x.base {
+    multiply(a, weight.transposed, into: y, .accumulate, bias: bias)
+  } else {
+    multiply(a, weight.transposed, into: y, bias: bias, residual: x)
+  }
+}
