@@ -68,7 +68,7 @@ private final class RecordingStore: ParameterStore {
   @Test func dvaeUsesBlocksInOrder() throws {
     var config = DVAEConfig()
     (config.imageSize, config.groups, config.blocksPerGroup) = (8, 2, 2)
-    (config.hidden, config.codebookInit, config.vocabulary) = (8, 4, 16)
+    (config.baseChannels, config.codebookDim, config.vocabulary) = (8, 4, 16)
     let model = try DVAE(config, batch: 1)
     let store = RecordingStore(model.table)
     let blocks = model.table.blockIDs
