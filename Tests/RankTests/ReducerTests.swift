@@ -70,6 +70,10 @@ func testReducerOrder(_ test: RankTest) throws {
   try reducer.markReady(BlockID(6))
   names(["block 4", "block 5"]) { try reducer.markReady(BlockID(4)) }
   names(["block 5"]) { try reducer.finish() }
+  // The step goes on from there: sums between nodes that one rank has begun, its partners must begin, too.
+  for block in table.blockIDs.reversed().dropFirst() { try reducer.markReady(block) }
+  try reducer.finish()
+  names(["block 6"]) { _ = try reducer.buffer(for: BlockID(6)) }
 
   let second = try makeReducer()
   try second.beginStep(microBatches: 0)
