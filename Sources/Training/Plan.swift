@@ -18,60 +18,92 @@ public struct Plan {
     self.ranksPerNode = ranksPerNode
   }
 
+  /// A model that a run trains.
+  private struct Model {
+    /// The section of the configuration.
+    let name: String
+    let summary: String
+    let table: ParameterTable
+    let training: TrainingConfig
+    /// FLOPs of one sample's forward and backward pass.
+    let flops: Double
+    let memory: TrainingMemory
+  }
+
   /// - Throws: `DalleError` if this CPU cannot compute in the configured precision.
-  public func text() throws -> String {
+  private func models() throws -> [Model] {
+    let precision = try config.precision.resolved()
     let dvae = config.dvaeConfig
     let architecture = DVAEArchitecture(dvae)
     let transformer = config.transformerConfig(textVocabulary: config.tokenizer.vocabulary)
-    let precision = try config.precision.resolved()
+    let transformerTable = Transformer.table(transformer)
     return [
-      "\(ranks) \(ranks == 1 ? "rank" : "ranks"), \(ranksPerNode) per node, \(precision.rawValue)",
-      "",
-      "dVAE: images of \(dvae.imageSize) x \(dvae.imageSize) pixels to \(dvae.grid) x \(dvae.grid) tokens of \(dvae.vocabulary)",
-      try section(
-        architecture.table, config.dvae.training, flops: 3 * (architecture.encoderFlops + architecture.decoderFlops), precision
-      ) { try DVAE.activationBytes(dvae, batch: $0, precision: precision) },
-      "",
-      "transformer: \(transformer.layers) layers, width \(transformer.width), "
-        + "\(transformer.textLength) text tokens of \(transformer.textVocabulary) at most + \(transformer.imageLength) image tokens",
-      section(
-        Transformer.table(transformer), config.transformer.training,
-        flops: 3 * transformer.flops(patterns: Transformer.patterns(transformer)), precision
-      ) { Transformer.activationBytes(transformer, batch: $0, precision: precision) },
-    ].joined(separator: "\n")
+      Model(
+        name: "dvae",
+        summary:
+          "images of \(dvae.imageSize) x \(dvae.imageSize) pixels to \(dvae.grid) x \(dvae.grid) tokens of \(dvae.vocabulary)",
+        table: architecture.table, training: config.dvae.training,
+        flops: 3 * (architecture.encoderFlops + architecture.decoderFlops),
+        memory: try memory(architecture.table, config.dvae.training, precision) {
+          try DVAE.activationBytes(dvae, batch: $0, precision: precision)
+        }),
+      Model(
+        name: "transformer",
+        summary: "\(transformer.layers) layers, width \(transformer.width), \(transformer.textLength) text tokens of "
+          + "\(transformer.textVocabulary) at most + \(transformer.imageLength) image tokens",
+        table: transformerTable, training: config.transformer.training,
+        flops: 3 * transformer.flops(patterns: Transformer.patterns(transformer)),
+        memory: memory(transformerTable, config.transformer.training, precision) {
+          Transformer.activationBytes(transformer, batch: $0, precision: precision)
+        }),
+    ]
   }
 
-  /// - Parameters:
-  ///   - flops: of one sample's forward and backward pass.
-  ///   - activations: bytes per rank for a micro-batch of so many samples.
-  private func section(
-    _ table: ParameterTable, _ training: TrainingConfig, flops: Double, _ precision: Precision,
-    activations: (_ samples: Int) throws -> Int
-  ) rethrows -> String {
+  /// - Parameter activations: bytes per rank for a micro-batch of so many samples.
+  private func memory(
+    _ table: ParameterTable, _ training: TrainingConfig, _ precision: Precision, activations: (_ samples: Int) throws -> Int
+  ) rethrows -> TrainingMemory {
     // Bytes grow linearly with samples; a product of large whole numbers could overflow.
     let one = Double(try activations(1))
     let activationBytes = one + Double(training.microBatch - 1) * (Double(try activations(2)) - one)
-    let memory = TrainingMemory(
+    return TrainingMemory(
       table, state: AdamW(training.adamw).state + [ExponentialMovingAverage.state], precision: precision,
       activations: Int(min(activationBytes, 1e15)), ranksPerNode: ranksPerNode, gradientBlocks: config.parallel.gradientBlocks,
       available: AvailableMemory.byteCount)
+  }
+
+  /// Throws if this node has too little memory for a stage of the run: before the first begins, not when its turn comes.
+  public func checkMemory() throws {
+    for model in try models() { try model.memory.check(model.name, available: AvailableMemory.byteCount) }
+  }
+
+  /// - Throws: `DalleError` if this CPU cannot compute in the configured precision.
+  public func text() throws -> String {
+    let head = "\(ranks) \(ranks == 1 ? "rank" : "ranks"), \(ranksPerNode) per node, \(try config.precision.resolved().rawValue)"
+    return ([head] + (try models()).map(text)).joined(separator: "\n\n")
+  }
+
+  private func text(_ model: Model) -> String {
+    let (training, memory) = (model.training, model.memory)
     let most = (training.batch + ranks - 1) / ranks
     let microBatches = (most + training.microBatch - 1) / training.microBatch
+    let blocks = model.table.blocks.count
     return """
-        parameters   \(table.parameterCount.formatted())
-        FLOPs        \(Self.scaled(flops * Double(training.batch), "FLOP")) per step, \(training.steps) steps
+      \(model.name): \(model.summary)
+        parameters   \(model.table.parameterCount.formatted())
+        FLOPs        \(Self.scaled(model.flops * Double(training.batch), "FLOP")) per step, \(training.steps) steps
         batch        \(training.batch) samples: \(most == training.batch ? "" : "at most ")\(most) per rank, in \(microBatches) \
       \(microBatches == 1 ? "micro-batch" : "micro-batches") of at most \(training.microBatch)
         per rank     \(Self.scaled(memory.perRank)): activations \(Self.scaled(memory.activations)), gradients \
-      \(Self.scaled(memory.gradients)) (\(min(memory.gradientBlocks, table.blocks.count)) of \(table.blocks.count) blocks at a time)
+      \(Self.scaled(memory.gradients)) (\(min(memory.gradientBlocks, blocks)) of \(blocks) blocks at a time)
         per node     \(Self.scaled(memory.perNode)): its ranks, and weights, moments and EMA \
       \(Self.scaled(memory.shared)); \(AvailableMemory.byteCount.map(Self.scaled) ?? "unknown") available here
       """
   }
 
-  private static func scaled(_ bytes: Int) -> String { scaled(Double(bytes), "B") }
-
   /// "12.3 GB"
+  static func scaled(_ bytes: Int) -> String { scaled(Double(bytes), "B") }
+
   private static func scaled(_ value: Double, _ unit: String) -> String {
     var value = value
     for prefix in ["", "k", "M", "G", "T", "P"] {

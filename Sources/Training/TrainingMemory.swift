@@ -62,13 +62,12 @@ public struct TrainingMemory: Sendable {
   /// Throws unless the node has that much.
   public func check(_ name: String, available: Int?) throws {
     guard let available, perNode > available else { return }
-    func giga(_ bytes: Int) -> String { String(format: "%.2f GB", Double(bytes) / 1e9) }
     throw DalleError(
       .unavailable,
-      "training the \(name) needs \(giga(perNode)) on \(ProcessInfo.processInfo.hostName): \(giga(shared)) for weights and optimizer "
-        + "state, and for each of \(ranksPerNode) ranks \(giga(activations)) for activations and \(giga(gradients)) for gradients; "
-        + "\(giga(available)) are there. Start fewer ranks per node, or set \(name).training.microBatch lower, "
-        + "\(name).model.recompute: true or parallel.gradientBlocks: 3")
+      "training the \(name) needs \(Plan.scaled(perNode)) of memory on \(ProcessInfo.processInfo.hostName), of which "
+        + "\(Plan.scaled(available)) are available: \(Plan.scaled(shared)) for weights and optimizer state, and for each of "
+        + "\(ranksPerNode) ranks \(Plan.scaled(activations)) for activations and \(Plan.scaled(gradients)) for gradients. Start fewer "
+        + "ranks per node, or set \(name).training.microBatch lower, \(name).model.recompute: true or parallel.gradientBlocks: 3")
   }
 }
 

@@ -36,8 +36,8 @@ struct DalleTrain: ParsableCommand {
     help: ArgumentHelp("Change one value of the configuration; may be repeated.", valueName: "key.path=value"))
   var overrides: [String] = []
 
-  @Flag(help: "Print parameters, FLOPs, memory and the batch layout, and train nothing.")
-  var plan = false
+  @Flag(name: .customLong("plan"), help: "Print parameters, FLOPs, memory and the batch layout, and train nothing.")
+  var showsPlan = false
 
   static func main() { RankedCommand.main(Self.self) }
 
@@ -46,10 +46,12 @@ struct DalleTrain: ParsableCommand {
   private func train(in world: Communicator) throws {
     let config = try ConfigFile.load(config, overrides: overrides)
     let grid = try ProcessGrid(world, ranksPerNode: config.parallel.ranksPerNode)
-    if plan {
-      if grid.isCoordinator { print(try Plan(config, ranks: world.size, ranksPerNode: grid.node.size).text()) }
+    let plan = Plan(config, ranks: world.size, ranksPerNode: grid.node.size)
+    if showsPlan {
+      if grid.isCoordinator { print(try plan.text()) }
       return
     }
+    try plan.checkMemory()
     let name = ((self.config as NSString).lastPathComponent as NSString).deletingPathExtension
     let isFinished: Bool
     do {
