@@ -17,6 +17,7 @@ public final class CheckpointStore {
   private let grid: ProcessGrid
   private let keepLast: Int
   private let keepEvery: Int
+  private let fileLimit: Int
   private let warn: (String) -> Void
   private var job: Job?
   private var mustWait = false
@@ -24,15 +25,18 @@ public final class CheckpointStore {
   /// - Parameters:
   ///   - keepLast: newest checkpoints that stay.
   ///   - keepEvery: checkpoints at multiples of this step stay for ever; 0 for none.
+  ///   - fileLimit: bytes of a file of tensors at most.
   ///   - warn: takes what goes wrong without ending a training, on the coordinator.
   public init(
-    folder: String, grid: ProcessGrid, keepLast: Int, keepEvery: Int, warn: @escaping (String) -> Void = { _ in }
+    folder: String, grid: ProcessGrid, keepLast: Int, keepEvery: Int, fileLimit: Int = ShardedSafetensorsWriter.usualLimit,
+    warn: @escaping (String) -> Void = { _ in }
   ) throws {
     precondition(keepLast >= 1, "keepLast \(keepLast)")
     self.folder = folder
     self.grid = grid
     self.keepLast = keepLast
     self.keepEvery = keepEvery
+    self.fileLimit = fileLimit
     self.warn = warn
     guard grid.isCoordinator else { return }
     try makeFolder(folder)
@@ -56,7 +60,7 @@ public final class CheckpointStore {
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
     let data = try encoder.encode(state)
     let retention = Retention(folder: folder, keepLast: keepLast, keepEvery: keepEvery)
-    job = Job(CheckpointWriter(folder: folder, step: step), parameters, state: data, retention)
+    job = Job(CheckpointWriter(folder: folder, step: step, fileLimit: fileLimit), parameters, state: data, retention)
   }
 
   /// Waits until the arrays of a checkpoint under way have been read. Collective; call it before they change.
@@ -94,8 +98,8 @@ public final class CheckpointStore {
     guard newest[0] >= 0 else { return nil }
     let path = folder + "/" + CheckpointWriter.name(newest[0])
     if grid.node.rank == 0 {
-      for (file, arrays) in CheckpointFile.contents(parameters) {
-        let reader = try SafetensorsReader(path + "/" + file)
+      for (set, arrays) in CheckpointFile.contents(parameters) {
+        let reader = try ShardedSafetensorsReader(folder: path, name: set)
         var expected = Set<String>()
         for (array, prefix) in arrays {
           for parameter in parameters.table.parameters {
@@ -103,7 +107,7 @@ public final class CheckpointStore {
             try read(parameter, of: array, named: prefix + parameter.name, from: reader, into: parameters)
           }
         }
-        if let extra = reader.tensors.keys.filter({ !expected.contains($0) }).min() {
+        if let extra = reader.names.filter({ !expected.contains($0) }).min() {
           throw DalleError(
             .data,
             "\(reader.path): has a tensor `\(extra)` that this training does not keep; resume with the model and optimizer that it began "
@@ -123,7 +127,7 @@ public final class CheckpointStore {
   }
 
   private func read(
-    _ parameter: Parameter, of array: StateArray?, named name: String, from reader: SafetensorsReader,
+    _ parameter: Parameter, of array: StateArray?, named name: String, from reader: ShardedSafetensorsReader,
     into parameters: NodeParameterStore
   ) throws {
     let range = parameter.offset..<parameter.offset + parameter.count
@@ -147,9 +151,34 @@ public final class CheckpointStore {
     }.sorted()
   }
 
-  /// The EMA weights of the newest complete checkpoint in a folder.
-  public static func newestEMA(in folder: String) throws -> String? {
-    try steps(in: folder).last.map { "\(folder)/\(CheckpointWriter.name($0))/\(CheckpointFile.ema)" }
+  /// Writes the EMA weights of the newest complete checkpoint in a folder to one safetensors file, whole or not at all.
+  ///
+  /// - Throws: `DalleError` if there is no checkpoint.
+  public static func exportEMA(in folder: String, to path: String) throws {
+    guard let step = try steps(in: folder).last else {
+      throw DalleError(.noInput, "\(folder): holds no complete checkpoint; train the model first")
+    }
+    let reader = try ShardedSafetensorsReader(folder: "\(folder)/\(CheckpointWriter.name(step))", name: CheckpointFile.ema)
+    let tensors = reader.names.sorted().map { (name: $0, shape: reader.info($0)!.shape, type: TensorType.f32) }
+    let temporary = path + ".partial"
+    do {
+      let writer = try SafetensorsWriter(temporary, tensors: tensors, metadata: ["step": "\(step)"])
+      let buffer = Buffer<Float>(count: 1 << 20)
+      for tensor in tensors {
+        let count = tensor.shape.reduce(1, *)
+        for first in stride(from: 0, to: count, by: buffer.count) {
+          let part = UnsafeMutableBufferPointer(start: buffer.base, count: min(buffer.count, count - first))
+          try reader.read(tensor.name, shape: tensor.shape, from: first, into: part)
+          try writer.write(UnsafeBufferPointer(part))
+        }
+      }
+      try writer.finish()
+      guard rename(temporary, path) == 0 else { throw DalleError.file(path, "cannot be written") }
+      try synchronizeFolder((path as NSString).deletingLastPathComponent)
+    } catch {
+      unlink(temporary)
+      throw error
+    }
   }
 }
 
@@ -189,9 +218,9 @@ private final class Job: @unchecked Sendable {
     self.parameters = parameters
     let thread = Thread { [self] in
       do {
-        try writer.writeArrays(self.parameters)
+        let files = try writer.writeArrays(self.parameters)
         signal { read = true }
-        try writer.complete(self.parameters, state: state)
+        try writer.complete(files, state: state)
         let warning = try retention.apply()
         signal { self.warning = warning }
       } catch {

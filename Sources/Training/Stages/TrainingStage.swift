@@ -64,10 +64,8 @@ public struct TrainingStage<Task: TrainingTask>: Stage {
     let isFinished = try trainer.run()
     if !isFinished { return false }
     try run.grid.world.onCoordinator {
-      let newest = try CheckpointStore.newestEMA(in: checkpoints)
-      guard let newest else { preconditionFailure("a training without a checkpoint in \(checkpoints)") }
       try VersionedJSON.write(model.shape, to: shape(run.folder), version: ModelBundle.formatVersion)
-      try copyFile(newest, to: weights(run.folder))
+      try CheckpointStore.exportEMA(in: checkpoints, to: weights(run.folder))
       try run.log.message("wrote \(weights(run.folder))", stage: name)
     }
     return true
