@@ -64,7 +64,7 @@ public final class NodeParameterStore: ParameterStore {
   // MARK: What the model asks for
 
   public func weights(of block: BlockID) -> BlockValues {
-    BlockValues(weightArray.values(of: block), rounded: computeCopy?.values(of: block))
+    BlockValues(weightArray.values(of: block), computeCopy: computeCopy?.values(of: block))
   }
 
   public func gradients(of block: BlockID) throws -> BlockValues { BlockValues(try reducer.buffer(for: block)) }
@@ -208,7 +208,7 @@ private final class StateStore: ParameterStore {
     (self.table, self.values, self.copy) = (table, values, copy)
   }
 
-  func weights(of block: BlockID) -> BlockValues { BlockValues(values.values(of: block), rounded: copy?.values(of: block)) }
+  func weights(of block: BlockID) -> BlockValues { BlockValues(values.values(of: block), computeCopy: copy?.values(of: block)) }
   func gradients(of block: BlockID) -> BlockValues { preconditionFailure("these weights are not trained") }
   func backwardDone(_ block: BlockID) {}
 }

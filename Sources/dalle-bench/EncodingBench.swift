@@ -21,7 +21,7 @@ struct EncodingBench: Codable {
     let dvae = try DVAE(config, batch: count, mode: .inference, precision: precision)
     let weights = LocalParameters(dvae.table, gradients: false, precision: precision)
     for block in dvae.table.blockIDs { dvae.table.initialize(block, into: weights.weights(of: block), seed: 1) }
-    weights.roundWeights()
+    weights.refreshComputeCopy()
     let pictures = NoiseImages(size: config.imageSize)
     let pixels = (0..<count).flatMap { pictures.picture($0, .training, forCropsOf: nil).pixels }
     var codes = [UInt16](repeating: 0, count: count * config.grid * config.grid)

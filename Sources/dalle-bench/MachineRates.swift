@@ -27,7 +27,7 @@ struct MachineRates: Codable {
       for operand in operands { operand.vector.fill(Element(0.5)) }
       let seconds = try Self.median(world, repeats) {
         for _ in 0..<8 {
-          multiply(
+          matmul(
             operands[0].vector.matrix(rows: size, columns: size), operands[1].vector.matrix(rows: size, columns: size).transposed,
             into: result.vector.matrix(rows: size, columns: size))
         }

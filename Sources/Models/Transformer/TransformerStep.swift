@@ -150,21 +150,21 @@ struct TransformerStep<Element: Scalar> {
     var total = 0.0
     for first in stride(from: 0, to: count, by: a.logitRows) {
       let size = min(a.logitRows, count - first)
-      // Captions have any number of tokens; rows of zeros keep the shapes of the products, for which kernels are prepared, few.
+      // Captions have any number of tokens; rows of zeros keep the shapes of the GEMMs, for which kernels are prepared, few.
       let padded = (size + a.logitStep - 1) / a.logitStep * a.logitStep
       let scored = a.scored.rows(0..<padded)
       for row in 0..<size { scored.row(row).copy(from: a.scratch.normed.row(Int(a.targetRows[first + row]))) }
       scored.rows(size..<padded).vector.fill(Element(0))
       let logits = Matrix(a.logits.base, rows: padded, columns: weights.rows)
       let dLogits = MatrixView(a.dLogits.base, rows: padded, columns: weights.rows)
-      multiply(scored, weights.transposed, into: logits)
+      matmul(scored, weights.transposed, into: logits)
       total += softmaxCrossEntropy(
         logits.rows(0..<size), targets: a.targets + first, gradient: gradient.map { (dLogits.rows(0..<size), $0.scale) })
       guard let (g, _) = gradient else { continue }
       let dScored = a.dScored.rows(0..<padded)
       dLogits.rows(size..<padded).vector.fill(Element(0))
-      multiply(dLogits.transposed, scored, into: g.matrix(weight), .accumulate)
-      multiply(dLogits, weights, into: dScored)
+      matmul(dLogits.transposed, scored, into: g.matrix(weight), .accumulate)
+      matmul(dLogits, weights, into: dScored)
       for row in 0..<size { a.scratch.dNormed.row(Int(a.targetRows[first + row])).copy(from: dScored.row(row)) }
     }
     return total
