@@ -2,9 +2,21 @@ import Kernels
 import Layers
 import Memory
 
+/// A transformer's passes in some precision.
+protocol TransformerPasses {
+  /// Loss and gradient of all blocks.
+  ///
+  /// - Parameter middle: called between the forward and the backward pass.
+  func forwardBackward(
+    _ samples: TransformerBatch, _ source: any ParameterStore, textScale: Float, imageScale: Float, middle: () -> Void
+  ) throws -> TransformerLoss
+  /// Loss alone.
+  func evaluate(_ samples: TransformerBatch, _ source: any ParameterStore) throws -> TransformerLoss
+}
+
 /// One micro-batch on its way through the transformer: embeddings, blocks, heads, and back.
 /// n = samples · length, d = width.
-struct TransformerStep<Element: Scalar> {
+struct TransformerStep<Element: Scalar>: TransformerPasses {
   private let config: TransformerConfig
   private let parameters: TransformerParameters
   private let blocks: [TransformerBlock<Element>]
@@ -23,9 +35,6 @@ struct TransformerStep<Element: Scalar> {
     a.streams[index].rows(0..<samples.count * config.length)
   }
 
-  /// Loss and gradient of all blocks.
-  ///
-  /// - Parameter middle: called between the forward and the backward pass.
   func forwardBackward(
     _ samples: TransformerBatch, _ source: any ParameterStore, textScale: Float, imageScale: Float, middle: () -> Void
   ) throws -> TransformerLoss {
@@ -47,7 +56,6 @@ struct TransformerStep<Element: Scalar> {
     return loss
   }
 
-  /// Loss alone.
   func evaluate(_ samples: TransformerBatch, _ source: any ParameterStore) throws -> TransformerLoss {
     let order = blocks.flatMap { [$0.attention.parameters.block, $0.mlp.parameters.block] }
     let walk = try BlockWalk(source, [parameters.embeddings.block] + order + [parameters.heads.block])
