@@ -12,8 +12,8 @@ import Synchronization
 ///
 /// Weights and states do not change during forward and backward passes, so the thread reads them where they lie, without
 /// a copy; the trainer calls `waitUntilRead` before it updates them.
-public final class CheckpointStore {
-  public let folder: String
+package final class CheckpointStore {
+  package let folder: String
   private let grid: ProcessGrid
   private let keepLast: Int
   private let keepEvery: Int
@@ -27,7 +27,7 @@ public final class CheckpointStore {
   ///   - keepEvery: checkpoints at multiples of this step stay for ever; 0 for none.
   ///   - fileLimit: bytes of a file of tensors at most.
   ///   - warn: takes what goes wrong without ending a training, on the coordinator.
-  public init(
+  package init(
     folder: String, grid: ProcessGrid, keepLast: Int, keepEvery: Int, fileLimit: Int = ShardedSafetensorsWriter.usualLimit,
     warn: @escaping (String) -> Void = { _ in }
   ) throws {
@@ -47,12 +47,12 @@ public final class CheckpointStore {
   }
 
   /// Where the checkpoint of a step is when it is complete.
-  public func path(step: Int) -> String { folder + "/" + CheckpointWriter.name(step) }
+  package func path(step: Int) -> String { folder + "/" + CheckpointWriter.name(step) }
 
   // MARK: Saving
 
   /// Starts writing checkpoint `step`. Collective; waits for the one before.
-  public func save(step: Int, parameters: NodeParameterStore, state: some Encodable) throws {
+  package func save(step: Int, parameters: NodeParameterStore, state: some Encodable) throws {
     mustWait = true
     guard grid.isCoordinator else { return }
     try waitForJob()
@@ -64,7 +64,7 @@ public final class CheckpointStore {
   }
 
   /// Waits until the arrays of a checkpoint under way have been read. Collective; call it before they change.
-  public func waitUntilRead() throws {
+  package func waitUntilRead() throws {
     guard mustWait else { return }
     mustWait = false
     try job?.waitUntilRead()
@@ -72,7 +72,7 @@ public final class CheckpointStore {
   }
 
   /// Waits until the last checkpoint is on disk. Collective.
-  public func finish() throws {
+  package func finish() throws {
     mustWait = false
     try waitForJob()
     try grid.world.barrier()
@@ -88,7 +88,7 @@ public final class CheckpointStore {
 
   /// Loads the newest complete checkpoint into `parameters` on every node; nil if there is none. Collective.
   /// A damaged newest checkpoint is an error that names the file: it is for the user to decide to go back further.
-  public func loadLatest<State: Decodable>(_: State.Type, into parameters: NodeParameterStore) throws -> State? {
+  package func loadLatest<State: Decodable>(_: State.Type, into parameters: NodeParameterStore) throws -> State? {
     var newest = [-1]
     if grid.isCoordinator, let step = try Self.steps(in: folder).last {
       _ = try Manifest.verified(in: folder + "/" + CheckpointWriter.name(step))
@@ -141,7 +141,7 @@ public final class CheckpointStore {
   }
 
   /// Steps of the complete checkpoints in a folder, ascending.
-  public static func steps(in folder: String) throws -> [Int] {
+  package static func steps(in folder: String) throws -> [Int] {
     guard FileManager.default.fileExists(atPath: folder) else { return [] }
     return try FileManager.default.contentsOfDirectory(atPath: folder).compactMap { name in
       guard name.hasPrefix("step-"), let step = Int(name.dropFirst(5)),
@@ -154,7 +154,7 @@ public final class CheckpointStore {
   /// Writes the EMA weights of the newest complete checkpoint in a folder to one safetensors file, whole or not at all.
   ///
   /// - Throws: `DalleError` if there is no checkpoint.
-  public static func exportEMA(in folder: String, to path: String) throws {
+  package static func exportEMA(in folder: String, to path: String) throws {
     guard let step = try steps(in: folder).last else {
       throw DalleError(.noInput, "\(folder): holds no complete checkpoint; train the model first")
     }
