@@ -56,7 +56,8 @@ public struct CachedAttention<Element: Scalar> {
   ///
   /// - Parameters:
   ///   - queries: `[pictures, width]`, heads side by side.
-  ///   - textKeys, textValues: `[text, width]`.
+  ///   - textKeys: `[text, width]`.
+  ///   - textValues: `[width, text]`.
   ///   - imageKeys, imageValues: `[pictures · kept, width]`.
   ///   - seen: which of a picture's kept rows its query sees.
   ///   - result: `[pictures, width]`.
@@ -76,7 +77,8 @@ public struct CachedAttention<Element: Scalar> {
     for head in 0..<heads {
       let columns = columns(head, queries)
       matmul(
-        queries.columns(columns), textKeys.columns(columns).transposed, into: part(head, scores).columns(0..<textLength))
+        queries.columns(columns), textKeys.columns(columns).transposed, into: part(head, scores).columns(0..<textLength),
+        rowwise: true)
     }
     forEachPart(of: pictures) { pictures in
       for picture in pictures {
@@ -101,8 +103,8 @@ public struct CachedAttention<Element: Scalar> {
     for head in 0..<heads where textLength > 0 {
       let columns = columns(head, queries)
       matmul(
-        part(head, weights).columns(0..<textLength), textValues.columns(columns),
-        into: outputs.rows(0..<pictures).columns(columns), .accumulate)
+        part(head, weights).columns(0..<textLength), textValues.rows(columns).transposed,
+        into: outputs.rows(0..<pictures).columns(columns), .accumulate, rowwise: true)
     }
     for picture in 0..<pictures { store(picture, rows: pictures, into: result.row(picture)) }
   }

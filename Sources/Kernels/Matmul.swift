@@ -34,15 +34,15 @@ public struct GEMM<Element: BitwiseCopyable> {
   @usableFromInline let m, n, k: Int
   @usableFromInline let bias: Vector?
   @usableFromInline let residual: Matrix?
-
-  var hasFewRows: Bool { m <= FewRows.most && !aIsTransposed }
+  /// Whether sums must not depend on the number of rows.
+  @usableFromInline let isRowwise: Bool
 
   @usableFromInline init(
     _ a: MatrixView<Element>, transposed aIsTransposed: Bool, _ b: MatrixView<Element>, transposed bIsTransposed: Bool, m: Int,
-    n: Int, k: Int, bias: Vector?, residual: Matrix?
+    n: Int, k: Int, bias: Vector?, residual: Matrix?, isRowwise: Bool
   ) {
     (self.a, self.aIsTransposed, self.b, self.bIsTransposed) = (a, aIsTransposed, b, bIsTransposed)
-    (self.m, self.n, self.k, self.bias, self.residual) = (m, n, k, bias, residual)
+    (self.m, self.n, self.k, self.bias, self.residual, self.isRowwise) = (m, n, k, bias, residual, isRowwise)
   }
 }
 
@@ -51,9 +51,11 @@ public struct GEMM<Element: BitwiseCopyable> {
 /// - Parameters:
 ///   - bias: added to every row.
 ///   - residual: a matrix of the result's shape; not the result itself: accumulate instead.
+///   - rowwise: each row of the result has the same bits whatever other rows there are (`a` as it lies, `b` transposed): with up to 64
+///     rows by a kernel of our own, with more only among calls with equally many, since libraries choose kernels by shape.
 @inlinable public func matmul<Element: Scalar, Result: Scalar>(
   _ a: some MatmulOperand<Element>, _ b: some MatmulOperand<Element>, into result: MatrixView<Result>,
-  _ destination: Destination = .overwrite, bias: Vector? = nil, residual: Matrix? = nil
+  _ destination: Destination = .overwrite, bias: Vector? = nil, residual: Matrix? = nil, rowwise: Bool = false
 ) {
   let (m, k) = a.isTransposed ? (a.matrix.columns, a.matrix.rows) : (a.matrix.rows, a.matrix.columns)
   let (kOfB, n) = b.isTransposed ? (b.matrix.columns, b.matrix.rows) : (b.matrix.rows, b.matrix.columns)
@@ -61,11 +63,12 @@ public struct GEMM<Element: BitwiseCopyable> {
     k == kOfB && result.rows == m && result.columns == n && bias?.count ?? n == n && residual?.rows ?? m == m
       && residual?.columns ?? n == n,
     "product of \(m) x \(k) and \(kOfB) x \(n) into \(result.rows) x \(result.columns)")
+  precondition(!rowwise || !a.isTransposed && b.isTransposed, "rowwise sums of another form than a · bᵀ")
   if m == 0 || n == 0 { return }
   Element.gemm(
     GEMM(
       a.matrix, transposed: a.isTransposed, b.matrix, transposed: b.isTransposed, m: m, n: n, k: k, bias: bias,
-      residual: residual), into: result, destination)
+      residual: residual, isRowwise: rowwise), into: result, destination)
 }
 
 extension Float {
@@ -74,7 +77,7 @@ extension Float {
   ) {
     let span = KernelClock.begin(.matmul)
     defer { KernelClock.end(span) }
-    if o.hasFewRows { return FewRows.gemm(o, into: result, destination) }
+    if o.isRowwise, o.m <= RowGEMM.mostRows { return RowGEMM.gemm(o, into: result, destination) }
     guard let result = result as? Matrix else { preconditionFailure("products of fp32 give fp32") }
     cblas_sgemm(
       CblasRowMajor, o.aIsTransposed ? CblasTrans : CblasNoTrans, o.bIsTransposed ? CblasTrans : CblasNoTrans,
@@ -94,7 +97,7 @@ extension BFloat16 {
   ) {
     let span = KernelClock.begin(.matmul)
     defer { KernelClock.end(span) }
-    if o.hasFewRows { return FewRows.gemm(o, into: result, destination) }
+    if o.isRowwise, o.m <= RowGEMM.mostRows { return RowGEMM.gemm(o, into: result, destination) }
     func strides(_ matrix: MatrixView<BFloat16>, _ isTransposed: Bool) -> (row: Int32, column: Int32) {
       isTransposed ? (1, Int32(matrix.stride)) : (Int32(matrix.stride), 1)
     }

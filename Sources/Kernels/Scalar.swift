@@ -1,3 +1,4 @@
+import CDNN
 import CLanes
 import Memory
 
@@ -11,6 +12,9 @@ public protocol Scalar: BitwiseCopyable, Sendable {
   /// `result (+)= a · b (+ bias) (+ residual)` with sums in fp32; see `matmul`.
   static func gemm<Result: Scalar>(
     _ operands: GEMM<Self>, into result: MatrixView<Result>, _ destination: Destination)
+  /// The sums of `RowGEMM`: `result[row · stride + column] = Σ a[row, i] · b[column, i]` over the first `count` columns of both.
+  static func sumRows(
+    _ a: MatrixView<Self>, _ b: MatrixView<Self>, count: Int, into result: UnsafeMutablePointer<Float>, stride: Int)
   /// The numbers in this format: themselves, or rounded into the first places of `room`.
   static func rounded(_ values: Vector, into room: VectorView<Self>) -> VectorView<Self>
 }
@@ -21,6 +25,9 @@ extension Float: Scalar {
     lanes.store(pointer)
   }
   @inline(__always) public var float: Float { self }
+  public static func sumRows(_ a: Matrix, _ b: Matrix, count: Int, into result: UnsafeMutablePointer<Float>, stride: Int) {
+    cdnn_rows_fp32(Int32(a.rows), Int32(b.rows), Int32(count), a.base, a.stride, b.base, b.stride, result, stride)
+  }
   public static func rounded(_ values: Vector, into room: Vector) -> Vector { values }
 }
 
@@ -31,6 +38,15 @@ extension BFloat16: Scalar {
 
   @inlinable @inline(__always) public static func store(_ lanes: SIMD16<Float>, to pointer: UnsafeMutablePointer<BFloat16>) {
     UnsafeMutableRawPointer(pointer).storeBytes(of: lanes_rounded(lanes), as: SIMD16<UInt16>.self)
+  }
+
+  public static func sumRows(
+    _ a: MatrixView<BFloat16>, _ b: MatrixView<BFloat16>, count: Int, into result: UnsafeMutablePointer<Float>, stride: Int
+  ) {
+    func bits(_ matrix: MatrixView<BFloat16>) -> UnsafePointer<UInt16> {
+      UnsafePointer(UnsafeRawPointer(matrix.base).assumingMemoryBound(to: UInt16.self))
+    }
+    cdnn_rows_bf16(Int32(a.rows), Int32(b.rows), Int32(count), bits(a), a.stride, bits(b), b.stride, result, stride)
   }
 
   public static func rounded(_ values: Vector, into room: VectorView<BFloat16>) -> VectorView<BFloat16> {

@@ -63,7 +63,7 @@ public struct AttentionLayer<Element: Scalar> {
   public func forward(_ x: Matrix, _ w: BlockValues, saved: Saved, scratch: TransformerScratch<Element>, into y: Matrix) {
     let saved = saved.first(x.rows, heads: heads)
     attend(x, w, saved, scratch)
-    project(saved.attended, w, x, into: y)
+    project(saved.attended, w, x, into: y, scratch)
   }
 
   /// Turns `dStream`, the gradient of the output, into that of x, and adds to the parameters' gradients.
@@ -96,23 +96,21 @@ public struct AttentionLayer<Element: Scalar> {
     p.norm.backward(room.dNormed, x, w, g, saved: saved.norm, addingTo: dStream)
   }
 
-  /// The prefixes of all groups of a cache, in place: x is [groups · prefix, d]. Each position attends to those up to its own.
+  /// The prefix of a group of a cache, in place: x is [prefix, d]. Each position attends to those up to its own.
   public func prefill(
-    _ x: Matrix, _ w: BlockValues, cache: KVCache<Element>, attention: CachedAttention<Element>, saved: Saved,
+    _ x: Matrix, _ w: BlockValues, group: Int, cache: KVCache<Element>, attention: CachedAttention<Element>, saved: Saved,
     scratch: TransformerScratch<Element>
   ) {
     let saved = saved.first(x.rows, heads: heads)
     qkv(x, w, saved, scratch)
-    for first in stride(from: 0, to: x.rows, by: cache.prefix) {
-      let rows = first..<first + cache.prefix
-      let (query, key, value) = Self.parts(saved.qkv.rows(rows))
-      for row in 0..<cache.prefix {
-        cache.prefixKeys.row(first + row).copy(from: key.row(row))
-        cache.prefixValues.row(first + row).copy(from: value.row(row))
-      }
-      attention.text(query, keys: key, values: value, into: saved.attended.rows(rows))
+    let (query, key, value) = Self.parts(saved.qkv)
+    let values = cache.prefixValues.rows(group * value.columns..<(group + 1) * value.columns)
+    for row in 0..<cache.prefix {
+      cache.prefixKeys.row(group * cache.prefix + row).copy(from: key.row(row))
+      for column in 0..<value.columns { values[column, row] = value[row, column] }
     }
-    project(saved.attended, w, x, into: x)
+    attention.text(query, keys: key, values: value, into: saved.attended)
+    project(saved.attended, w, x, into: x, scratch)
   }
 
   /// One position after the prefix for all rows of a cache, in place: x is [rows, d].
@@ -131,20 +129,23 @@ public struct AttentionLayer<Element: Scalar> {
     let visible = cache.visible[position].map { $0 % cache.window }
     for first in stride(from: 0, to: x.rows, by: cache.rowsPerGroup) {
       let rows = first..<first + cache.rowsPerGroup
-      let prefix = first / cache.rowsPerGroup * cache.prefix..<(first / cache.rowsPerGroup + 1) * cache.prefix
+      let group = first / cache.rowsPerGroup
+      let prefix = group * cache.prefix..<(group + 1) * cache.prefix
       let slots = rows.lowerBound * cache.window..<rows.upperBound * cache.window
       attention.step(
-        query.rows(rows), textKeys: cache.prefixKeys.rows(prefix), textValues: cache.prefixValues.rows(prefix),
+        query.rows(rows), textKeys: cache.prefixKeys.rows(prefix),
+        textValues: cache.prefixValues.rows(group * x.columns..<(group + 1) * x.columns),
         imageKeys: cache.keys.rows(slots), imageValues: cache.values.rows(slots), seen: visible,
         into: saved.attended.rows(rows))
     }
-    project(saved.attended, w, x, into: x)
+    project(saved.attended, w, x, into: x, scratch)
   }
 
   private func qkv(_ x: Matrix, _ w: BlockValues, _ saved: Saved, _ scratch: TransformerScratch<Element>) {
     let normed = scratch.normed.rows(0..<x.rows)
     parameters.norm.forward(x, w, saved: saved.norm, into: normed)
-    matmul(normed, w.operand(parameters.qkvWeight).transposed, into: saved.qkv, bias: w[parameters.qkvBias])
+    matmul(
+      normed, w.operand(parameters.qkvWeight).transposed, into: saved.qkv, bias: w[parameters.qkvBias], rowwise: scratch.isRowwise)
   }
 
   private func attend(_ x: Matrix, _ w: BlockValues, _ saved: Saved, _ scratch: TransformerScratch<Element>) {
@@ -153,8 +154,11 @@ public struct AttentionLayer<Element: Scalar> {
       saved.qkv, heads: heads, into: saved.attended, logSums: saved.logSums, scratch: scratch.attention!)
   }
 
-  private func project(_ attended: MatrixView<Element>, _ w: BlockValues, _ x: Matrix, into y: Matrix) {
-    addToStream(attended, w.operand(parameters.outputWeight), bias: w[parameters.outputBias], x, into: y)
+  private func project(
+    _ attended: MatrixView<Element>, _ w: BlockValues, _ x: Matrix, into y: Matrix, _ scratch: TransformerScratch<Element>
+  ) {
+    addToStream(
+      attended, w.operand(parameters.outputWeight), bias: w[parameters.outputBias], x, into: y, rowwise: scratch.isRowwise)
   }
 
   /// Queries, keys and values of some rows, each [rows, d].

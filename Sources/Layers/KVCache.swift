@@ -11,7 +11,9 @@ public struct KVCache<Element: Scalar> {
   public let visible: [[Int]]
   /// Positions after the prefix that are kept for a row: position p lies at p mod `window`.
   public let window: Int
-  let prefixKeys, prefixValues: MatrixView<Element>  // [groups · prefix, d]
+  let prefixKeys: MatrixView<Element>  // [groups · prefix, d]
+  /// Transposed, so that sums over the prefix run along rows.
+  let prefixValues: MatrixView<Element>  // [groups · d, prefix]
   let keys, values: MatrixView<Element>  // [groups · rowsPerGroup · window, d]
 
   /// - Parameter visible: see `AttentionPattern.visible(after:)`.
@@ -20,7 +22,7 @@ public struct KVCache<Element: Scalar> {
     // The oldest position that a later one needs is as far back as any.
     window = visible.indices.reduce(1) { max($0, $1 - (visible[$1].first ?? $1) + 1) }
     prefixKeys = space.matrix(rows: groups * prefix, columns: d, of: Element.self)
-    prefixValues = space.matrix(rows: groups * prefix, columns: d, of: Element.self)
+    prefixValues = space.matrix(rows: groups * d, columns: prefix, of: Element.self)
     keys = space.matrix(rows: groups * rowsPerGroup * window, columns: d, of: Element.self)
     values = space.matrix(rows: groups * rowsPerGroup * window, columns: d, of: Element.self)
   }

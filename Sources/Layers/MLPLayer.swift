@@ -46,7 +46,7 @@ public struct MLPLayer<Element: Scalar> {
     let activated = scratch.wide.rows(0..<x.rows)
     up(x, w, saved, scratch)
     quickGELU(saved.up.vector, into: activated.vector)
-    addToStream(activated, w.operand(parameters.downWeight), bias: w[parameters.downBias], x, into: y)
+    addToStream(activated, w.operand(parameters.downWeight), bias: w[parameters.downBias], x, into: y, rowwise: scratch.isRowwise)
   }
 
   /// Turns `dStream`, the gradient of the output, into that of x, and adds to the parameters' gradients.
@@ -78,6 +78,7 @@ public struct MLPLayer<Element: Scalar> {
   private func up(_ x: Matrix, _ w: BlockValues, _ saved: Saved, _ scratch: TransformerScratch<Element>) {
     let normed = scratch.normed.rows(0..<x.rows)
     parameters.norm.forward(x, w, saved: saved.norm, into: normed)
-    matmul(normed, w.operand(parameters.upWeight).transposed, into: saved.up, bias: w[parameters.upBias])
+    matmul(
+      normed, w.operand(parameters.upWeight).transposed, into: saved.up, bias: w[parameters.upBias], rowwise: scratch.isRowwise)
   }
 }

@@ -63,13 +63,14 @@ public struct TransformerBlock<Element: Scalar> {
     }
   }
 
-  /// The prefixes of a cache, in place: `stream` is [groups · prefix, d].
+  /// The prefix of a group of a cache, in place: `stream` is [prefix, d].
   public func prefill(
-    _ stream: Matrix, _ walk: BlockWalk, cache: KVCache<Element>, attention cached: CachedAttention<Element>, saved: Saved,
+    _ stream: Matrix, _ walk: BlockWalk, group: Int, cache: KVCache<Element>, attention cached: CachedAttention<Element>,
+    saved: Saved,
     scratch: TransformerScratch<Element>
   ) throws {
     try walk.forward(attention.parameters.block) {
-      attention.prefill(stream, $0, cache: cache, attention: cached, saved: saved.attention, scratch: scratch)
+      attention.prefill(stream, $0, group: group, cache: cache, attention: cached, saved: saved.attention, scratch: scratch)
     }
     try stepMLP(stream, walk, saved, scratch)
   }

@@ -10,6 +10,8 @@ public struct TransformerScratch<Element: Scalar> {
   /// What the backward pass needs besides; nil in memory for forward passes alone.
   let gradients: Gradients?
   let attention: AttentionScratch<Element>?
+  /// Cached steps: a row's numbers must not depend on how many rows are computed with it.
+  let isRowwise: Bool
 
   struct Gradients {
     /// Room for the gradient of the stream as a GEMM operand, n · d; empty in fp32, which is its own operand.
@@ -34,6 +36,7 @@ public struct TransformerScratch<Element: Scalar> {
         dNormed: space.matrix(rows: n, columns: d), dAttended: space.matrix(rows: n, columns: d, of: Element.self),
         dUp: space.matrix(rows: n, columns: 4 * d, of: Element.self))
       : nil
+    isRowwise = patterns.isEmpty
     attention = patterns.isEmpty ? nil : AttentionScratch(&space, patterns: patterns, headSize: headSize)
   }
 
@@ -53,11 +56,11 @@ public struct TransformerScratch<Element: Scalar> {
 
 /// y (+)= a · weightᵀ + bias + x: what a layer adds to the residual stream. y may be x.
 func addToStream<Element: Scalar>(
-  _ a: MatrixView<Element>, _ weight: MatrixView<Element>, bias: Vector, _ x: Matrix, into y: Matrix
+  _ a: MatrixView<Element>, _ weight: MatrixView<Element>, bias: Vector, _ x: Matrix, into y: Matrix, rowwise: Bool
 ) {
   if y.base == x.base {
-    matmul(a, weight.transposed, into: y, .accumulate, bias: bias)
+    matmul(a, weight.transposed, into: y, .accumulate, bias: bias, rowwise: rowwise)
   } else {
-    matmul(a, weight.transposed, into: y, bias: bias, residual: x)
+    matmul(a, weight.transposed, into: y, bias: bias, residual: x, rowwise: rowwise)
   }
 }

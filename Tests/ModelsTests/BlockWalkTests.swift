@@ -124,9 +124,11 @@ private final class RecordingStore: ParameterStore {
       if prefix > 0 {
         let stream = views.stream.rows(0..<groups * prefix)
         for row in 0..<stream.rows { stream.row(row).copy(from: input.row(row / prefix * 2 * length + row % prefix)) }
-        try block.prefill(
-          stream, BlockWalk(store, order), cache: views.cache, attention: views.attention, saved: views.saved,
-          scratch: views.scratch)
+        for group in 0..<groups {
+          try block.prefill(
+            stream.rows(group * prefix..<(group + 1) * prefix), BlockWalk(store, order), group: group, cache: views.cache,
+            attention: views.attention, saved: views.saved, scratch: views.scratch)
+        }
         for row in 0..<stream.rows {
           expectClose(
             stream.row(row).array, views.output.row(row / prefix * 2 * length + row % prefix).array, absolute: 2e-5, "prefix")

@@ -42,7 +42,7 @@ private func onThreads<Element: Scalar>(_: Element.Type, _ threads: Int) -> [Flo
   let output = matrix(pictures, width, 4)
   withExtendedLifetime(arena) {
     attention.step(
-      matrix(pictures, width, 5), textKeys: matrix(text, width, 6), textValues: matrix(text, width, 7),
+      matrix(pictures, width, 5), textKeys: matrix(text, width, 6), textValues: matrix(width, text, 7),
       imageKeys: matrix(pictures * kept, width, 8), imageValues: matrix(pictures * kept, width, 9), seen: [0, 2, 3], into: output)
   }
   return results + (0..<output.rows * width).map { output.base[$0].float }

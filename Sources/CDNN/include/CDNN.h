@@ -31,6 +31,13 @@ typedef struct {
 int cdnn_gemm(
     const cdnn_gemm_shape *shape, const uint16_t *a, const uint16_t *b, const float *bias, const float *residual, void *result);
 
+/// result[row · result_row + column] = Σ a[row, i] · b[column, i], i < k: products of rows with rows. Every sum is added in one order,
+/// whatever m and n are. Rows are so many elements apart.
+void cdnn_rows_fp32(
+    int m, int n, int k, const float *a, long a_row, const float *b, long b_row, float *result, long result_row);
+void cdnn_rows_bf16(
+    int m, int n, int k, const uint16_t *a, long a_row, const uint16_t *b, long b_row, float *result, long result_row);
+
 /// A convolution of one shape, stride 1, odd kernel, padding (kernel - 1) / 2, with sums in fp32.
 ///
 /// Activations are channels-last, [samples, height, width, channels]. Weights, bias and their gradients are fp32; weights keep

@@ -54,7 +54,7 @@ public final class CachedTransformer<Element: Scalar> {
   ) -> Work {
     let d = config.width
     let rows = captions * rowsPerCaption
-    let most = max(captions * config.textLength, rows)
+    let most = max(config.textLength, rows)
     var visible: [AttentionPattern.Shape: [[Int]]] = [:]
     for pattern in patterns where visible[pattern.shape] == nil {
       visible[pattern.shape] = pattern.visible(after: config.textLength)
@@ -96,26 +96,25 @@ public final class CachedTransformer<Element: Scalar> {
     try walk.forward(heads.block) { w in
       let normed = work.scratch.normed.rows(0..<rows)
       heads.norm.forward(stream, w, saved: work.finalNorm, into: normed)
-      matmul(normed, w.operand(heads.image).transposed, into: work.logits)
+      matmul(normed, w.operand(heads.image).transposed, into: work.logits, rowwise: true)
     }
     return work.logits
   }
 
-  /// The captions' path through all blocks, which fills the caches' prefixes.
+  /// The captions' path through all blocks, one after the other, which fills the caches' prefixes.
   private func read(_ captions: [[Int32]]) throws {
     let text = config.textLength
     let embeddings = parameters.embeddings
-    let walk = try BlockWalk(source, Array(order.dropLast()))
-    let stream = work.stream.rows(0..<captions.count * text)
-    try walk.forward(embeddings.block) { w in
-      for (index, caption) in captions.enumerated() {
-        for position in 0..<text {
-          embed(embeddings.textTerms(caption, at: position), w, into: stream.row(index * text + position))
-        }
+    let stream = work.stream.rows(0..<text)
+    for (index, caption) in captions.enumerated() {
+      let walk = try BlockWalk(source, Array(order.dropLast()))
+      try walk.forward(embeddings.block) { w in
+        for position in 0..<text { embed(embeddings.textTerms(caption, at: position), w, into: stream.row(position)) }
       }
-    }
-    for (block, cache) in zip(blocks, work.caches) {
-      try block.prefill(stream, walk, cache: cache, attention: work.attention, saved: work.saved, scratch: work.scratch)
+      for (block, cache) in zip(blocks, work.caches) {
+        try block.prefill(
+          stream, walk, group: index, cache: cache, attention: work.attention, saved: work.saved, scratch: work.scratch)
+      }
     }
   }
 
