@@ -9,10 +9,15 @@ public struct TrainingState: Codable, Sendable {
   public var plateau = PlateauState()
   /// Ranks that trained, for information.
   public var ranks: Int
-  /// The configuration, as YAML, for people: a run that goes on brings its own, and may have keys that this one had not.
+  /// The configuration, as YAML, for people: a run that resumes brings its own, and may have keys that this one had not.
   public var config: String
   /// SHA-256 of the files that this model depends on (tokenizer, dVAE); empty where there are none.
   public var inputs: [String: String]
+
+  /// What keys begin with that checkpoints of older versions lack. The others have always been there.
+  struct Defaults: Encodable {
+    var plateau = PlateauState()
+  }
 
   public init(_ config: RunConfig, ranks: Int, inputs: [String: String]) throws {
     self.config = try config.yaml()

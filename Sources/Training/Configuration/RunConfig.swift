@@ -114,6 +114,16 @@ public struct TrainingConfig: Codable, Sendable, Equatable {
   public var keepEvery = 0
   public var verifyEvery = 0
 
+  /// - Parameters:
+  ///   - steps: updates of the weights.
+  ///   - batch: samples of an update, over all ranks.
+  ///   - microBatch: samples that a rank computes with at a time.
+  public init(
+    steps: Int, batch: Int, microBatch: Int, lr: LearningRateConfig, adamw: AdamWConfig = AdamWConfig(), ema: EMAConfig
+  ) {
+    (self.steps, self.batch, self.microBatch, self.lr, self.adamw, self.ema) = (steps, batch, microBatch, lr, adamw, ema)
+  }
+
   /// Appendix A.2.
   static var dvae: TrainingConfig {
     var lr = LearningRateConfig()
@@ -143,6 +153,9 @@ public struct TrainingConfig: Codable, Sendable, Equatable {
 public struct EMAConfig: Codable, Sendable, Equatable {
   public var every: Int
   public var decay: Double
+
+  /// - Parameter every: updates between two additions to the average.
+  public init(every: Int, decay: Double) { (self.every, self.decay) = (every, decay) }
 }
 
 /// How work and memory are divided: section `parallel`.

@@ -114,5 +114,5 @@ public final class TransformerTask: TrainingTask {
     return [("loss", report.loss)] + report.parts
   }
 
-  public func samplePicture(_ source: any ParameterStore) throws -> Image { try sampleSheet(source) }
+  public func samplePicture(_ source: any ParameterStore) throws -> Image? { try sampleSheet(source) }
 }
