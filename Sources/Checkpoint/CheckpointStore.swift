@@ -12,11 +12,12 @@ import Synchronization
 ///
 /// Weights and states do not change during forward and backward passes, so the thread reads them where they lie, without
 /// a copy; the trainer calls `waitUntilRead` before it updates them.
-public final class CheckpointStore {
-  public let folder: String
+package final class CheckpointStore {
+  package let folder: String
   private let grid: ProcessGrid
   private let keepLast: Int
   private let keepEvery: Int
+  private let fileLimit: Int
   private let warn: (String) -> Void
   private var job: Job?
   private var mustWait = false
@@ -24,15 +25,18 @@ public final class CheckpointStore {
   /// - Parameters:
   ///   - keepLast: newest checkpoints that stay.
   ///   - keepEvery: checkpoints at multiples of this step stay for ever; 0 for none.
+  ///   - fileLimit: bytes of a file of tensors at most.
   ///   - warn: takes what goes wrong without ending a training, on the coordinator.
-  public init(
-    folder: String, grid: ProcessGrid, keepLast: Int, keepEvery: Int, warn: @escaping (String) -> Void = { _ in }
+  package init(
+    folder: String, grid: ProcessGrid, keepLast: Int, keepEvery: Int, fileLimit: Int = ShardedSafetensorsWriter.usualLimit,
+    warn: @escaping (String) -> Void = { _ in }
   ) throws {
     precondition(keepLast >= 1, "keepLast \(keepLast)")
     self.folder = folder
     self.grid = grid
     self.keepLast = keepLast
     self.keepEvery = keepEvery
+    self.fileLimit = fileLimit
     self.warn = warn
     guard grid.isCoordinator else { return }
     try makeFolder(folder)
@@ -43,22 +47,22 @@ public final class CheckpointStore {
   }
 
   /// Where the checkpoint of a step is when it is complete.
-  public func path(step: Int) -> String { folder + "/" + CheckpointWriter.name(step) }
+  package func path(step: Int) -> String { folder + "/" + CheckpointWriter.name(step) }
 
   // MARK: Saving
 
   /// Starts writing checkpoint `step`. Collective; waits for the one before.
-  public func save(step: Int, parameters: NodeParameterStore, state: some Encodable) throws {
+  package func save(step: Int, parameters: NodeParameterStore, state: some Encodable) throws {
     mustWait = true
     guard grid.isCoordinator else { return }
     try waitForJob()
     let data = try VersionedJSON.data(state, version: CheckpointFile.stateVersion)
     let retention = Retention(folder: folder, keepLast: keepLast, keepEvery: keepEvery)
-    job = Job(CheckpointWriter(folder: folder, step: step), parameters, state: data, retention)
+    job = Job(CheckpointWriter(folder: folder, step: step, fileLimit: fileLimit), parameters, state: data, retention)
   }
 
   /// Waits until the arrays of a checkpoint under way have been read. Collective; call it before they change.
-  public func waitUntilRead() throws {
+  package func waitUntilRead() throws {
     guard mustWait else { return }
     mustWait = false
     try job?.waitUntilRead()
@@ -66,7 +70,7 @@ public final class CheckpointStore {
   }
 
   /// Waits until the last checkpoint is on disk. Collective.
-  public func finish() throws {
+  package func finish() throws {
     mustWait = false
     try waitForJob()
     try grid.world.barrier()
@@ -84,7 +88,7 @@ public final class CheckpointStore {
   /// A damaged newest checkpoint is an error that names the file: it is for the user to decide to go back further.
   ///
   /// - Parameter defaults: values for keys of the state that checkpoints of older versions lack.
-  public func loadLatest<State: Codable>(
+  package func loadLatest<State: Codable>(
     _: State.Type, into parameters: NodeParameterStore, defaults: some Encodable = [String: Int]()
   ) throws -> State? {
     var newest = [-1]
@@ -96,8 +100,8 @@ public final class CheckpointStore {
     guard newest[0] >= 0 else { return nil }
     let path = folder + "/" + CheckpointWriter.name(newest[0])
     if grid.node.rank == 0 {
-      for (file, arrays) in CheckpointFile.contents(parameters) {
-        let reader = try SafetensorsReader(path + "/" + file)
+      for (set, arrays) in CheckpointFile.contents(parameters) {
+        let reader = try ShardedSafetensorsReader(folder: path, name: set)
         var expected = Set<String>()
         for (array, prefix) in arrays {
           for parameter in parameters.table.parameters {
@@ -105,7 +109,7 @@ public final class CheckpointStore {
             try read(parameter, of: array, named: prefix + parameter.name, from: reader, into: parameters)
           }
         }
-        if let extra = reader.tensors.keys.filter({ !expected.contains($0) }).min() {
+        if let extra = reader.names.filter({ !expected.contains($0) }).min() {
           throw DalleError(
             .data,
             "\(reader.path): has a tensor `\(extra)` that this training does not keep; resume with the model and optimizer that it began "
@@ -121,7 +125,7 @@ public final class CheckpointStore {
   }
 
   private func read(
-    _ parameter: Parameter, of array: StateArray?, named name: String, from reader: SafetensorsReader,
+    _ parameter: Parameter, of array: StateArray?, named name: String, from reader: ShardedSafetensorsReader,
     into parameters: NodeParameterStore
   ) throws {
     let range = parameter.offset..<parameter.offset + parameter.count
@@ -135,7 +139,7 @@ public final class CheckpointStore {
   }
 
   /// Steps of the complete checkpoints in a folder, ascending.
-  public static func steps(in folder: String) throws -> [Int] {
+  package static func steps(in folder: String) throws -> [Int] {
     guard FileManager.default.fileExists(atPath: folder) else { return [] }
     return try FileManager.default.contentsOfDirectory(atPath: folder).compactMap { name in
       guard name.hasPrefix("step-"), let step = Int(name.dropFirst(5)),
@@ -145,9 +149,34 @@ public final class CheckpointStore {
     }.sorted()
   }
 
-  /// The EMA weights of the newest complete checkpoint in a folder.
-  public static func newestEMA(in folder: String) throws -> String? {
-    try steps(in: folder).last.map { "\(folder)/\(CheckpointWriter.name($0))/\(CheckpointFile.ema)" }
+  /// Writes the EMA weights of the newest complete checkpoint in a folder to one safetensors file, whole or not at all.
+  ///
+  /// - Throws: `DalleError` if there is no checkpoint.
+  package static func exportEMA(in folder: String, to path: String) throws {
+    guard let step = try steps(in: folder).last else {
+      throw DalleError(.noInput, "\(folder): holds no complete checkpoint; train the model first")
+    }
+    let reader = try ShardedSafetensorsReader(folder: "\(folder)/\(CheckpointWriter.name(step))", name: CheckpointFile.ema)
+    let tensors = reader.names.sorted().map { (name: $0, shape: reader.info($0)!.shape, type: TensorType.f32) }
+    let temporary = path + ".partial"
+    do {
+      let writer = try SafetensorsWriter(temporary, tensors: tensors, metadata: ["step": "\(step)"])
+      let buffer = Buffer<Float>(count: 1 << 20)
+      for tensor in tensors {
+        let count = tensor.shape.reduce(1, *)
+        for first in stride(from: 0, to: count, by: buffer.count) {
+          let part = UnsafeMutableBufferPointer(start: buffer.base, count: min(buffer.count, count - first))
+          try reader.read(tensor.name, shape: tensor.shape, from: first, into: part)
+          try writer.write(UnsafeBufferPointer(part))
+        }
+      }
+      try writer.finish()
+      guard rename(temporary, path) == 0 else { throw DalleError.file(path, "cannot be written") }
+      try synchronizeFolder((path as NSString).deletingLastPathComponent)
+    } catch {
+      unlink(temporary)
+      throw error
+    }
   }
 }
 
@@ -187,9 +216,9 @@ private final class Job: @unchecked Sendable {
     self.parameters = parameters
     let thread = Thread { [self] in
       do {
-        try writer.writeArrays(self.parameters)
+        let files = try writer.writeArrays(self.parameters)
         signal { read = true }
-        try writer.complete(self.parameters, state: state)
+        try writer.complete(files, state: state)
         let warning = try retention.apply()
         signal { self.warning = warning }
       } catch {

@@ -7,11 +7,11 @@ import Optimization
 import Parallel
 import Safetensors
 
-/// The files of one checkpoint.
+/// The files of one checkpoint: sets of tensors, each in one file or in several with an index, and the state.
 enum CheckpointFile {
-  static let model = "model.safetensors"
-  static let ema = "ema.safetensors"
-  static let optimizer = "optimizer.safetensors"
+  static let model = "model"
+  static let ema = "ema"
+  static let optimizer = "optimizer"
   static let state = "state.json"
   /// Format of the state; goes up when a key gets another meaning.
   static let stateVersion = 1
@@ -19,14 +19,14 @@ enum CheckpointFile {
   /// An array of the training: the weights (nil) or one of the state arrays, with what comes before the parameters' names.
   typealias NamedArray = (array: StateArray?, prefix: String)
 
-  /// Which arrays lie in which file: the weights, their EMA, and the rest under its own names.
-  static func contents(_ parameters: NodeParameterStore) -> [(file: String, arrays: [NamedArray])] {
+  /// Which arrays lie in which set: the weights, their EMA, and the rest under its own names.
+  static func contents(_ parameters: NodeParameterStore) -> [(set: String, arrays: [NamedArray])] {
     let ema = parameters.stateArrays.filter { $0 == ExponentialMovingAverage.state }
     let rest = parameters.stateArrays.filter { !ema.contains($0) }
-    let files: [(String, [NamedArray])] = [
+    let sets: [(String, [NamedArray])] = [
       (model, [(nil, "")]), (self.ema, ema.map { ($0, "") }), (optimizer, rest.map { ($0, "\($0.name)/") }),
     ]
-    return files.filter { !$0.1.isEmpty }.map { (file: $0.0, arrays: $0.1) }
+    return sets.filter { !$0.1.isEmpty }.map { (set: $0.0, arrays: $0.1) }
   }
 }
 
@@ -37,6 +37,8 @@ enum CheckpointFile {
 struct CheckpointWriter {
   let folder: String
   let step: Int
+  /// Bytes of a file of tensors at most.
+  let fileLimit: Int
 
   static func name(_ step: Int) -> String {
     let digits = String(step)
@@ -48,16 +50,18 @@ struct CheckpointWriter {
   var temporary: String { folder + "/" + Self.partialPrefix + Self.name(step) }
   var final: String { folder + "/" + Self.name(step) }
 
-  /// Writes the arrays; afterwards the parameters may change.
-  func writeArrays(_ parameters: NodeParameterStore) throws {
+  /// Writes the arrays, and returns the names of their files; afterwards the parameters may change.
+  func writeArrays(_ parameters: NodeParameterStore) throws -> [String] {
     try makeFolder(temporary)
-    for (file, arrays) in CheckpointFile.contents(parameters) {
+    var files: [String] = []
+    for (set, arrays) in CheckpointFile.contents(parameters) {
       var tensors: [(name: String, shape: [Int], type: TensorType)] = []
       for (array, prefix) in arrays {
         let type: TensorType = array?.elementType == .bf16 ? .bf16 : .f32
         tensors += parameters.table.parameters.map { (prefix + $0.name, $0.shape, type) }
       }
-      let writer = try SafetensorsWriter(temporary + "/" + file, tensors: tensors, metadata: ["step": "\(step)"])
+      let writer = try ShardedSafetensorsWriter(
+        folder: temporary, name: set, tensors: tensors, metadata: ["step": "\(step)"], limit: fileLimit)
       for (array, _) in arrays {
         for parameter in parameters.table.parameters {
           let range = parameter.offset..<parameter.offset + parameter.count
@@ -71,16 +75,17 @@ struct CheckpointWriter {
         }
       }
       try writer.finish()
+      files += writer.files
     }
+    return files
   }
 
   /// Writes state and manifest, and makes the checkpoint visible.
-  func complete(_ parameters: NodeParameterStore, state: Data) throws {
+  func complete(_ files: [String], state: Data) throws {
     try replaceFile(temporary + "/" + CheckpointFile.state, with: state)
-    let files = CheckpointFile.contents(parameters).map(\.file) + [CheckpointFile.state]
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
-    try replaceFile(temporary + "/" + Manifest.name, with: encoder.encode(Manifest(files, in: temporary)))
+    try replaceFile(temporary + "/" + Manifest.name, with: encoder.encode(Manifest(files + [CheckpointFile.state], in: temporary)))
     if FileManager.default.fileExists(atPath: final) { try removeCheckpoint(final) }
     guard rename(temporary, final) == 0 else { throw DalleError.file(final, "cannot be written") }
     try synchronizeFolder(folder)

@@ -8,7 +8,7 @@ import Training
 #endif
 
 /// How a command ends when something goes wrong: one message, and an exit code as in `sysexits.h`.
-public enum Failure {
+package enum Failure {
   /// EX_SOFTWARE: an error that nobody has foreseen.
   private static let unforeseen: Int32 = 70
 
@@ -17,14 +17,14 @@ public enum Failure {
   }
 
   /// Ends a command of one process.
-  public static func end(_ error: any Error) -> Never {
+  package static func end(_ error: any Error) -> Never {
     report("\(error)")
     exit(code(error))
   }
 
   /// Ends all ranks of a job. Where several fail alike, the coordinator alone is heard: the others wait two seconds, and
   /// stay silent if mpirun ends the job meanwhile.
-  public static func end(_ error: any Error, in world: Communicator) -> Never {
+  package static func end(_ error: any Error, in world: Communicator) -> Never {
     DeadRanks.willReport()
     if world.rank != 0 {
       if time(nil) - lastContinued > 5 { sleep(2) }
@@ -35,7 +35,7 @@ public enum Failure {
   }
 
   /// Notices when mpirun ends the job, which it starts with SIGCONT. Every rank calls it first.
-  public static func watchForEnd() {
+  package static func watchForEnd() {
     signal(SIGCONT) { _ in
       lastContinued = time(nil)
       DeadRanks.report()

@@ -7,9 +7,9 @@ import MPI
 #endif
 
 /// How a command that runs under mpirun starts and ends.
-public enum RankedCommand {
+package enum RankedCommand {
   /// Parses and runs a command. Every rank reads the same command line; the first one alone answers a wrong one.
-  public static func main(_ command: (some ParsableCommand).Type) {
+  package static func main(_ command: (some ParsableCommand).Type) {
     do {
       var command = try command.parseAsRoot()
       try command.run()
@@ -23,7 +23,7 @@ public enum RankedCommand {
   }
 
   /// Does the command's work with all ranks; ends all of them if it fails on one.
-  public static func withRanks(_ work: (Communicator) throws -> Void) {
+  package static func withRanks(_ work: (Communicator) throws -> Void) {
     Failure.watchForEnd()
     let world: Communicator
     do {

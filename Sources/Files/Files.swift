@@ -70,19 +70,3 @@ public func readFile(_ path: String) throws -> Data {
     throw DalleError.file(path, "cannot be read", error)
   }
 }
-
-/// Copies a file to a place where it appears whole or not at all.
-public func copyFile(_ path: String, to target: String) throws {
-  let temporary = target + ".partial"
-  try? FileManager.default.removeItem(atPath: temporary)
-  do {
-    try FileManager.default.copyItem(atPath: path, toPath: temporary)
-  } catch {
-    throw DalleError.file(target, "cannot be written", error)
-  }
-  let descriptor = open(temporary, O_RDWR)
-  guard descriptor >= 0 else { throw DalleError.file(target, "cannot be opened") }
-  defer { close(descriptor) }
-  guard fsync(descriptor) == 0, rename(temporary, target) == 0 else { throw DalleError.file(target, "cannot be written") }
-  try synchronizeFolder((target as NSString).deletingLastPathComponent)
-}

@@ -12,7 +12,7 @@ public struct TokenBundle {
   public let tokenizer: Tokenizer
   public let dvae: DVAEConfig
   public let dvaeWeights: LocalParameters
-  /// Of the dVAE's products and convolutions: bf16 where the CPU multiplies it faster.
+  /// Of the dVAE's GEMMs and convolutions: bf16 where the CPU multiplies it faster.
   public let precision = Precision.fastest
 
   /// Loads them from a bundle, or from the `model` folder of a run, which may still lack its transformer.
@@ -42,7 +42,7 @@ public struct ModelBundle {
   public let transformer: TransformerConfig
   public let dvaeWeights: LocalParameters
   public let transformerWeights: LocalParameters
-  /// Of both models' products: bf16 where the CPU multiplies it faster.
+  /// Of both models' GEMMs: bf16 where the CPU multiplies it faster.
   public let precision = Precision.fastest
 
   /// Loads a bundle, or the `model` folder of a run, and checks that its parts fit each other.
@@ -111,7 +111,7 @@ public struct ModelBundle {
     if let extra = reader.tensors.keys.filter({ !known.contains($0) }).min() {
       throw ModelBundleError(path, "has a tensor `\(extra)` that this model does not have")
     }
-    parameters.roundWeights()
+    parameters.refreshComputeCopy()
     return parameters
   }
 }

@@ -5,7 +5,7 @@ import Memory
 #endif
 
 /// Storage that attention needs while it computes one head of one sample. Rows that a block of queries reads are moved
-/// together, so that its products run over dense memory; dense keys and values are moved once for all blocks.
+/// together, so that its GEMMs run over dense memory; dense keys and values are moved once for all blocks.
 public struct AttentionScratch<Element: Scalar> {
   /// [queries, keys]: scores, then their exponentials; and the gradient of the softmax.
   fileprivate let scores, gradients: Vector
@@ -39,7 +39,7 @@ public struct AttentionScratch<Element: Scalar> {
   }
 }
 
-/// One sample's queries, keys and values for one head, as windows of the product that made them: each [length, size].
+/// One sample's queries, keys and values for one head, as windows of the GEMM that made them: each [length, size].
 private struct Head<Element: BitwiseCopyable> {
   let q, k, v: MatrixView<Element>
 
@@ -151,7 +151,7 @@ extension AttentionPattern {
             scratch.values.gather(head.v.rows(keys, after: denseLength), at: denseLength)
           }
           let queries = scratch.queries.gather(head.q.rows(piece.queries, after: 0))
-          multiply(queries, scratch.keys.rows(0..<piece.keyCount).transposed, into: scores)
+          matmul(queries, scratch.keys.rows(0..<piece.keyCount).transposed, into: scores)
           let outputs = scratch.outputs.rows(0..<scores.rows)
           for row in 0..<scores.rows {
             let values = scores.row(row)
@@ -161,7 +161,7 @@ extension AttentionPattern {
             sums[piece.queries.start + row * piece.queries.stride] = highest + logf(sum)
             scratch.gradients[row] = 1 / sum
           }
-          multiply(weights, scratch.values.rows(0..<piece.keyCount), into: outputs)
+          matmul(weights, scratch.values.rows(0..<piece.keyCount), into: outputs)
           let target = out.rows(piece.queries, after: 0)
           for row in 0..<scores.rows { scaled(outputs.row(row), by: scratch.gradients[row], into: target.row(row)) }
         }
@@ -212,8 +212,8 @@ extension AttentionPattern {
           let queries = scratch.queries.gather(head.q.rows(piece.queries, after: 0))
           let target = out.rows(piece.queries, after: 0)
           let dTarget = scratch.dOutputs.gather(dOut.rows(piece.queries, after: 0))
-          multiply(queries, keys.transposed, into: scores)
-          multiply(dTarget, values.transposed, into: gradients)
+          matmul(queries, keys.transposed, into: scores)
+          matmul(dTarget, values.transposed, into: gradients)
           for row in 0..<rowCount {
             let count = piece.apply(row, to: scores.row(row))
             softmaxBackward(
@@ -221,9 +221,9 @@ extension AttentionPattern {
               gradients.row(row), delta: dot(dTarget.row(row), target.row(row)), weights: weights.row(row),
               into: dScores.row(row))
           }
-          multiply(weights.transposed, dTarget, into: scratch.dValues.rows(0..<keyCount))
-          multiply(dScores.transposed, queries, into: scratch.dKeys.rows(0..<keyCount))
-          multiply(dScores, keys, into: scratch.outputs.rows(0..<rowCount))
+          matmul(weights.transposed, dTarget, into: scratch.dValues.rows(0..<keyCount))
+          matmul(dScores.transposed, queries, into: scratch.dKeys.rows(0..<keyCount))
+          matmul(dScores, keys, into: scratch.outputs.rows(0..<rowCount))
           let dQueries = gradient.q.rows(piece.queries, after: 0)
           for row in 0..<rowCount { scaled(scratch.outputs.row(row), by: 1, into: dQueries.row(row)) }
           for (part, sum) in [(scratch.dKeys, scratch.dKeySums), (scratch.dValues, scratch.dValueSums)] {

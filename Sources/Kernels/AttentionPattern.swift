@@ -113,7 +113,7 @@ public struct AttentionPattern: Sendable {
   }
 
   private static func runs(_ kind: AttentionKind, grid: Int, kernel: Int) -> [(queries: Run, keys: Run)] {
-    // A column on its own is a strided run; below 16 tokens its products would be too small to be worth a call.
+    // A column on its own is a strided run; below 16 tokens its GEMMs would be too small to be worth a call.
     if kind == .column && grid >= 16 {
       return (0..<grid).map { column in
         let run = Run(start: column, stride: grid, count: grid)

@@ -1,7 +1,7 @@
 import Memory
 
 /// Attention for drawing: one query a picture over keys and values that were kept from earlier positions (paper B.1). Pictures of
-/// one caption share its text, so their scores with it are products.
+/// one caption share its text, so their scores with it are GEMMs.
 public struct CachedAttention<Element: Scalar> {
   private let heads: Int
   private let textLength: Int
@@ -41,13 +41,13 @@ public struct CachedAttention<Element: Scalar> {
     let scale = scale(queries)
     for head in 0..<heads {
       let columns = columns(head, queries)
-      multiply(queries.columns(columns), keys.columns(columns).transposed, into: scores)
+      matmul(queries.columns(columns), keys.columns(columns).transposed, into: scores)
       for row in 0..<textLength {
         let seen = scores.row(row)[0..<row + 1]
         let highest = scale * largest(seen.base, count: seen.count)
         inverseSums[head * textLength + row] = 1 / exponentials(of: seen, scale: scale, minus: highest, into: weights.row(row))
       }
-      multiply(weights, values.columns(columns), into: outputs.rows(0..<textLength).columns(columns))
+      matmul(weights, values.columns(columns), into: outputs.rows(0..<textLength).columns(columns))
     }
     for row in 0..<textLength { store(row, rows: textLength, into: result.row(row)) }
   }
@@ -75,7 +75,7 @@ public struct CachedAttention<Element: Scalar> {
     }
     for head in 0..<heads {
       let columns = columns(head, queries)
-      multiply(
+      matmul(
         queries.columns(columns), textKeys.columns(columns).transposed, into: part(head, scores).columns(0..<textLength))
     }
     forEachPart(of: pictures) { pictures in
@@ -100,7 +100,7 @@ public struct CachedAttention<Element: Scalar> {
     }
     for head in 0..<heads where textLength > 0 {
       let columns = columns(head, queries)
-      multiply(
+      matmul(
         part(head, weights).columns(0..<textLength), textValues.columns(columns),
         into: outputs.rows(0..<pictures).columns(columns), .accumulate)
     }

@@ -1,9 +1,9 @@
 import Memory
 
-/// Products of few rows, as drawing has them: one row a picture. What takes time is reading `b`, which a kernel that first moves `b`
+/// GEMMs of few rows, as drawing has them: one row a picture. What takes time is reading `b`, which a kernel that first moves `b`
 /// into an order of its own reads twice.
 enum FewRows {
-  /// With more rows, products that move `b` are faster.
+  /// With more rows, GEMMs that move `b` are faster.
   static let most = 3
   /// Numbers of `b` from which on threads are worth their start, about a microsecond.
   private static let worthThreads = 1 << 16
@@ -12,8 +12,8 @@ enum FewRows {
   @specialized(where Element == Float, Result == Float)
   @specialized(where Element == BFloat16, Result == Float)
   @specialized(where Element == BFloat16, Result == BFloat16)
-  static func product<Element: Scalar, Result: Scalar>(
-    _ o: ProductOperands<Element>, into result: MatrixView<Result>, _ destination: Destination
+  static func gemm<Element: Scalar, Result: Scalar>(
+    _ o: GEMM<Element>, into result: MatrixView<Result>, _ destination: Destination
   ) {
     let body = { (columns: Range<Int>) in
       if o.bIsTransposed {
@@ -29,7 +29,7 @@ enum FewRows {
 
   /// Columns of the result are dot products with rows of `b`, one after the other, as they lie: reading ahead is the machine's.
   @inline(__always) private static func rowsTimesRows<Element: Scalar, Result: Scalar>(
-    _ o: ProductOperands<Element>, _ columns: Range<Int>, _ result: MatrixView<Result>, _ destination: Destination
+    _ o: GEMM<Element>, _ columns: Range<Int>, _ result: MatrixView<Result>, _ destination: Destination
   ) {
     for column in columns {
       let b = o.b.row(column)
@@ -39,7 +39,7 @@ enum FewRows {
 
   /// Rows of the result are sums of rows of `b`: 64 columns at a time, which stay in registers.
   @inline(__always) private static func rowsTimesColumns<Element: Scalar, Result: Scalar>(
-    _ o: ProductOperands<Element>, _ columns: Range<Int>, _ result: MatrixView<Result>, _ destination: Destination
+    _ o: GEMM<Element>, _ columns: Range<Int>, _ result: MatrixView<Result>, _ destination: Destination
   ) {
     for row in 0..<o.m {
       let a = o.a.base + row * o.a.stride
@@ -65,7 +65,7 @@ enum FewRows {
   }
 
   @inline(__always) private static func finish<Element: Scalar, Result: Scalar>(
-    _ o: ProductOperands<Element>, _ row: Int, _ column: Int, _ sum: Float, _ result: MatrixView<Result>, _ destination: Destination
+    _ o: GEMM<Element>, _ row: Int, _ column: Int, _ sum: Float, _ result: MatrixView<Result>, _ destination: Destination
   ) {
     var value = sum
     if destination == .accumulate { value += result[row, column].float }

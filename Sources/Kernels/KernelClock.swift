@@ -2,7 +2,7 @@
 /// kernels.
 public enum KernelClock {
   enum Kind: String {
-    case products, attention, convolutions, norms, activations, biases, crossEntropy, logitLaplace, relaxation, resampling, rounding
+    case matmul, attention, convolutions, norms, activations, biases, crossEntropy, logitLaplace, relaxation, resampling, rounding
   }
 
   /// A kernel under way; nil while the clock is off, and inside another kernel, which is counted whole.

@@ -1,6 +1,6 @@
 import CDNN
 
-/// The format of activations and of the operands of products. Weights, sums, the residual stream, norms, softmax and losses are
+/// The format of activations and of the operands of GEMMs. Weights, sums, the residual stream, norms, softmax and losses are
 /// fp32 in any case.
 public enum Precision: String, Codable, Sendable, CaseIterable {
   case fp32

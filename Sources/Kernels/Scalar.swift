@@ -1,16 +1,16 @@
 import CLanes
 import Memory
 
-/// A format in which activations and the operands of products are kept; arithmetic on them is fp32.
+/// A format in which activations and the operands of GEMMs are kept; arithmetic on them is fp32.
 public protocol Scalar: BitwiseCopyable, Sendable {
   static func load(_ pointer: UnsafePointer<Self>) -> SIMD16<Float>
   static func store(_ lanes: SIMD16<Float>, to pointer: UnsafeMutablePointer<Self>)
   init(_ value: Float)
   var float: Float { get }
 
-  /// `result (+)= a · b (+ bias) (+ residual)` with sums in fp32; see `multiply`.
-  static func product<Result: Scalar>(
-    _ operands: ProductOperands<Self>, into result: MatrixView<Result>, _ destination: Destination)
+  /// `result (+)= a · b (+ bias) (+ residual)` with sums in fp32; see `matmul`.
+  static func gemm<Result: Scalar>(
+    _ operands: GEMM<Self>, into result: MatrixView<Result>, _ destination: Destination)
   /// The numbers in this format: themselves, or rounded into the first places of `room`.
   static func rounded(_ values: Vector, into room: VectorView<Self>) -> VectorView<Self>
 }

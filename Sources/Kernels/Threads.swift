@@ -4,7 +4,7 @@ import COpenBLAS
 /// Set once, before anything is computed.
 nonisolated(unsafe) private var threads = 1
 
-/// The threads that one process's products and convolutions use; normally cores / ranks on this node.
+/// The threads that one process's GEMMs and convolutions use; normally cores / ranks on this node.
 public func setThreads(_ count: Int) {
   threads = count
   openblas_set_num_threads(Int32(count))

@@ -84,15 +84,15 @@ public struct AttentionLayer<Element: Scalar> {
     }
     let dy = Element.rounded(dStream.vector, into: room.dStream).matrix(rows: x.rows, columns: x.columns)
     let dQKV = MatrixView(scratch.wide.base, rows: x.rows, columns: 3 * x.columns)
-    multiply(dy.transposed, saved.attended, into: g.matrix(p.outputWeight), .accumulate)
+    matmul(dy.transposed, saved.attended, into: g.matrix(p.outputWeight), .accumulate)
     biasBackward(dStream, addingTo: g[p.outputBias])
-    multiply(dy, w.operand(p.outputWeight), into: room.dAttended)
+    matmul(dy, w.operand(p.outputWeight), into: room.dAttended)
     pattern.backward(
       room.dAttended, saved.qkv, output: saved.attended, logSums: saved.logSums, heads: heads, into: dQKV,
       scratch: scratch.attention!)
-    multiply(dQKV.transposed, normed, into: g.matrix(p.qkvWeight), .accumulate)
+    matmul(dQKV.transposed, normed, into: g.matrix(p.qkvWeight), .accumulate)
     biasBackward(dQKV, addingTo: g[p.qkvBias])
-    multiply(dQKV, w.operand(p.qkvWeight), into: room.dNormed)
+    matmul(dQKV, w.operand(p.qkvWeight), into: room.dNormed)
     p.norm.backward(room.dNormed, x, w, g, saved: saved.norm, addingTo: dStream)
   }
 
@@ -144,7 +144,7 @@ public struct AttentionLayer<Element: Scalar> {
   private func qkv(_ x: Matrix, _ w: BlockValues, _ saved: Saved, _ scratch: TransformerScratch<Element>) {
     let normed = scratch.normed.rows(0..<x.rows)
     parameters.norm.forward(x, w, saved: saved.norm, into: normed)
-    multiply(normed, w.operand(parameters.qkvWeight).transposed, into: saved.qkv, bias: w[parameters.qkvBias])
+    matmul(normed, w.operand(parameters.qkvWeight).transposed, into: saved.qkv, bias: w[parameters.qkvBias])
   }
 
   private func attend(_ x: Matrix, _ w: BlockValues, _ saved: Saved, _ scratch: TransformerScratch<Element>) {

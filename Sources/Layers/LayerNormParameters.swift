@@ -6,18 +6,18 @@ public struct LayerNormParameters: Sendable {
   public let weight, bias: Parameter
 
   public init(_ name: String, width: Int, to block: BlockID, in table: inout ParameterTable) {
-    weight = table.add("\(name).weight", [width], .gain, .constant(1), to: block)
+    weight = table.add("\(name).weight", [width], .normWeight, .constant(1), to: block)
     bias = table.add("\(name).bias", [width], .bias, .constant(0), to: block)
   }
 
   /// y = the norm of each row of x; leaves the rows' statistics in `saved`.
   public func forward<Element: Scalar>(_ x: Matrix, _ w: BlockValues, saved: LayerNormStatistics, into y: MatrixView<Element>) {
-    layerNorm(x, gain: w[weight], bias: w[bias], into: y, means: saved.mean, inverseDeviations: saved.rstd)
+    layerNorm(x, weight: w[weight], bias: w[bias], into: y, mean: saved.mean, rstd: saved.rstd)
   }
 
   /// The same again from saved statistics: the same bits.
   public func again<Element: Scalar>(_ x: Matrix, _ w: BlockValues, saved: LayerNormStatistics, into y: MatrixView<Element>) {
-    layerNormAgain(x, gain: w[weight], bias: w[bias], means: saved.mean, inverseDeviations: saved.rstd, into: y)
+    layerNormAgain(x, weight: w[weight], bias: w[bias], mean: saved.mean, rstd: saved.rstd, into: y)
   }
 
   /// Adds to `dx` and to the parameters' gradients.
@@ -25,7 +25,7 @@ public struct LayerNormParameters: Sendable {
     _ dy: Matrix, _ x: Matrix, _ w: BlockValues, _ g: BlockValues, saved: LayerNormStatistics, addingTo dx: Matrix
   ) {
     layerNormBackward(
-      dy, x, gain: w[weight], means: saved.mean, inverseDeviations: saved.rstd, addingTo: dx, dGain: g[weight], dBias: g[bias])
+      dy, x, weight: w[weight], mean: saved.mean, rstd: saved.rstd, addingTo: dx, dWeight: g[weight], dBias: g[bias])
   }
 }
 

@@ -66,18 +66,18 @@ public struct MLPLayer<Element: Scalar> {
       p.norm.again(x, w, saved: saved.norm, into: normed)
     }
     let dy = Element.rounded(dStream.vector, into: room.dStream).matrix(rows: x.rows, columns: x.columns)
-    multiply(dy, w.operand(p.downWeight), into: room.dUp)
+    matmul(dy, w.operand(p.downWeight), into: room.dUp)
     quickGELUBackward(room.dUp, saved.up, again: activated, addingTo: g[p.upBias])
-    multiply(dy.transposed, activated, into: g.matrix(p.downWeight), .accumulate)
+    matmul(dy.transposed, activated, into: g.matrix(p.downWeight), .accumulate)
     biasBackward(dStream, addingTo: g[p.downBias])
-    multiply(room.dUp.transposed, normed, into: g.matrix(p.upWeight), .accumulate)
-    multiply(room.dUp, w.operand(p.upWeight), into: room.dNormed)
+    matmul(room.dUp.transposed, normed, into: g.matrix(p.upWeight), .accumulate)
+    matmul(room.dUp, w.operand(p.upWeight), into: room.dNormed)
     p.norm.backward(room.dNormed, x, w, g, saved: saved.norm, addingTo: dStream)
   }
 
   private func up(_ x: Matrix, _ w: BlockValues, _ saved: Saved, _ scratch: TransformerScratch<Element>) {
     let normed = scratch.normed.rows(0..<x.rows)
     parameters.norm.forward(x, w, saved: saved.norm, into: normed)
-    multiply(normed, w.operand(parameters.upWeight).transposed, into: saved.up, bias: w[parameters.upBias])
+    matmul(normed, w.operand(parameters.upWeight).transposed, into: saved.up, bias: w[parameters.upBias])
   }
 }

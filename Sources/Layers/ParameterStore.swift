@@ -29,9 +29,11 @@ extension ParameterStore {
 public struct BlockValues {
   public let values: Vector
   /// The same in bf16, where the source keeps that.
-  private let rounded: VectorView<BFloat16>?
+  private let computeCopy: VectorView<BFloat16>?
 
-  public init(_ values: Vector, rounded: VectorView<BFloat16>? = nil) { (self.values, self.rounded) = (values, rounded) }
+  public init(_ values: Vector, computeCopy: VectorView<BFloat16>? = nil) {
+    (self.values, self.computeCopy) = (values, computeCopy)
+  }
 
   /// A parameter as a flat vector.
   public subscript(_ parameter: Parameter) -> Vector {
@@ -43,13 +45,13 @@ public struct BlockValues {
     self[parameter].matrix(rows: parameter.shape[0], columns: parameter.count / parameter.shape[0])
   }
 
-  /// The same as an operand of products in a format that the source keeps.
+  /// The same as an operand of GEMMs in a format that the source keeps.
   public func operand<Element: Scalar>(_ parameter: Parameter) -> MatrixView<Element> {
     if let matrix = matrix(parameter) as? MatrixView<Element> { return matrix }
-    guard let rounded = rounded as? VectorView<Element> else {
+    guard let copy = computeCopy as? VectorView<Element> else {
       preconditionFailure("the source keeps no weights in \(Element.self)")
     }
-    return rounded[parameter.offset..<parameter.offset + parameter.count]
+    return copy[parameter.offset..<parameter.offset + parameter.count]
       .matrix(rows: parameter.shape[0], columns: parameter.count / parameter.shape[0])
   }
 }
@@ -59,18 +61,18 @@ public final class LocalParameters: ParameterStore {
   public let table: ParameterTable
   private let weightStorage: Buffer<Float>
   private let gradientStorage: Buffer<Float>?
-  private let roundedStorage: Buffer<BFloat16>?
-  private var isRounded = false
+  private let copyStorage: Buffer<BFloat16>?
+  private var hasCopy = false
   private let starts: [Int]
 
   /// - Parameters:
   ///   - gradients: false makes a source for inference only.
-  ///   - precision: for bf16 the weights are kept in that format, too; `roundWeights` after they have changed.
+  ///   - precision: for bf16 the weights are kept in that format, too; `refreshComputeCopy` after they have changed.
   public init(_ table: ParameterTable, gradients: Bool = true, precision: Precision = .fp32) {
     self.table = table
     weightStorage = Buffer(count: table.floatCount)
     gradientStorage = gradients ? Buffer(count: table.floatCount) : nil
-    roundedStorage = precision == .bf16 ? Buffer(count: table.floatCount) : nil
+    copyStorage = precision == .bf16 ? Buffer(count: table.floatCount) : nil
     var start = 0
     starts = table.blocks.map { block in
       defer { start += block.count }
@@ -79,13 +81,13 @@ public final class LocalParameters: ParameterStore {
   }
 
   public func weights(of block: BlockID) -> BlockValues {
-    BlockValues(window(block, weightStorage), rounded: isRounded ? roundedStorage.map { window(block, $0) } : nil)
+    BlockValues(window(block, weightStorage), computeCopy: hasCopy ? copyStorage.map { window(block, $0) } : nil)
   }
 
-  public func roundWeights() {
-    guard let roundedStorage else { return }
-    round(weightStorage.vector, into: roundedStorage.vector)
-    isRounded = true
+  public func refreshComputeCopy() {
+    guard let copyStorage else { return }
+    round(weightStorage.vector, into: copyStorage.vector)
+    hasCopy = true
   }
 
   public func gradients(of block: BlockID) -> BlockValues {

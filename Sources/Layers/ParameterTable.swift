@@ -7,8 +7,8 @@ public struct BlockID: Hashable, Comparable, Sendable {
 
 /// What a parameter is for. Optimisers decide by role (weight decay: matrices only), never by position or name.
 public enum ParameterRole: String, Sendable, Codable {
-  case matrix  // products and convolutions
-  case gain, bias, embedding, head
+  case matrix  // of GEMMs and convolutions
+  case normWeight, bias, embedding, head
 }
 
 /// How a parameter starts.

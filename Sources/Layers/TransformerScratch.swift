@@ -56,8 +56,8 @@ func addToStream<Element: Scalar>(
   _ a: MatrixView<Element>, _ weight: MatrixView<Element>, bias: Vector, _ x: Matrix, into y: Matrix
 ) {
   if y.base == x.base {
-    multiply(a, weight.transposed, into: y, .accumulate, bias: bias)
+    matmul(a, weight.transposed, into: y, .accumulate, bias: bias)
   } else {
-    multiply(a, weight.transposed, into: y, bias: bias, residual: x)
+    matmul(a, weight.transposed, into: y, bias: bias, residual: x)
   }
 }

@@ -3,11 +3,11 @@ import Foundation
 import Memory
 
 /// A group of ranks that talk to each other. Calls are collective: every rank of the group makes them in the same order.
-public final class Communicator {
+package final class Communicator {
   let handle: MPI_Comm
   private let isOwned: Bool
-  public let rank: Int
-  public let size: Int
+  package let rank: Int
+  package let size: Int
 
   private init(_ handle: MPI_Comm, isOwned: Bool) throws {
     self.handle = handle
@@ -26,59 +26,59 @@ public final class Communicator {
   }
 
   /// Starts MPI, if it does not run yet, and gives all ranks of the job. Works without `mpirun` too: then there is one.
-  public static func world() throws -> Communicator {
+  package static func world() throws -> Communicator {
     try check(cmpi_init(), "MPI_Init_thread")
     return try Communicator(cmpi_world(), isOwned: false)
   }
 
   /// Ends MPI. Nothing of this module may be used afterwards.
-  public static func finalize() throws { try check(cmpi_finalize(), "MPI_Finalize") }
+  package static func finalize() throws { try check(cmpi_finalize(), "MPI_Finalize") }
 
   /// Ends every rank of the job at once.
-  public func abort(_ code: Int32) -> Never {
+  package func abort(_ code: Int32) -> Never {
     MPI_Abort(handle, code)
     exit(code)
   }
 
   /// The ranks that gave the same `color`, ordered by `key`.
-  public func split(color: Int, key: Int) throws -> Communicator {
+  package func split(color: Int, key: Int) throws -> Communicator {
     var result: MPI_Comm?
     try check(MPI_Comm_split(handle, Int32(color), Int32(key), &result), "MPI_Comm_split")
     return try Communicator(result!, isOwned: true)
   }
 
   /// The ranks that can share memory with this one.
-  public func splitByMemory() throws -> Communicator {
+  package func splitByMemory() throws -> Communicator {
     var result: MPI_Comm?
     try check(cmpi_split_shared(handle, Int32(rank), &result), "MPI_Comm_split_type")
     return try Communicator(result!, isOwned: true)
   }
 
   /// Waits for every rank. What ranks wrote to shared memory before it, all see after it.
-  public func barrier() throws {
+  package func barrier() throws {
     memoryFence()
     try check(MPI_Barrier(handle), "MPI_Barrier")
     memoryFence()
   }
 
-  public enum Operation: Int32 {
+  package enum Operation: Int32 {
     case sum = 0
     case maximum, minimum
   }
 
   /// Replaces each value by the sum, maximum or minimum over the ranks.
-  public func allReduce(_ values: inout [Double], _ operation: Operation = .sum) throws {
+  package func allReduce(_ values: inout [Double], _ operation: Operation = .sum) throws {
     try check(cmpi_allreduce_double(&values, Int32(values.count), operation.rawValue, handle), "MPI_Allreduce")
   }
 
-  public func allReduce(_ values: inout [Int], _ operation: Operation = .sum) throws {
+  package func allReduce(_ values: inout [Int], _ operation: Operation = .sum) throws {
     var wide = values.map(Int64.init)
     try check(cmpi_allreduce_int64(&wide, Int32(wide.count), operation.rawValue, handle), "MPI_Allreduce")
     values = wide.map(Int.init)
   }
 
   /// Every rank's value, in the order of ranks.
-  public func allGather<Value: BitwiseCopyable>(_ value: Value) throws -> [Value] {
+  package func allGather<Value: BitwiseCopyable>(_ value: Value) throws -> [Value] {
     var value = value
     return try [Value](unsafeUninitializedCapacity: size) { all, count in
       try check(
@@ -88,7 +88,7 @@ public final class Communicator {
   }
 
   /// The bytes that rank `root` has, on every rank; what the others pass is ignored.
-  public func broadcast(_ bytes: [UInt8], from root: Int = 0) throws -> [UInt8] {
+  package func broadcast(_ bytes: [UInt8], from root: Int = 0) throws -> [UInt8] {
     var count = [rank == root ? bytes.count : 0]
     try allReduce(&count, .maximum)
     precondition(count[0] <= Int(Int32.max), "a broadcast of \(count[0]) bytes")
@@ -98,7 +98,7 @@ public final class Communicator {
   }
 
   /// Starts summing `count` floats at `values` over the ranks, in place. `owner` is kept alive until the sum is complete.
-  public func iAllReduce(_ values: UnsafeMutablePointer<Float>, count: Int, owner: AnyObject) throws -> AllReduceRequest {
+  package func iAllReduce(_ values: UnsafeMutablePointer<Float>, count: Int, owner: AnyObject) throws -> AllReduceRequest {
     precondition(count <= Int(Int32.max), "a sum of \(count) floats; cut it in pieces")
     var request: MPI_Request?
     try check(cmpi_iallreduce_float(values, Int32(count), handle, &request), "MPI_Iallreduce")
@@ -108,7 +108,7 @@ public final class Communicator {
 
 /// A sum under way. It advances only while a thread is inside MPI, so test it now and then; it must be waited for, unless an error
 /// ends the job.
-public final class AllReduceRequest {
+package final class AllReduceRequest {
   private var request: MPI_Request?
   private var owner: AnyObject?
 
@@ -123,7 +123,7 @@ public final class AllReduceRequest {
   }
 
   /// Whether it is complete; lets it advance.
-  public func test() throws -> Bool {
+  package func test() throws -> Bool {
     if owner == nil { return true }
     var done: Int32 = 0
     try check(cmpi_test(&request, &done), "MPI_Test")
@@ -131,7 +131,7 @@ public final class AllReduceRequest {
     return done != 0
   }
 
-  public func wait() throws {
+  package func wait() throws {
     if owner == nil { return }
     try check(cmpi_wait(&request), "MPI_Wait")
     owner = nil
@@ -139,4 +139,4 @@ public final class AllReduceRequest {
 }
 
 /// Gives the core to another process that can run.
-public func yieldCore() { sched_yield() }
+package func yieldCore() { sched_yield() }

@@ -1,11 +1,11 @@
 import CMPI
 
 /// A call that MPI refused: which, and MPI's own words.
-public struct MPIError: Error, CustomStringConvertible {
-  public let call: String
-  public let code: Int32
+package struct MPIError: Error, CustomStringConvertible {
+  package let call: String
+  package let code: Int32
 
-  public var description: String {
+  package var description: String {
     var text = [CChar](repeating: 0, count: Int(MPI_MAX_ERROR_STRING))
     var length: Int32 = 0
     MPI_Error_string(code, &text, &length)

@@ -1,4 +1,4 @@
-/// The upper half of a `Float`: its range, with 8 bits of precision. What products take where the CPU multiplies it faster.
+/// The upper half of a `Float`: its range, with 8 bits of precision. What GEMMs take where the CPU multiplies it faster.
 public struct BFloat16: BitwiseCopyable, Sendable, Equatable {
   public var bits: UInt16
 

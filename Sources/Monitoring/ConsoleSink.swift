@@ -2,16 +2,16 @@ import Foundation
 
 /// Events as lines for people: on the coordinator on standard output, warnings and skipped samples on standard error. Other ranks
 /// show these two alone.
-public final class ConsoleSink: EventSink {
+package final class ConsoleSink: EventSink {
   private let isCoordinator: Bool
   /// Of the training that is under way.
   private var steps = 0
   private var logEvery = 1
   private var remaining = RemainingTime()
 
-  public init(isCoordinator: Bool) { self.isCoordinator = isCoordinator }
+  package init(isCoordinator: Bool) { self.isCoordinator = isCoordinator }
 
-  public func record(_ event: Event) {
+  package func record(_ event: Event) {
     switch event.kind {
     case .warning(let text): write("warning: \(text)", to: .standardError)
     case .skip(let reason): write("skipped: \(reason)", to: .standardError)
@@ -63,7 +63,7 @@ public final class ConsoleSink: EventSink {
 }
 
 /// Four significant digits, without an exponent where people can do without.
-public func short(_ value: Double) -> String {
+package func short(_ value: Double) -> String {
   guard value.isFinite else { return "\(value)" }
   let size = abs(value)
   if size != 0 && size < 1e-3 { return String(format: "%.2e", value) }

@@ -1,14 +1,14 @@
 /// Something that happened in a run, for whoever watches it: sinks write events as JSON lines, print them, or send them elsewhere.
-public struct Event: Sendable {
+package struct Event: Sendable {
   /// Seconds since 1970.
-  public var time: Double
+  package var time: Double
   /// The stage it belongs to; nil for the run as a whole.
-  public var stage: String?
+  package var stage: String?
   /// Training steps done when it happened; nil outside of training.
-  public var step: Int?
-  public var kind: Kind
+  package var step: Int?
+  package var kind: Kind
 
-  public enum Kind: Sendable {
+  package enum Kind: Sendable {
     /// Stage `number` of `count`, counted from 1.
     case stageBegun(number: Int, count: Int)
     /// - Parameter isGiven: its product was copied into the run from elsewhere.
@@ -28,38 +28,38 @@ public struct Event: Sendable {
     case skip(String)
   }
 
-  public init(time: Double, stage: String? = nil, step: Int? = nil, _ kind: Kind) {
+  package init(time: Double, stage: String? = nil, step: Int? = nil, _ kind: Kind) {
     (self.time, self.stage, self.step, self.kind) = (time, stage, step, kind)
   }
 }
 
 /// A named number.
-public struct Metric: Sendable, Equatable {
-  public var name: String
-  public var value: Double
+package struct Metric: Sendable, Equatable {
+  package var name: String
+  package var value: Double
 
-  public init(_ name: String, _ value: Double) { (self.name, self.value) = (name, value) }
+  package init(_ name: String, _ value: Double) { (self.name, self.value) = (name, value) }
 }
 
 /// The numbers of one training step, over all ranks unless noted.
-public struct StepMetrics: Sendable {
-  public var loss: Double
+package struct StepMetrics: Sendable {
+  package var loss: Double
   /// Its parts in the order in which they are printed: `text`, `image`; `reconstruction`, `kl`.
-  public var losses: [Metric]
+  package var losses: [Metric]
   /// Before clipping.
-  public var gradientNorm: Double
-  public var lr: Double
+  package var gradientNorm: Double
+  package var lr: Double
   /// `tokensPerSecond` or `imagesPerSecond`.
-  public var throughput: Metric
+  package var throughput: Metric
   /// Seconds of the step on this rank, and by phase.
-  public var seconds: Double
-  public var phases: [Phase: Double]
+  package var seconds: Double
+  package var phases: [Phase: Double]
   /// Bytes that this rank has resident.
-  public var resident: Int
+  package var resident: Int
   /// Loss or gradient was not finite: no update was made.
-  public var isSkipped: Bool
+  package var isSkipped: Bool
 
-  public init(
+  package init(
     loss: Double, losses: [Metric], gradientNorm: Double, lr: Double, throughput: Metric, seconds: Double,
     phases: [Phase: Double], resident: Int, isSkipped: Bool
   ) {

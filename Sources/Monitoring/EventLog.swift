@@ -1,27 +1,27 @@
 import Foundation
 
 /// Takes events. A sink is called by one thread at a time, and never keeps training waiting for long.
-public protocol EventSink: AnyObject {
+package protocol EventSink: AnyObject {
   /// - Throws: what must end the run, such as a full disk.
   func record(_ event: Event) throws
 }
 
 /// Passes a rank's events to its sinks, in order. Any thread may call it.
-public final class EventLog: @unchecked Sendable {
+package final class EventLog: @unchecked Sendable {
   // Safe to share: sinks are called with `lock` held, and do not change otherwise.
   private let lock = NSLock()
   private let sinks: [any EventSink]
 
-  public init(_ sinks: [any EventSink]) { self.sinks = sinks }
+  package init(_ sinks: [any EventSink]) { self.sinks = sinks }
 
   /// Records what happens now.
-  public func record(_ kind: Event.Kind, stage: String? = nil, step: Int? = nil) throws {
+  package func record(_ kind: Event.Kind, stage: String? = nil, step: Int? = nil) throws {
     let event = Event(time: Date().timeIntervalSince1970, stage: stage, step: step, kind)
     lock.lock()
     defer { lock.unlock() }
     for sink in sinks { try sink.record(event) }
   }
 
-  public func message(_ text: String, stage: String? = nil) throws { try record(.message(text), stage: stage) }
-  public func warning(_ text: String, stage: String? = nil) throws { try record(.warning(text), stage: stage) }
+  package func message(_ text: String, stage: String? = nil) throws { try record(.message(text), stage: stage) }
+  package func warning(_ text: String, stage: String? = nil) throws { try record(.warning(text), stage: stage) }
 }

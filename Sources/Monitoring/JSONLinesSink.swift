@@ -3,7 +3,7 @@ import Foundation
 
 /// Appends a rank's events to a file, as one JSON object per line, with the keys `time`, `event`, `stage`, `step` and those of the
 /// event.
-public final class JSONLinesSink: EventSink {
+package final class JSONLinesSink: EventSink {
   private let path: String
   private let file: FileHandle
   private let encoder = JSONEncoder()
@@ -11,7 +11,7 @@ public final class JSONLinesSink: EventSink {
   /// Appends to `folder/rank-00000.jsonl`, for rank 0. A last line that a crash cut off is closed first.
   ///
   /// - Throws: `DalleError` of kind `inputOutput`.
-  public init(folder: String, rank: Int) throws {
+  package init(folder: String, rank: Int) throws {
     path = folder + "/rank-\(String(format: "%05d", rank)).jsonl"
     let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
     guard descriptor >= 0 else {
@@ -29,7 +29,7 @@ public final class JSONLinesSink: EventSink {
     if !isClosed { try append(Data("\n".utf8)) }
   }
 
-  public func record(_ event: Event) throws { try append(encoder.encode(event) + Data("\n".utf8)) }
+  package func record(_ event: Event) throws { try append(encoder.encode(event) + Data("\n".utf8)) }
 
   private func append(_ line: Data) throws {
     do {
@@ -51,7 +51,7 @@ extension Event: Encodable {
     init?(intValue: Int) { nil }
   }
 
-  public func encode(to encoder: any Encoder) throws {
+  package func encode(to encoder: any Encoder) throws {
     var object = encoder.container(keyedBy: Key.self)
     func values(_ metrics: [Metric]) -> [String: Double] {
       Dictionary(metrics.map { ($0.name, $0.value) }, uniquingKeysWith: { $1 })

@@ -1,5 +1,5 @@
 /// What a training step spends its time on.
-public enum Phase: String, CaseIterable, Sendable, Codable {
+package enum Phase: String, CaseIterable, Sendable, Codable {
   /// Waiting for the next batch.
   case data
   case forward, backward
@@ -11,20 +11,20 @@ public enum Phase: String, CaseIterable, Sendable, Codable {
 }
 
 /// Adds up the seconds of a step by phase.
-public struct PhaseTimer: Sendable {
+package struct PhaseTimer: Sendable {
   private let start = ContinuousClock.now
-  public private(set) var seconds: [Phase: Double] = [:]
+  package private(set) var seconds: [Phase: Double] = [:]
 
-  public init() {}
+  package init() {}
 
-  public mutating func measure<Result>(_ phase: Phase, _ body: () throws -> Result) rethrows -> Result {
+  package mutating func measure<Result>(_ phase: Phase, _ body: () throws -> Result) rethrows -> Result {
     let begin = ContinuousClock.now
     defer { add(phase, seconds: (ContinuousClock.now - begin) / .seconds(1)) }
     return try body()
   }
 
-  public mutating func add(_ phase: Phase, seconds more: Double) { seconds[phase, default: 0] += more }
+  package mutating func add(_ phase: Phase, seconds more: Double) { seconds[phase, default: 0] += more }
 
   /// Seconds since the timer was made.
-  public var total: Double { (ContinuousClock.now - start) / .seconds(1) }
+  package var total: Double { (ContinuousClock.now - start) / .seconds(1) }
 }

@@ -5,21 +5,21 @@ import Foundation
 #endif
 
 /// Bytes of memory that this process has resident.
-public func residentBytes() -> Int {
+package func residentBytes() -> Int {
   guard let text = try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8) else { return 0 }
   let fields = text.split(separator: " ")
   return fields.count > 1 ? (Int(fields[1]) ?? 0) * Int(getpagesize()) : 0
 }
 
 /// Bytes that this process had resident at most.
-public func peakResidentBytes() -> Int {
+package func peakResidentBytes() -> Int {
   var usage = rusage()
   getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
   return usage.ru_maxrss * 1024
 }
 
 /// Seconds since this process was started.
-public func processSeconds() -> Double {
+package func processSeconds() -> Double {
   // Field 22 of stat, in clock ticks since the machine started; the name in field 2 may hold blanks.
   guard let stat = try? String(contentsOfFile: "/proc/self/stat", encoding: .utf8), let name = stat.lastIndex(of: ")") else {
     return 0

@@ -1,7 +1,7 @@
 import Foundation
 
 /// How far a long piece of work is, and how long the rest takes: a line on a terminal that is written over, or lines for a log.
-public struct ProgressMeter {
+package struct ProgressMeter {
   private let interval: Duration
   private let isTerminal: Bool
   private var remaining = RemainingTime()
@@ -13,15 +13,15 @@ public struct ProgressMeter {
   }
 
   /// Shows a line on standard error, where that is a terminal, and nothing otherwise.
-  public static func terminal() -> ProgressMeter {
+  package static func terminal() -> ProgressMeter {
     ProgressMeter(every: .milliseconds(200), isTerminal: isatty(STDERR_FILENO) == 1)
   }
 
   /// Gives a line every five seconds.
-  public static func lines() -> ProgressMeter { ProgressMeter(every: .seconds(5), isTerminal: false) }
+  package static func lines() -> ProgressMeter { ProgressMeter(every: .seconds(5), isTerminal: false) }
 
   /// A line such as `40 %, 2m10s left`, if it is time for one.
-  public mutating func line(_ done: Int, of total: Int) -> String? {
+  package mutating func line(_ done: Int, of total: Int) -> String? {
     remaining.observe(done: done)
     guard ContinuousClock.now - shown >= interval else { return nil }
     shown = .now
@@ -29,12 +29,12 @@ public struct ProgressMeter {
   }
 
   /// Shows a line such as `encoding: 40 %, 2m10s left` on the terminal, if it is time for one.
-  public mutating func show(_ what: String, _ done: Int, of total: Int) {
+  package mutating func show(_ what: String, _ done: Int, of total: Int) {
     if let line = line(done, of: total), isTerminal { put("\(what): \(line)") }
   }
 
   /// Clears the terminal's line.
-  public func finish() { if isTerminal { put("") } }
+  package func finish() { if isTerminal { put("") } }
 
   private func put(_ text: String) { FileHandle.standardError.write(Data("\r\u{1B}[K\(text)".utf8)) }
 }

@@ -1,25 +1,25 @@
 import Foundation
 
 /// How long the rest of some work takes, from the pace of its recent part.
-public struct RemainingTime {
+package struct RemainingTime {
   private var marks: [(time: ContinuousClock.Instant, done: Int)] = []
 
-  public init() {}
+  package init() {}
 
-  public mutating func observe(done: Int) {
+  package mutating func observe(done: Int) {
     marks.append((.now, done))
     // The pace of the last 200 observations: long enough to be steady, short enough to follow changes.
     if marks.count > 200 { marks.removeFirst(marks.count - 200) }
   }
 
   /// "3m12s", or nil as long as there is no pace.
-  public func text(total: Int) -> String? {
+  package func text(total: Int) -> String? {
     guard let first = marks.first, let last = marks.last, last.done > first.done else { return nil }
     let pace = (last.time - first.time) / .seconds(1) / Double(last.done - first.done)
     return Self.text(seconds: pace * Double(max(0, total - last.done)))
   }
 
-  public static func text(seconds: Double) -> String {
+  package static func text(seconds: Double) -> String {
     let whole = Int(seconds.rounded())
     if whole < 60 { return "\(whole)s" }
     if whole < 3600 { return "\(whole / 60)m\(String(format: "%02d", whole % 60))s" }

@@ -5,32 +5,32 @@ import Memory
 
 /// AdamW with the published transformer's extras (appendix B.2): norm clipping before the moments, and a ceiling on the
 /// running variance estimate.
-public struct AdamWConfig: Codable, Sendable, Equatable {
-  public var beta1 = 0.9
-  public var beta2 = 0.96
-  public var epsilon = 1e-8
+package struct AdamWConfig: Codable, Sendable, Equatable {
+  package var beta1 = 0.9
+  package var beta2 = 0.96
+  package var epsilon = 1e-8
   /// Decoupled; applies to matrices only (no biases, gains, embeddings, heads).
-  public var weightDecay = 4.5e-2
+  package var weightDecay = 4.5e-2
   /// Largest global gradient norm; 0 turns clipping off.
-  public var clipNorm = 4.0
+  package var clipNorm = 4.0
   /// Ceiling of the running variance estimate, before bias correction; 0 turns it off.
-  public var varianceClip = 5.0
+  package var varianceClip = 5.0
 
-  public init() {}
+  package init() {}
 }
 
 /// AdamW (Loshchilov & Hutter 2019) as the published transformer uses it.
-public struct AdamW: Optimizer {
-  public static let firstMoment = StateArray("first_moment")
-  public static let secondMoment = StateArray("second_moment")
+package struct AdamW: Optimizer {
+  package static let firstMoment = StateArray("first_moment")
+  package static let secondMoment = StateArray("second_moment")
 
   private let config: AdamWConfig
 
-  public init(_ config: AdamWConfig) { self.config = config }
+  package init(_ config: AdamWConfig) { self.config = config }
 
-  public var state: [StateArray] { [Self.firstMoment, Self.secondMoment] }
+  package var state: [StateArray] { [Self.firstMoment, Self.secondMoment] }
 
-  public func update(_ piece: ParameterPiece, _ context: UpdateContext) {
+  package func update(_ piece: ParameterPiece, _ context: UpdateContext) {
     let constants = Constants(config, context, decays: piece.parameter.role == .matrix)
     sweep(
       constants, count: piece.count, piece.weights.base, piece.gradient.base, piece.values(Self.firstMoment).base,

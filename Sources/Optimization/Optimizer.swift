@@ -2,29 +2,29 @@ import Layers
 import Memory
 
 /// An array that training keeps beside the weights: one value for each parameter value, named as in checkpoints.
-public struct StateArray: Sendable, Hashable {
-  public enum ElementType: String, Sendable, Hashable {
+package struct StateArray: Sendable, Hashable {
+  package enum ElementType: String, Sendable, Hashable {
     case fp32, bf16
     /// Bytes of an element.
-    public var size: Int { self == .fp32 ? 4 : 2 }
+    package var size: Int { self == .fp32 ? 4 : 2 }
   }
-  public enum InitialValue: Sendable, Hashable {
+  package enum InitialValue: Sendable, Hashable {
     case zero
     /// The weights, as they are before the first update.
     case weights
   }
 
-  public let name: String
-  public let elementType: ElementType
-  public let initialValue: InitialValue
+  package let name: String
+  package let elementType: ElementType
+  package let initialValue: InitialValue
 
-  public init(_ name: String, _ elementType: ElementType = .fp32, initialValue: InitialValue = .zero) {
+  package init(_ name: String, _ elementType: ElementType = .fp32, initialValue: InitialValue = .zero) {
     (self.name, self.elementType, self.initialValue) = (name, elementType, initialValue)
   }
 }
 
 /// How finely a parameter may be cut for ranks to update parts of it.
-public enum UpdateGranularity: Sendable {
+package enum UpdateGranularity: Sendable {
   /// Any rows (indices of the first axis): the update of a value depends on that value alone, or on its row.
   case rows
   /// Not at all: the update needs the whole array, as that of a matrix by its singular values does.
@@ -32,15 +32,15 @@ public enum UpdateGranularity: Sendable {
 }
 
 /// What an optimizer knows of an update beside the numbers: the same on all ranks.
-public struct UpdateContext: Sendable {
+package struct UpdateContext: Sendable {
   /// Number of the update, from 1.
-  public let number: Int
+  package let number: Int
   /// Learning rate.
-  public let lr: Double
+  package let lr: Double
   /// Norm of the whole gradient, before clipping.
-  public let gradientNorm: Double
+  package let gradientNorm: Double
 
-  public init(number: Int, lr: Double, gradientNorm: Double) {
+  package init(number: Int, lr: Double, gradientNorm: Double) {
     precondition(number >= 1, "update number \(number)")
     (self.number, self.lr, self.gradientNorm) = (number, lr, gradientNorm)
   }
@@ -48,7 +48,7 @@ public struct UpdateContext: Sendable {
 
 /// How weights follow from gradients. It declares the arrays that it keeps; who uses it allocates them, saves them by name, and
 /// calls `update` for every part of every parameter, each on the rank that owns it.
-public protocol Optimizer: Sendable {
+package protocol Optimizer: Sendable {
   /// The arrays that it keeps.
   var state: [StateArray] { get }
   /// The largest part of `parameter` that must stay together.
@@ -58,25 +58,25 @@ public protocol Optimizer: Sendable {
 }
 
 extension Optimizer {
-  public func granularity(of parameter: Parameter) -> UpdateGranularity { .rows }
+  package func granularity(of parameter: Parameter) -> UpdateGranularity { .rows }
 }
 
 /// Some rows of a parameter with all that belongs to them. Every array has `count` values, row after row.
-public struct ParameterPiece {
-  public let parameter: Parameter
+package struct ParameterPiece {
+  package let parameter: Parameter
   /// Indices of the first axis.
-  public let rows: Range<Int>
-  public let weights: Vector
+  package let rows: Range<Int>
+  package let weights: Vector
   /// The weights that matmuls read, where they are kept in bf16, too.
-  public let computeCopy: VectorView<BFloat16>?
+  package let computeCopy: VectorView<BFloat16>?
   /// Summed over all ranks.
-  public let gradient: Vector
+  package let gradient: Vector
   private let arrays: [StateArray: UnsafeMutableRawPointer]
   /// Values of these rows that come before `weights` in `arrays`.
   private let start: Int
 
   /// - Parameter arrays: where the values of `rows` begin in each array.
-  public init(
+  package init(
     _ parameter: Parameter, rows: Range<Int>, weights: Vector, computeCopy: VectorView<BFloat16>?, gradient: Vector,
     arrays: [StateArray: UnsafeMutableRawPointer]
   ) {
@@ -94,13 +94,13 @@ public struct ParameterPiece {
     (self.gradient, self.arrays, self.start) = (gradient, arrays, start)
   }
 
-  public var count: Int { weights.count }
+  package var count: Int { weights.count }
 
   /// One of the declared arrays, in fp32.
-  public func values(_ array: StateArray) -> Vector { view(array, .fp32) }
+  package func values(_ array: StateArray) -> Vector { view(array, .fp32) }
 
   /// One of the declared arrays, in bf16.
-  public func bf16Values(_ array: StateArray) -> VectorView<BFloat16> { view(array, .bf16) }
+  package func bf16Values(_ array: StateArray) -> VectorView<BFloat16> { view(array, .bf16) }
 
   private func view<Element>(_ array: StateArray, _ type: StateArray.ElementType) -> VectorView<Element> {
     guard array.elementType == type, let base = arrays[array] else {
@@ -111,7 +111,7 @@ public struct ParameterPiece {
 
   /// Calls `body` for parts of about `count` values, whole rows each: small enough to stay in a core's cache while several passes
   /// go over it.
-  public func forEachChunk(of count: Int, _ body: (ParameterPiece) -> Void) {
+  package func forEachChunk(of count: Int, _ body: (ParameterPiece) -> Void) {
     let step = max(1, count / parameter.valuesPerRow)
     for first in stride(from: 0, to: rows.count, by: step) {
       let part = first..<min(first + step, rows.count)

@@ -3,26 +3,26 @@
 #endif
 
 /// A value that goes from `from` to `to` over `steps` updates along half a cosine and stays there (appendix A.2).
-public struct CosineRamp: Codable, Sendable, Equatable {
-  public var from: Double
-  public var to: Double
-  public var steps: Int
+package struct CosineRamp: Codable, Sendable, Equatable {
+  package var from: Double
+  package var to: Double
+  package var steps: Int
 
-  public init(from: Double, to: Double, steps: Int) {
+  package init(from: Double, to: Double, steps: Int) {
     self.from = from
     self.to = to
     self.steps = steps
   }
 
-  public func value(at step: Int) -> Double {
+  package func value(at step: Int) -> Double {
     if step >= steps { return to }
     return to + (from - to) * 0.5 * (1 + cos(Double.pi * Double(step) / Double(steps)))
   }
 }
 
 /// The learning rate over a run: linear warm-up, then one of three schedules. A key that begins with `plateau` is for that schedule.
-public struct LearningRateConfig: Codable, Sendable, Equatable {
-  public enum Schedule: String, Codable, Sendable, CaseIterable {
+package struct LearningRateConfig: Codable, Sendable, Equatable {
+  package enum Schedule: String, Codable, Sendable, CaseIterable {
     /// The peak, to the end.
     case constant
     /// Half a cosine from the peak to `final` at the last step.
@@ -30,22 +30,22 @@ public struct LearningRateConfig: Codable, Sendable, Equatable {
     /// Halved each time the training loss stops falling, `plateauHalvings` times at most (appendix B.2).
     case plateau
   }
-  public var schedule: Schedule = .cosine
-  public var peak = 4.5e-4
-  public var final = 0.0
+  package var schedule: Schedule = .cosine
+  package var peak = 4.5e-4
+  package var final = 0.0
   /// Updates of linear warm-up from 0 to the peak.
-  public var warmupSteps = 0
+  package var warmupSteps = 0
   /// Updates whose mean loss is compared with the best mean so far.
-  public var plateauWindow = 2000
+  package var plateauWindow = 2000
   /// The share by which a window's mean must undercut the best to count as progress.
-  public var plateauThreshold = 0.001
+  package var plateauThreshold = 0.001
   /// Most halvings.
-  public var plateauHalvings = 5
+  package var plateauHalvings = 5
 
-  public init() {}
+  package init() {}
 
   /// The learning rate of update number `step` (from 0) in a run of `steps`.
-  public func value(at step: Int, of steps: Int, plateau: PlateauState) -> Double {
+  package func value(at step: Int, of steps: Int, plateau: PlateauState) -> Double {
     if step < warmupSteps { return peak * Double(step + 1) / Double(warmupSteps) }
     switch schedule {
     case .constant: return peak
@@ -56,16 +56,16 @@ public struct LearningRateConfig: Codable, Sendable, Equatable {
 }
 
 /// What the plateau schedule remembers between updates; part of a checkpoint.
-public struct PlateauState: Codable, Sendable, Equatable {
-  public private(set) var halvings = 0
+package struct PlateauState: Codable, Sendable, Equatable {
+  package private(set) var halvings = 0
   private var best: Double?
   private var sum = 0.0
   private var count = 0
 
-  public init() {}
+  package init() {}
 
   /// Adds an update's training loss; after a full window without progress the learning rate is halved.
-  public mutating func observe(_ loss: Double, _ config: LearningRateConfig) {
+  package mutating func observe(_ loss: Double, _ config: LearningRateConfig) {
     guard config.schedule == .plateau else { return }
     sum += loss
     count += 1

@@ -12,15 +12,15 @@ import Memory
 ///
 /// A step: `beginStep`, then for each micro-batch `buffer(for:)` and `markReady` for every block in reverse order of the table,
 /// then `finish`.
-public final class GradientReducer {
+package final class GradientReducer {
   /// How far a block's gradient is in a step, on this rank as an owner.
-  public enum BlockState: Int, Comparable, Sendable {
+  package enum BlockState: Int, Comparable, Sendable {
     /// Some micro-batch is not added yet.
     case filling
     case summedInNode
     case summingBetweenNodes
     case done
-    public static func < (a: BlockState, b: BlockState) -> Bool { a.rawValue < b.rawValue }
+    package static func < (a: BlockState, b: BlockState) -> Bool { a.rawValue < b.rawValue }
   }
 
   private let table: ParameterTable
@@ -53,7 +53,7 @@ public final class GradientReducer {
   ///
   /// - Parameter blocks: consecutive blocks whose gradients a rank holds at a time; see `GradientRing`.
   /// - Throws: `GradientOrderError` if the ranks' models differ.
-  public init(_ table: ParameterTable, grid: ProcessGrid, partition: Partition, blocks: Int) throws {
+  package init(_ table: ParameterTable, grid: ProcessGrid, partition: Partition, blocks: Int) throws {
     (self.table, self.grid) = (table, grid)
     ring = GradientRing(table, blocks: blocks)
     states = Array(repeating: .done, count: table.blocks.count)
@@ -71,7 +71,7 @@ public final class GradientReducer {
   }
 
   /// Bytes that one rank's gradients take: its ring and its accumulators.
-  public static func byteCount(_ table: ParameterTable, ranksPerNode: Int, blocks: Int) -> Int {
+  package static func byteCount(_ table: ParameterTable, ranksPerNode: Int, blocks: Int) -> Int {
     let accumulators = (table.floatCount + ranksPerNode - 1) / ranksPerNode
     return 4 * (accumulators + (ranksPerNode == 1 ? 0 : GradientRing.floatCount(table, blocks: blocks)))
   }
@@ -89,7 +89,7 @@ public final class GradientReducer {
   // MARK: A step
 
   /// Begins a step in which this rank has `microBatches` micro-batches, 0 where it has no samples. Collective over the node.
-  public func beginStep(microBatches count: Int) throws {
+  package func beginStep(microBatches count: Int) throws {
     precondition(requests.isEmpty && added == places.count, "a step began before the last one's gradients were finished")
     base += UInt64(places.count)
     let before = microBatches
@@ -105,7 +105,7 @@ public final class GradientReducer {
 
   /// Zeroed room for the gradient of `block`, the next one of this rank's backward pass; the same until `markReady`. Waits while
   /// other ranks still read what lay there.
-  public func buffer(for block: BlockID) throws -> Vector {
+  package func buffer(for block: BlockID) throws -> Vector {
     try checkOrder(block)
     guard grid.node.size > 1 else {
       let (_, start) = owned[block.index].first ?? (0..<0, 0)
@@ -127,7 +127,7 @@ public final class GradientReducer {
   }
 
   /// This rank's gradient of `block` is complete for the micro-batch; its buffer is not the caller's any more.
-  public func markReady(_ block: BlockID) throws {
+  package func markReady(_ block: BlockID) throws {
     _ = try buffer(for: block)
     filled += 1
     isOpen = false
@@ -136,7 +136,7 @@ public final class GradientReducer {
   }
 
   /// Waits until this rank's accumulators hold the gradient summed over all ranks.
-  public func finish() throws {
+  package func finish() throws {
     guard filled == microBatches[grid.node.rank] * ring.order.count else {
       throw GradientOrderError("a step ended before the block \(name(ring.order[filled % ring.order.count])) was finished")
     }
@@ -150,7 +150,7 @@ public final class GradientReducer {
   }
 
   /// The owned floats `range` of a block, summed over all ranks after `finish`.
-  public func gradient(of block: BlockID, _ range: Range<Int>) -> Vector {
+  package func gradient(of block: BlockID, _ range: Range<Int>) -> Vector {
     for (owned, start) in owned[block.index] where owned.lowerBound <= range.lowerBound && range.upperBound <= owned.upperBound {
       let first = start + range.lowerBound - owned.lowerBound
       return accumulators.vector[first..<first + range.count]
@@ -158,7 +158,7 @@ public final class GradientReducer {
     preconditionFailure("the floats \(range) of block \(name(block)) belong to another rank")
   }
 
-  public func state(of block: BlockID) -> BlockState { states[block.index] }
+  package func state(of block: BlockID) -> BlockState { states[block.index] }
 
   // MARK: Progress
 
@@ -233,7 +233,7 @@ public final class GradientReducer {
 }
 
 /// A model that does not finish its blocks in the order that all ranks agreed on: sums over different blocks would be wrong.
-public struct GradientOrderError: Error, CustomStringConvertible, Equatable {
-  public let description: String
+package struct GradientOrderError: Error, CustomStringConvertible, Equatable {
+  package let description: String
   init(_ description: String) { self.description = description }
 }

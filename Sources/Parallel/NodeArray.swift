@@ -6,13 +6,13 @@ import Memory
 ///
 /// Blocks follow each other as in the table. Every rank of the node reads all of it; a rank writes the rows that it owns, and so
 /// touches them first.
-public final class NodeArray<Element: BitwiseCopyable> {
+package final class NodeArray<Element: BitwiseCopyable> {
   private let memory: NodeMemory
   private let table: ParameterTable
   private let starts: [Int]
 
   /// Zeros. Collective over the node.
-  public init(_ table: ParameterTable, node: Communicator) throws {
+  package init(_ table: ParameterTable, node: Communicator) throws {
     self.table = table
     var start = 0
     starts = table.blocks.map { block in
@@ -23,7 +23,7 @@ public final class NodeArray<Element: BitwiseCopyable> {
     memory = try NodeMemory(node, byteCount: node.rank == 0 ? table.floatCount * MemoryLayout<Element>.stride : 0)
   }
 
-  public func values(of block: BlockID) -> VectorView<Element> {
+  package func values(of block: BlockID) -> VectorView<Element> {
     let base = memory.segments[0].assumingMemoryBound(to: Element.self)
     return VectorView(base + starts[block.index], count: table[block].count)
   }

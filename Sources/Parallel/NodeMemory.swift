@@ -6,13 +6,13 @@ import Memory
 ///
 /// Nothing collective is needed to give it back: it goes when nobody maps it any more, so a rank that unwinds from an error
 /// waits for nobody.
-public final class NodeMemory {
+package final class NodeMemory {
   /// Start of each rank's segment, aligned to a page.
-  public let segments: [UnsafeMutableRawPointer]
+  package let segments: [UnsafeMutableRawPointer]
   private let mappings: [SharedSegment]
 
   /// Every rank of `node` passes the size of its own segment, in bytes, which may be 0. The memory starts as zeros. Collective.
-  public init(_ node: Communicator, byteCount: Int) throws {
+  package init(_ node: Communicator, byteCount: Int) throws {
     let own = try SharedSegment(byteCount: byteCount)
     let processes = try node.allGather(getpid())
     let descriptors = try node.allGather(own.descriptorNumber)

@@ -9,11 +9,11 @@ import Optimization
 /// in each rank's ring.
 ///
 /// A step: `beginStep`, forward and backward passes, `finishReduction`, an update of every owned piece, `finishUpdate`.
-public final class NodeParameterStore: ParameterStore {
-  public let table: ParameterTable
-  public let grid: ProcessGrid
+package final class NodeParameterStore: ParameterStore {
+  package let table: ParameterTable
+  package let grid: ProcessGrid
   /// The arrays that are kept beside the weights.
-  public let stateArrays: [StateArray]
+  package let stateArrays: [StateArray]
 
   private let partition: Partition
   private let granularity: (Parameter) -> UpdateGranularity
@@ -36,7 +36,7 @@ public final class NodeParameterStore: ParameterStore {
   ///   - others: further arrays to keep, such as `ExponentialMovingAverage.state`.
   ///   - precision: for bf16 a compute copy of the weights is kept.
   ///   - gradientBlocks: blocks whose gradients a rank holds at a time; see `GradientRing`.
-  public init(
+  package init(
     _ table: ParameterTable, grid: ProcessGrid, optimizer: any Optimizer, others: [StateArray] = [], precision: Precision = .fp32,
     gradientBlocks: Int
   ) throws {
@@ -63,24 +63,24 @@ public final class NodeParameterStore: ParameterStore {
 
   // MARK: What the model asks for
 
-  public func weights(of block: BlockID) -> BlockValues {
-    BlockValues(weightArray.values(of: block), rounded: computeCopy?.values(of: block))
+  package func weights(of block: BlockID) -> BlockValues {
+    BlockValues(weightArray.values(of: block), computeCopy: computeCopy?.values(of: block))
   }
 
-  public func gradients(of block: BlockID) throws -> BlockValues { BlockValues(try reducer.buffer(for: block)) }
+  package func gradients(of block: BlockID) throws -> BlockValues { BlockValues(try reducer.buffer(for: block)) }
 
-  public func backwardDone(_ block: BlockID) throws { try reducer.markReady(block) }
+  package func backwardDone(_ block: BlockID) throws { try reducer.markReady(block) }
 
   // MARK: A step
 
   /// Begins a step in which this rank has `microBatches` micro-batches, 0 where it has no samples. Collective over the node.
-  public func beginStep(microBatches: Int) throws { try reducer.beginStep(microBatches: microBatches) }
+  package func beginStep(microBatches: Int) throws { try reducer.beginStep(microBatches: microBatches) }
 
   /// Waits until the gradients of this rank's rows are summed over all ranks.
-  public func finishReduction() throws { try reducer.finish() }
+  package func finishReduction() throws { try reducer.finish() }
 
   /// Norm of the whole gradient: the same number on every rank. Collective over the node.
-  public func gradientNorm() throws -> Double {
+  package func gradientNorm() throws -> Double {
     var mine = 0.0
     for block in table.blockIDs {
       for range in partition.ranges(of: block, rank: grid.node.rank) {
@@ -93,7 +93,7 @@ public final class NodeParameterStore: ParameterStore {
 
   /// Calls `body` for all that this rank owns. Pieces that need not stay whole come in chunks that stay in the cache, so that
   /// optimizer, EMA and compute copy read memory once.
-  public func forEachOwnedPiece(_ body: (ParameterPiece) -> Void) {
+  package func forEachOwnedPiece(_ body: (ParameterPiece) -> Void) {
     for block in table.blockIDs {
       for owned in partition.pieces(of: block, rank: grid.node.rank) {
         let piece = piece(owned, gradient: reducer.gradient(of: block, owned.range))
@@ -107,12 +107,12 @@ public final class NodeParameterStore: ParameterStore {
   }
 
   /// The update is done: waits until all ranks of the node have come here. Collective over the node.
-  public func finishUpdate() throws { try grid.node.barrier() }
+  package func finishUpdate() throws { try grid.node.barrier() }
 
   // MARK: Start and check
 
   /// Initial values of the weights from the seed, and of the state. Collective over the node.
-  public func initialize(seed: UInt64) throws {
+  package func initialize(seed: UInt64) throws {
     for block in table.blockIDs {
       for owned in partition.pieces(of: block, rank: grid.node.rank) {
         let (parameter, range) = (owned.parameter, owned.range)
@@ -128,7 +128,7 @@ public final class NodeParameterStore: ParameterStore {
   }
 
   /// Makes the compute copy current after the weights were changed from outside. Collective over the node.
-  public func refreshComputeCopy() throws {
+  package func refreshComputeCopy() throws {
     try grid.node.barrier()
     if let computeCopy { refresh(computeCopy, from: weightArray) }
     try grid.node.barrier()
@@ -143,7 +143,7 @@ public final class NodeParameterStore: ParameterStore {
   }
 
   /// Throws unless all nodes hold the same weights. Collective.
-  public func verifyEqualWeights() throws {
+  package func verifyEqualWeights() throws {
     var hash: UInt64 = 0xCBF2_9CE4_8422_2325
     for block in table.blockIDs {
       for range in partition.ranges(of: block, rank: grid.node.rank) {
@@ -167,16 +167,16 @@ public final class NodeParameterStore: ParameterStore {
   // MARK: Reading and writing what is kept
 
   /// A block of the weights (nil) or of an fp32 state array, for the whole node.
-  public func fp32Values(_ array: StateArray?, of block: BlockID) -> Vector {
+  package func fp32Values(_ array: StateArray?, of block: BlockID) -> Vector {
     (array.map { fp32States[$0]! } ?? weightArray).values(of: block)
   }
 
   /// A block of a bf16 state array, for the whole node.
-  public func bf16Values(_ array: StateArray, of block: BlockID) -> VectorView<BFloat16> { bf16States[array]!.values(of: block) }
+  package func bf16Values(_ array: StateArray, of block: BlockID) -> VectorView<BFloat16> { bf16States[array]!.values(of: block) }
 
   /// A store to compute with, whose weights are those of an fp32 state array as they are now; it is valid until the next update.
   /// There is one compute copy of it per node. Collective over the node.
-  public func reading(_ array: StateArray) throws -> any ParameterStore {
+  package func reading(_ array: StateArray) throws -> any ParameterStore {
     let values = fp32States[array]!
     guard precision == .bf16 else { return StateStore(table, values, copy: nil) }
     let copy = try stateCopies[array] ?? NodeArray(table, node: grid.node)
@@ -208,7 +208,7 @@ private final class StateStore: ParameterStore {
     (self.table, self.values, self.copy) = (table, values, copy)
   }
 
-  func weights(of block: BlockID) -> BlockValues { BlockValues(values.values(of: block), rounded: copy?.values(of: block)) }
+  func weights(of block: BlockID) -> BlockValues { BlockValues(values.values(of: block), computeCopy: copy?.values(of: block)) }
   func gradients(of block: BlockID) -> BlockValues { preconditionFailure("these weights are not trained") }
   func backwardDone(_ block: BlockID) {}
 }

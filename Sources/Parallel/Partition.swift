@@ -3,14 +3,14 @@ import Optimization
 
 /// Which rank of a node owns which rows of which parameters: it sums their gradient, keeps their optimizer state current and
 /// updates them. Depends on the table, the number of ranks and what the optimizer asks for, on nothing else.
-public struct Partition: Sendable {
+package struct Partition: Sendable {
   /// Some rows of a parameter.
-  public struct Piece: Sendable {
-    public let parameter: Parameter
+  package struct Piece: Sendable {
+    package let parameter: Parameter
     /// Indices of the first axis.
-    public let rows: Range<Int>
+    package let rows: Range<Int>
     /// The same as floats of the parameter's block.
-    public var range: Range<Int> {
+    package var range: Range<Int> {
       parameter.offset + rows.lowerBound * parameter.valuesPerRow..<parameter.offset + rows.upperBound * parameter.valuesPerRow
     }
   }
@@ -21,7 +21,7 @@ public struct Partition: Sendable {
   /// Indexed by rank, then block; in the order of the block's parameters.
   private let owned: [[[Piece]]]
 
-  public init(_ table: ParameterTable, ranks: Int, granularity: (Parameter) -> UpdateGranularity = { _ in .rows }) {
+  package init(_ table: ParameterTable, ranks: Int, granularity: (Parameter) -> UpdateGranularity = { _ in .rows }) {
     var owned = Array(repeating: Array(repeating: [Piece](), count: table.blocks.count), count: ranks)
     // Whole matrices go to the rank that has least, the largest first.
     var load = Array(repeating: 0, count: ranks)
@@ -63,10 +63,10 @@ public struct Partition: Sendable {
 
   private static func greatestCommonDivisor(_ a: Int, _ b: Int) -> Int { b == 0 ? a : greatestCommonDivisor(b, a % b) }
 
-  public func pieces(of block: BlockID, rank: Int) -> [Piece] { owned[rank][block.index] }
+  package func pieces(of block: BlockID, rank: Int) -> [Piece] { owned[rank][block.index] }
 
   /// The floats of a block that a rank owns, as runs that are as long as they can be, in ascending order.
-  public func ranges(of block: BlockID, rank: Int) -> [Range<Int>] {
+  package func ranges(of block: BlockID, rank: Int) -> [Range<Int>] {
     pieces(of: block, rank: rank).reduce(into: []) { ranges, piece in
       // A parameter begins at a multiple of 16; what lies between two is padding, which is zero everywhere.
       if let last = ranges.last, (last.upperBound + 15) & ~15 >= piece.range.lowerBound {

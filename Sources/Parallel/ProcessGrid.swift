@@ -2,15 +2,15 @@ import Errors
 import MPI
 
 /// Who computes: all ranks, those that share this one's memory (a node), and those that own the same slice on other nodes.
-public final class ProcessGrid {
-  public let world: Communicator
-  public let node: Communicator
+package final class ProcessGrid {
+  package let world: Communicator
+  package let node: Communicator
   /// One rank of each node: those with this rank's number within their node.
-  public let across: Communicator
+  package let across: Communicator
 
   /// - Parameter ranksPerNode: ranks that share memory; 0 means all of a machine. Smaller values split a machine into simulated
   ///   nodes, so that the path between nodes can be tested without a cluster.
-  public init(_ world: Communicator, ranksPerNode: Int = 0) throws {
+  package init(_ world: Communicator, ranksPerNode: Int = 0) throws {
     self.world = world
     let machine = try world.splitByMemory()
     if ranksPerNode > 0 {
@@ -29,11 +29,11 @@ public final class ProcessGrid {
     across = try world.split(color: node.rank, key: world.rank)
   }
 
-  public var isCoordinator: Bool { world.rank == 0 }
-  public var nodeCount: Int { across.size }
+  package var isCoordinator: Bool { world.rank == 0 }
+  package var nodeCount: Int { across.size }
 
   /// Rank `rank`'s contiguous part of `count` things dealt to `ranks` ranks; sizes differ by one at most.
-  public static func share(of count: Int, rank: Int, ranks: Int) -> Range<Int> {
+  package static func share(of count: Int, rank: Int, ranks: Int) -> Range<Int> {
     count * rank / ranks..<count * (rank + 1) / ranks
   }
 }

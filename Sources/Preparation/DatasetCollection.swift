@@ -12,7 +12,7 @@ extension Collector {
   ///   - isStopped: asked between units; the same call later goes on.
   ///   - log: gets a line now and then.
   /// - Returns: false if it was stopped.
-  public func collect(in world: Communicator, isStopped: () -> Bool, log: (String) throws -> Void) throws -> Bool {
+  package func collect(in world: Communicator, isStopped: () -> Bool, log: (String) throws -> Void) throws -> Bool {
     var lock: FolderLock?
     try world.onCoordinator {
       try makeFolder(folder.path)

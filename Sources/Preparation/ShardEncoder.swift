@@ -15,7 +15,7 @@ import Tokenizer
 /// Turns captioned pictures into token shards with all ranks. Pictures are encoded in pieces, and the pieces of a shard put
 /// together; a piece or a shard that exists is not made again. What is made depends on source, tokenizer, dVAE and options
 /// alone: stopped anywhere and started again, with any number of ranks, it comes to the same bytes.
-public struct ShardEncoder {
+package struct ShardEncoder {
   private let source: any ImageSource
   private let tokenizer: Tokenizer
   private let dvae: DVAE
@@ -27,16 +27,16 @@ public struct ShardEncoder {
   private var folder: String { files.folder }
 
   /// The files of finished shards.
-  public struct Files: Sendable {
+  package struct Files: Sendable {
     let folder: String
     /// One for each `shardSamples` samples of a split.
-    public let shards: [String]
+    package let shards: [String]
     /// What the shards are made of, beside tokenizer and dVAE.
-    public var origin: String { folder + "/origin.json" }
+    package var origin: String { folder + "/origin.json" }
     /// The list of what was skipped; written last.
-    public var skips: String { folder + "/skipped.jsonl" }
+    package var skips: String { folder + "/skipped.jsonl" }
 
-    public init(_ folder: String, source: any ImageSource, shardSamples: Int) {
+    package init(_ folder: String, source: any ImageSource, shardSamples: Int) {
       self.folder = folder
       shards = Split.allCases.flatMap { split in
         (0..<(source.count(split) + shardSamples - 1) / shardSamples).map { ShardSet.path(folder, split.rawValue, $0) }
@@ -53,7 +53,7 @@ public struct ShardEncoder {
   ///   - dvae, weights: for inference; its batch is the number of pictures encoded at a time.
   ///   - folder: where the shards go.
   ///   - seed: decides the crops.
-  public init(
+  package init(
     _ source: any ImageSource, tokenizer: Tokenizer, dvae: DVAE, weights: any ParameterStore, header: ShardHeader,
     shardSamples: Int, seed: UInt64, folder: String
   ) {
@@ -120,7 +120,7 @@ public struct ShardEncoder {
   ///   - log: gets a line now and then.
   /// - Returns: false if it was stopped.
   /// - Throws: `DalleError` of kind `temporary` if another job encodes into the folder.
-  public func encode(in world: Communicator, isStopped: () -> Bool, log: (String) throws -> Void) throws -> Bool {
+  package func encode(in world: Communicator, isStopped: () -> Bool, log: (String) throws -> Void) throws -> Bool {
     let shards = shards()
     var lock: FolderLock?
     try world.onCoordinator {

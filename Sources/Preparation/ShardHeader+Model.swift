@@ -8,7 +8,7 @@ import Tokenizer
 
 extension ShardHeader {
   /// The header of shards made with the tokenizer and the dVAE in a model folder.
-  public init(
+  package init(
     modelFolder: String, tokenizer: Tokenizer, dvae: DVAEConfig, textLength: Int, frameSamples: Int
   ) throws {
     func hash(_ name: String) throws -> String {

@@ -62,6 +62,9 @@ public final class SafetensorsWriter {
     try writeAll(UnsafeRawBufferPointer(values), to: descriptor, path)
   }
 
+  /// Whether all that was announced is written.
+  var isComplete: Bool { announced.allSatisfy { $0.byteCount == 0 } }
+
   /// Forces everything to disk.
   public func finish() throws {
     let left = announced.reduce(0) { $0 + $1.byteCount }

@@ -6,13 +6,13 @@ import Models
 import Optimization
 
 /// What a run would take: parameters, FLOPs, memory, and how batches are cut. Nothing is trained or allocated.
-public struct Plan {
+package struct Plan {
   private let config: RunConfig
   private let ranks: Int
   private let ranksPerNode: Int
 
   /// - Parameter config: a validated one.
-  public init(_ config: RunConfig, ranks: Int, ranksPerNode: Int) {
+  package init(_ config: RunConfig, ranks: Int, ranksPerNode: Int) {
     self.config = config
     self.ranks = ranks
     self.ranksPerNode = ranksPerNode
@@ -73,12 +73,12 @@ public struct Plan {
   }
 
   /// Throws if this node has too little memory for a stage of the run: before the first begins, not when its turn comes.
-  public func checkMemory() throws {
+  package func checkMemory() throws {
     for model in try models() { try model.memory.check(model.name, available: AvailableMemory.byteCount) }
   }
 
   /// - Throws: `DalleError` if this CPU cannot compute in the configured precision.
-  public func text() throws -> String {
+  package func text() throws -> String {
     let head = "\(ranks) \(ranks == 1 ? "rank" : "ranks"), \(ranksPerNode) per node, \(try config.precision.resolved().rawValue)"
     return ([head] + (try models()).map(text)).joined(separator: "\n\n")
   }

@@ -7,14 +7,14 @@ import Synchronization
 
 /// Remembers that SIGTERM, SIGINT or SIGUSR1 arrived. The trainer asks at each step, and stops with a checkpoint when any
 /// rank was told to.
-public final class StopSignal {
+package final class StopSignal {
   private final class Flag: Sendable {
     let raised = Atomic<Bool>(false)
   }
   private let flag = Flag()
   private let sources: [any DispatchSourceSignal]
 
-  public init() {
+  package init() {
     // mpirun closes the ranks' console before it ends them: a line that nobody reads must not cost the last checkpoint.
     signal(SIGPIPE, SIG_IGN)
     let queue = DispatchQueue(label: "signals")
@@ -28,8 +28,8 @@ public final class StopSignal {
     }
   }
 
-  public var isRaised: Bool { flag.raised.load(ordering: .relaxed) }
+  package var isRaised: Bool { flag.raised.load(ordering: .relaxed) }
 }
 
 /// A signal asked to stop before there was anything to save.
-public struct StoppedBySignal: Error {}
+package struct StoppedBySignal: Error {}

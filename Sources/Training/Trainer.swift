@@ -10,7 +10,7 @@ import Parallel
 import Shards
 
 /// Trains one model: the loop that every stage shares. A task says what the model is; the grid says who computes.
-public final class Trainer<Task: TrainingTask> {
+package final class Trainer<Task: TrainingTask> {
   private let task: Task
   private let config: TrainingConfig
   private let grid: ProcessGrid
@@ -27,7 +27,7 @@ public final class Trainer<Task: TrainingTask> {
   ///   - folder: where the stage keeps its checkpoints.
   ///   - seed: decides the initial weights.
   ///   - state: configuration and input hashes; position and counters come from the newest checkpoint, if there is one.
-  public init(
+  package init(
     _ task: Task, _ config: TrainingConfig, optimizer: any Optimizer, grid: ProcessGrid, gradientBlocks: Int, folder: String,
     samplesFolder: String, seed: UInt64, state: TrainingState, log: EventLog, stop: StopSignal
   ) throws {
@@ -71,10 +71,10 @@ public final class Trainer<Task: TrainingTask> {
   }
 
   /// Whether every update has been done.
-  public var isFinished: Bool { state.step >= config.steps }
+  package var isFinished: Bool { state.step >= config.steps }
 
   /// Trains to the last step. Returns false if a signal asked to stop earlier; a checkpoint is then on disk.
-  public func run() throws -> Bool {
+  package func run() throws -> Bool {
     if isFinished { return true }
     let load = task.load
     let part = ProcessGrid.share(of: config.batch, rank: grid.world.rank, ranks: grid.world.size)

@@ -8,23 +8,23 @@ import Optimization
 import Parallel
 
 /// The memory that training a model takes on a node, and how many blocks of gradients fit into what is there.
-public struct TrainingMemory: Sendable {
+package struct TrainingMemory: Sendable {
   /// Bytes of each rank: activations.
-  public let activations: Int
+  package let activations: Int
   /// Bytes of each rank: its ring of gradients and the sums of the rows that it owns.
-  public let gradients: Int
+  package let gradients: Int
   /// Bytes of the node: weights, their compute copies, optimizer state, EMA.
-  public let shared: Int
-  public let ranksPerNode: Int
+  package let shared: Int
+  package let ranksPerNode: Int
   /// Blocks whose gradients a rank holds at a time.
-  public let gradientBlocks: Int
+  package let gradientBlocks: Int
 
   /// - Parameters:
   ///   - state: arrays beside the weights.
   ///   - activations: bytes of one rank's.
   ///   - gradientBlocks: as configured; 0 for as many as fit.
   ///   - available: bytes that the node can give; nil where that is not known.
-  public init(
+  package init(
     _ table: ParameterTable, state: [StateArray], precision: Precision, activations: Int, ranksPerNode: Int, gradientBlocks: Int,
     available: Int?
   ) {
@@ -52,15 +52,15 @@ public struct TrainingMemory: Sendable {
   }
 
   /// Bytes of one rank's own memory.
-  public var perRank: Int { activations + gradients }
+  package var perRank: Int { activations + gradients }
   /// Bytes of a node.
-  public var perNode: Int {
+  package var perNode: Int {
     let (ranks, overflow) = ranksPerNode.multipliedReportingOverflow(by: perRank)
     return overflow ? .max : shared.addingReportingOverflow(ranks).overflow ? .max : shared + ranks
   }
 
   /// Throws unless the node has that much.
-  public func check(_ name: String, available: Int?) throws {
+  package func check(_ name: String, available: Int?) throws {
     guard let available, perNode > available else { return }
     throw DalleError(
       .unavailable,

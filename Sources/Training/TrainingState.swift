@@ -1,25 +1,25 @@
 import Optimization
 
 /// What a checkpoint holds beside the arrays. Data position and random numbers follow from the configuration and `step`.
-public struct TrainingState: Codable, Sendable {
+package struct TrainingState: Codable, Sendable {
   /// Batches consumed.
-  public var step = 0
+  package var step = 0
   /// Updates applied; fewer than `step` where a gradient was not finite.
-  public var updates = 0
-  public var plateau = PlateauState()
+  package var updates = 0
+  package var plateau = PlateauState()
   /// Ranks that trained, for information.
-  public var ranks: Int
+  package var ranks: Int
   /// The configuration, as YAML, for people: a run that resumes brings its own, and may have keys that this one had not.
-  public var config: String
+  package var config: String
   /// SHA-256 of the files that this model depends on (tokenizer, dVAE); empty where there are none.
-  public var inputs: [String: String]
+  package var inputs: [String: String]
 
   /// What keys begin with that checkpoints of older versions lack. The others have always been there.
   struct Defaults: Encodable {
     var plateau = PlateauState()
   }
 
-  public init(_ config: RunConfig, ranks: Int, inputs: [String: String]) throws {
+  package init(_ config: RunConfig, ranks: Int, inputs: [String: String]) throws {
     self.config = try config.yaml()
     self.ranks = ranks
     self.inputs = inputs

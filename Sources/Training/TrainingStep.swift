@@ -5,7 +5,7 @@ import Parallel
 
 /// One update of a model over all ranks: micro-batches forward and backward, gradients reduced meanwhile, one sweep of the
 /// optimiser. It knows no files.
-public struct TrainingStep<Task: TrainingTask> {
+package struct TrainingStep<Task: TrainingTask> {
   private let task: Task
   private let config: TrainingConfig
   private let grid: ProcessGrid
@@ -14,7 +14,7 @@ public struct TrainingStep<Task: TrainingTask> {
   private let ema: ExponentialMovingAverage
 
   /// - Parameter parameters: the task's, which keeps the state of `optimizer` and `ExponentialMovingAverage.state`.
-  public init(
+  package init(
     _ task: Task, _ config: TrainingConfig, optimizer: any Optimizer, grid: ProcessGrid, parameters: NodeParameterStore
   ) {
     (self.task, self.config, self.optimizer, self.grid, self.parameters) = (task, config, optimizer, grid, parameters)
@@ -22,15 +22,15 @@ public struct TrainingStep<Task: TrainingTask> {
   }
 
   /// What became of an update: the same on all ranks.
-  public struct Outcome {
-    public var report: LossReport
+  package struct Outcome {
+    package var report: LossReport
     /// Of the whole gradient, before clipping.
-    public var norm: Double
-    public var rate: Double
+    package var norm: Double
+    package var rate: Double
     /// False where loss or norm was not finite; the weights are then as they were.
-    public var applied: Bool
+    package var applied: Bool
     /// Some rank asked to stop.
-    public var stopRequested: Bool
+    package var stopRequested: Bool
   }
 
   /// - Parameters:
@@ -38,7 +38,7 @@ public struct TrainingStep<Task: TrainingTask> {
   ///   - state: its counters go one further.
   ///   - stop: this rank asks all to stop after the update.
   ///   - beforeUpdate: called before the weights change.
-  public func run(
+  package func run(
     _ batch: Task.Batch, _ state: inout TrainingState, stop: Bool, timer: inout PhaseTimer,
     beforeUpdate: (inout PhaseTimer) throws -> Void
   ) throws -> Outcome {

@@ -6,7 +6,7 @@ import Layers
 ///
 /// Losses travel as sums (of nats, of tokens, of samples), which add up over micro-batches and ranks whatever the split;
 /// `report` turns the sums of a whole batch into numbers for people.
-public protocol TrainingTask: AnyObject {
+package protocol TrainingTask: AnyObject {
   associatedtype Batch: Sendable
 
   /// The stage's name in logs: "dvae", "transformer".
@@ -47,28 +47,28 @@ public protocol TrainingTask: AnyObject {
 }
 
 extension TrainingTask {
-  public func samplePicture(_ source: any ParameterStore) throws -> Image? { nil }
+  package func samplePicture(_ source: any ParameterStore) throws -> Image? { nil }
 }
 
 /// Loss sums of some samples, and how long the two passes took.
-public struct StepSums {
-  public var losses: [Double]
-  public var forwardSeconds: Double
-  public var backwardSeconds: Double
+package struct StepSums {
+  package var losses: [Double]
+  package var forwardSeconds: Double
+  package var backwardSeconds: Double
 
-  public init(losses: [Double], forwardSeconds: Double, backwardSeconds: Double) {
+  package init(losses: [Double], forwardSeconds: Double, backwardSeconds: Double) {
     (self.losses, self.forwardSeconds, self.backwardSeconds) = (losses, forwardSeconds, backwardSeconds)
   }
 }
 
 /// A loss and its named parts.
-public struct LossReport: Sendable {
+package struct LossReport: Sendable {
   /// The value that training minimises.
-  public var loss: Double
+  package var loss: Double
   /// Parts in the order in which they are printed: ("text", 1.23), ("image", 2.34).
-  public var parts: [(name: String, value: Double)]
+  package var parts: [(name: String, value: Double)]
 
-  public init(loss: Double, parts: [(name: String, value: Double)]) {
+  package init(loss: Double, parts: [(name: String, value: Double)]) {
     (self.loss, self.parts) = (loss, parts)
   }
 }

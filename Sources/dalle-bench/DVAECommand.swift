@@ -7,8 +7,8 @@ extension ReferenceShape.DVAE: ExpressibleByArgument {}
 
 struct DVAECommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "dvae", abstract: "Measures training of the dVAE, and encoding with it: pictures of noise.",
-    discussion: "The arithmetic that is counted is that of the convolutions, forward and twice backward.")
+    commandName: "dvae", abstract: "Measures training of the dVAE, and encoding with it: images of noise.",
+    discussion: "The FLOPs that are counted are those of the convolutions, forward and twice backward.")
 
   @OptionGroup var options: BenchOptions
 
@@ -18,7 +18,7 @@ struct DVAECommand: ParsableCommand {
   @Option(help: "auto, fp32 or bf16.")
   var precision = PrecisionChoice.auto
 
-  @Option(help: "Pictures of a step, over all ranks. Default: 4, for dvae-256 two.")
+  @Option(help: "Images per step, over all ranks. Default: 4, for dvae-256 two.")
   var batch: Int?
 
   func validate() throws {

@@ -11,7 +11,7 @@ struct EncodingBench: Codable {
   /// Median seconds for a batch.
   var seconds: Double
   /// Pictures a second, all ranks together.
-  var rate: Double
+  var throughput: Double
   /// FLOP that a picture needs.
   var flops: Double
 
@@ -21,7 +21,7 @@ struct EncodingBench: Codable {
     let dvae = try DVAE(config, batch: count, mode: .inference, precision: precision)
     let weights = LocalParameters(dvae.table, gradients: false, precision: precision)
     for block in dvae.table.blockIDs { dvae.table.initialize(block, into: weights.weights(of: block), seed: 1) }
-    weights.roundWeights()
+    weights.refreshComputeCopy()
     let pictures = NoiseImages(size: config.imageSize)
     let pixels = (0..<count).flatMap { pictures.picture($0, .training, forCropsOf: nil).pixels }
     var codes = [UInt16](repeating: 0, count: count * config.grid * config.grid)
@@ -34,16 +34,16 @@ struct EncodingBench: Codable {
     }
     var total = [Double(count) / seconds]
     try world.allReduce(&total, .sum)
-    rate = total[0]
+    throughput = total[0]
     flops = dvae.architecture.encoderFlops
   }
 
   func text(peak: Double) -> String {
     """
     encoding
-      rate         \(String(format: rate < 100 ? "%.2f" : "%.0f", rate)) images/s
-      arithmetic   \(String(format: "%.1f", flops / 1e9)) GFLOP a picture, \(String(format: "%.0f", flops * rate / 1e9)) GFLOP/s: \
-    \(String(format: "%.1f", 100 * flops * rate / peak)) % of the products' rate
+      throughput   \(String(format: throughput < 100 ? "%.2f" : "%.0f", throughput)) images/s
+      FLOPs        \(String(format: "%.1f", flops / 1e9)) GFLOP a picture, \(String(format: "%.0f", flops * throughput / 1e9)) GFLOP/s: \
+    \(String(format: "%.1f", 100 * flops * throughput / peak)) % of GEMM peak
     """
   }
 }

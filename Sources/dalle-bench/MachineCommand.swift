@@ -4,7 +4,7 @@ import Foundation
 
 struct MachineCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "machine", abstract: "Measures what the machine can do: products, memory, sums between ranks.",
+    commandName: "machine", abstract: "Measures what the machine can do: GEMMs, memory, sums between ranks.",
     discussion: "All ranks of mpirun work at the same time; rates are of all together.")
 
   @OptionGroup var options: BenchOptions

@@ -5,7 +5,7 @@ import Memory
 
 /// What the machine can do while all ranks work: the measure of what a training reaches.
 struct MachineRates: Codable {
-  /// FLOP/s of large products, all ranks together.
+  /// FLOP/s of large GEMMs, all ranks together.
   var fp32: Double
   /// Nil where the CPU has no fast bf16.
   var bf16: Double?
@@ -21,21 +21,21 @@ struct MachineRates: Codable {
       return rates[0]
     }
     let size = 1024
-    func products<Element: Scalar>(_: Element.Type) throws -> Double {
+    func gemms<Element: Scalar>(_: Element.Type) throws -> Double {
       let operands = (0..<2).map { _ in Buffer<Element>(count: size * size) }
       let result = Buffer<Float>(count: size * size)
       for operand in operands { operand.vector.fill(Element(0.5)) }
       let seconds = try Self.median(world, repeats) {
         for _ in 0..<8 {
-          multiply(
+          matmul(
             operands[0].vector.matrix(rows: size, columns: size), operands[1].vector.matrix(rows: size, columns: size).transposed,
             into: result.vector.matrix(rows: size, columns: size))
         }
       }
       return try total(8 * 2 * Double(size * size * size) / seconds)
     }
-    fp32 = try products(Float.self)
-    bf16 = Precision.fastest == .bf16 ? try products(BFloat16.self) : nil
+    fp32 = try gemms(Float.self)
+    bf16 = Precision.fastest == .bf16 ? try gemms(BFloat16.self) : nil
 
     let count = 1 << 25
     let (x, y) = (Buffer<Float>(count: count), Buffer<Float>(count: count))
@@ -70,7 +70,7 @@ struct MachineRates: Codable {
   var text: String {
     func giga(_ value: Double) -> String { String(format: "%.0f", value / 1e9) }
     return """
-      products     fp32 \(giga(fp32)) GFLOP/s\(bf16.map { ", bf16 \(giga($0)) GFLOP/s" } ?? ", no fast bf16")
+      GEMM peak    fp32 \(giga(fp32)) GFLOP/s\(bf16.map { ", bf16 \(giga($0)) GFLOP/s" } ?? ", no fast bf16")
       memory       \(giga(memory)) GB/s\(reduction.map { "\nsums         \(String(format: "%.1f", $0 / 1e9)) GB/s of gradients between ranks" } ?? "")
       """
   }

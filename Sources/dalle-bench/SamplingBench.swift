@@ -28,7 +28,7 @@ struct SamplingBench: Codable {
     let table = Transformer.table(shape)
     let weights = LocalParameters(table, gradients: false, precision: precision)
     for block in table.blockIDs { table.initialize(block, into: weights.weights(of: block), seed: 1) }
-    weights.roundWeights()
+    weights.refreshComputeCopy()
     let caption = (0..<Int32(shape.textLength)).map { $0 * 7 % Int32(shape.textVocabulary) }
     let times = try (0...repeats).map { _ in
       let start = ContinuousClock.now

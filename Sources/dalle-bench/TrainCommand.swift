@@ -13,13 +13,13 @@ struct TrainCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "train", abstract: "Measures training of the transformer: the shape `small`, random tokens.",
     discussion: """
-      A step is what dalle-train does: forward, backward, reduction, norm, AdamW with averages. The arithmetic that is counted is \
-      what the model needs: products forward and twice backward, and the pairs that the sparse attention allows.
+      A step is what dalle-train does: forward, backward, reduction, norm, AdamW with EMA. The FLOPs that are counted are \
+      those that the model needs: GEMMs forward and twice backward, and the pairs that the sparse attention allows.
       """)
 
   @OptionGroup var options: BenchOptions
 
-  @Option(help: "Samples of a step, over all ranks.")
+  @Option(help: "Samples per step, over all ranks.")
   var batch = 2
 
   @Option(help: "auto, fp32 or bf16.")

@@ -20,7 +20,7 @@ struct TrainingBench: Codable {
   /// Seconds from the start of the process to the end of the first step.
   var firstStep: Double
   /// Samples, or tokens, a second.
-  var rate: Double
+  var throughput: Double
   var unit: String
   /// FLOP that a step needs.
   var flops: Double
@@ -98,7 +98,8 @@ struct TrainingBench: Codable {
     try world.allReduce(&memory, .maximum)
     return TrainingBench(
       name: name, precision: task.precision, parameters: task.table.parameterCount, batch: training.batch, seconds: median.0,
-      firstStep: first, rate: Double(training.batch) * task.unit.perSample / median.0, unit: "\(task.unit.name)/s", flops: flops,
+      firstStep: first, throughput: Double(training.batch) * task.unit.perSample / median.0, unit: "\(task.unit.name)/s",
+      flops: flops,
       phases: Dictionary(uniqueKeysWithValues: median.1.seconds.map { ($0.key.rawValue, $0.value) }),
       kernels: kernels.mapValues { $0 / Double(repeats) }, peakMemory: memory[0])
   }
@@ -111,9 +112,9 @@ struct TrainingBench: Codable {
     return """
       \(name)  \(parameters.formatted()) parameters, \(batch) samples a step, \(precision.rawValue)
       step         \(String(format: "%.3f", seconds)) s; the first was done \(String(format: "%.1f", firstStep)) s after the start
-      rate         \(String(format: rate < 100 ? "%.2f" : "%.0f", rate)) \(unit)
-      arithmetic   \(String(format: "%.0f", flops / 1e9)) GFLOP a step, \(String(format: "%.0f", flops / seconds / 1e9)) GFLOP/s: \
-      \(String(format: "%.1f", 100 * flops / seconds / peak)) % of the products' rate
+      throughput   \(String(format: throughput < 100 ? "%.2f" : "%.0f", throughput)) \(unit)
+      FLOPs        \(String(format: "%.0f", flops / 1e9)) GFLOP a step, \(String(format: "%.0f", flops / seconds / 1e9)) GFLOP/s: \
+      \(String(format: "%.1f", 100 * flops / seconds / peak)) % of GEMM peak
       phases       \(table(phases))
       kernels      \(table(kernels))
       memory       \(String(format: "%.2f", Double(peakMemory) / 1e9)) GB at most on a rank, shared memory included

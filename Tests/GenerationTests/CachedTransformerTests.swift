@@ -21,7 +21,7 @@ private func randomParameters(_ precision: Precision) -> LocalParameters {
     let values = parameters.weights(of: block).values
     fillNormal(values, seed: 7, stream: UInt64(block.index), standardDeviation: 0.3)
   }
-  parameters.roundWeights()
+  parameters.refreshComputeCopy()
   return parameters
 }
 

@@ -49,7 +49,7 @@ struct DVAEGolden {
     for parameter in table.parameters {
       source.weights(of: parameter.block)[parameter].copy(from: floats(parameter.name))
     }
-    source.roundWeights()
+    source.refreshComputeCopy()
     return source
   }
 }

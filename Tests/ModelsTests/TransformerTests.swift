@@ -30,7 +30,7 @@ private struct Twin {
     let model = try Transformer(config, batch: count, precision: precision)
     let parameters = LocalParameters(model.table, precision: precision)
     try parameters.load(file)
-    parameters.roundWeights()
+    parameters.refreshComputeCopy()
     let loss = try model.forwardBackward(samples, parameters, textScale: 0.03, imageScale: 0.017)
     return (loss, parameters)
   }

@@ -15,7 +15,8 @@ extension RankTest {
   fileprivate func folder(_ name: String) -> String { "\(scratch)/\(world.size)-\(ranksPerNode)-\(name)" }
 
   fileprivate func checkpoints(_ name: String) throws -> CheckpointStore {
-    try CheckpointStore(folder: folder(name), grid: grid, keepLast: 2, keepEvery: 4)
+    // Some files hold few tensors, one too large for the limit is alone in its own.
+    try CheckpointStore(folder: folder(name), grid: grid, keepLast: 2, keepEvery: 4, fileLimit: 100_000)
   }
 
   fileprivate var optimizers: [(name: String, optimizer: any Optimizer)] {
@@ -87,10 +88,10 @@ func testDamage(_ test: RankTest) throws {
   }
   guard test.world.size == 1 else { return }
   try refuses(TestMomentum(), "velocity/")
-  let file = test.folder("adamw") + "/step-00000007/model.safetensors"
+  let file = test.folder("adamw") + "/step-00000007/model-00002-of-00003.safetensors"
   var damaged = try Data(contentsOf: URL(fileURLWithPath: file))
   damaged[damaged.count - 5] ^= 1
   try damaged.write(to: URL(fileURLWithPath: file))
-  try refuses(AdamW(AdamWConfig()), "model.safetensors: damaged")
+  try refuses(AdamW(AdamWConfig()), "model-00002-of-00003.safetensors: damaged")
   try test.passed("damage")
 }

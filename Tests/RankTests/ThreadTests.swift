@@ -29,9 +29,9 @@ private func onThreads<Element: Scalar>(_: Element.Type, _ threads: Int) -> [Flo
     let into = product.vector.matrix(rows: 3, columns: 1003)
     product.vector.fill(.nan)
     if isTransposed {
-      multiply(a, matrix(1003, 130, 2).transposed, into: into)
+      matmul(a, matrix(1003, 130, 2).transposed, into: into)
     } else {
-      multiply(a, matrix(130, 1003, 3), into: into)
+      matmul(a, matrix(130, 1003, 3), into: into)
     }
     results += product.array
   }

@@ -95,3 +95,41 @@ private func write(_ path: String) throws {
   #expect(try reader.values("floats", as: Float.self) == [.pi, -1])
   #expect { try reader.values("halves", as: Float.self) } throws: { "\($0)".contains("is BF16, expected F32") }
 }
+
+/// Tensors of 8, 4,000, 0, 12 and 16 bytes in files of at most 24: the large one is alone in its own.
+@Test(arguments: [24, 5_000_000_000]) func setsOfTensorsAreReadBackWhateverTheirFiles(limit: Int) throws {
+  let folder = temporaryFile()
+  try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+  defer { try? FileManager.default.removeItem(atPath: folder) }
+  let shapes: [(name: String, shape: [Int])] = [("a", [2]), ("b", [10, 100]), ("empty", [0, 3]), ("c", [3]), ("d", [2, 2])]
+  func values(_ index: Int) -> [Float] { (0..<shapes[index].shape.reduce(1, *)).map { Float(1000 * index + $0) } }
+  let writer = try ShardedSafetensorsWriter(
+    folder: folder, name: "model", tensors: shapes.map { ($0.name, $0.shape, .f32) }, metadata: ["step": "7"], limit: limit)
+  for index in shapes.indices { try values(index).withUnsafeBufferPointer(writer.write) }
+  try writer.finish()
+  let files = try FileManager.default.contentsOfDirectory(atPath: folder)
+  #expect(Set(files) == Set(writer.files))
+  #expect(files.count == (limit == 24 ? 5 : 1))
+
+  let reader = try ShardedSafetensorsReader(folder: folder, name: "model")
+  #expect(reader.names.sorted() == ["a", "b", "c", "d", "empty"])
+  for (index, tensor) in shapes.enumerated() {
+    var read = [Float](repeating: -1, count: tensor.shape.reduce(1, *))
+    try read.withUnsafeMutableBufferPointer { try reader.read(tensor.name, shape: tensor.shape, into: $0) }
+    #expect(read == values(index), "\(tensor.name)")
+  }
+  if limit == 24 {
+    let index = try JSONSerialization.jsonObject(
+      with: Data(contentsOf: URL(fileURLWithPath: "\(folder)/model.safetensors.index.json")))
+    let map = try #require((index as? [String: Any])?["weight_map"] as? [String: String])
+    #expect(map["b"] == "model-00002-of-00004.safetensors")
+    // A file that the index names, and that is gone or holds other tensors, is named.
+    try FileManager.default.removeItem(atPath: "\(folder)/model-00003-of-00004.safetensors")
+    #expect { try ShardedSafetensorsReader(folder: folder, name: "model") } throws: {
+      "\($0)".contains("model-00003-of-00004.safetensors")
+    }
+    try FileManager.default.copyItem(
+      atPath: "\(folder)/model-00001-of-00004.safetensors", toPath: "\(folder)/model-00003-of-00004.safetensors")
+    #expect { try ShardedSafetensorsReader(folder: folder, name: "model") } throws: { "\($0)".contains("lacks the tensor") }
+  }
+}

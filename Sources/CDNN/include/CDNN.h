@@ -2,12 +2,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// Products and convolutions over oneDNN, versions 2 and 3. Functions that return int return oneDNN's status: 0 is success,
+// GEMMs and convolutions over oneDNN, versions 2 and 3. Functions that return int return oneDNN's status: 0 is success,
 // cdnn_status_name gives a name.
 
 const char *cdnn_status_name(int status);
 
-/// The threads that products and convolutions of this process use, where oneDNN was built with OpenMP.
+/// The threads that GEMMs and convolutions of this process use, where oneDNN was built with OpenMP.
 void cdnn_set_threads(int count);
 
 /// Calls work for parts 0 to count - 1, each on a thread of its own, and waits for all.
@@ -24,12 +24,12 @@ typedef struct {
   int32_t accumulates;     // adds to what the result holds
   int32_t has_bias;        // adds bias[n], fp32
   int32_t residual_row;    // adds an fp32 matrix [m, n] with rows this far apart; 0 for none
-} cdnn_product_shape;
+} cdnn_gemm_shape;
 
 /// result (+)= a [m, k] · b [k, n] (+ bias) (+ residual). What oneDNN prepares for a shape is kept for the process's life; calls
 /// from several threads run one after the other, since each uses all of the process's threads.
-int cdnn_multiply(
-    const cdnn_product_shape *shape, const uint16_t *a, const uint16_t *b, const float *bias, const float *residual, void *result);
+int cdnn_gemm(
+    const cdnn_gemm_shape *shape, const uint16_t *a, const uint16_t *b, const float *bias, const float *residual, void *result);
 
 /// A convolution of one shape, stride 1, odd kernel, padding (kernel - 1) / 2, with sums in fp32.
 ///

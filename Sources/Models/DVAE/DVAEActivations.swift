@@ -17,7 +17,7 @@ struct GroupActivations<Element: Scalar> {
   let saved: [ResidualBlock<Element>.Saved]
 }
 
-/// Where the activations of one pass live. N = samples, P = N · imageSize², G = N · grid². What products and convolutions
+/// Where the activations of one pass live. N = samples, P = N · imageSize², G = N · grid². What GEMMs and convolutions
 /// take is kept in `Element`, the residual streams, logits and sums in fp32.
 struct DVAEActivations<Element: Scalar> {
   let image: VectorView<Element>  // [P, 3], phi(pixels)

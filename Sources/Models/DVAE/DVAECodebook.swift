@@ -10,7 +10,7 @@ struct CodebookActivations<Element: Scalar> {
   let dLogits: VectorView<Element>  // [G, vocabulary]; after the forward pass, the part of the KL term
   let dEntry: VectorView<Element>  // [G, codebookDim], gradient of the decoder's entry as an operand; empty in fp32
 
-  /// Rows of logits that exist at a time: enough for products to be fast.
+  /// Rows of logits that exist at a time: enough for GEMMs to be fast.
   static var blockRows: Int { 256 }
 
   init(_ config: DVAEConfig, positions: Int, training: Bool, from space: inout Space) {
@@ -26,7 +26,7 @@ struct CodebookActivations<Element: Scalar> {
 }
 
 /// From the encoder to the decoder: logits over the codes by a 1x1 convolution, which are relaxed in training and else decided, and
-/// the 1x1 convolution that is the codebook. Both are products over positions.
+/// the 1x1 convolution that is the codebook. Both are GEMMs over positions.
 struct DVAECodebook<Element: Scalar> {
   private let logits: ConvolutionParameters
   private let codebook: ConvolutionParameters
@@ -46,7 +46,7 @@ struct DVAECodebook<Element: Scalar> {
     try walk.forward(logits.weight.block) { weights in
       forEachBlock(of: x.rows) { rows in
         let block = block(rows)
-        multiply(x.rows(rows), weights.operand(logits.weight).transposed, into: block, bias: weights[logits.bias])
+        matmul(x.rows(rows), weights.operand(logits.weight).transposed, into: block, bias: weights[logits.bias])
         for row in rows { body(row, block.row(row - rows.lowerBound)) }
       }
     }
@@ -68,7 +68,7 @@ struct DVAECodebook<Element: Scalar> {
         klGradient: dLogits.row(position))
     }
     try walk.forward(codebook.weight.block) { weights in
-      multiply(
+      matmul(
         relaxed, weights.operand(codebook.weight).transposed, into: positions(entry, codebook.shape.outputs),
         bias: weights[codebook.bias])
     }
@@ -85,7 +85,7 @@ struct DVAECodebook<Element: Scalar> {
     try walk.backward(codebook.weight.block) { weights, gradients in
       forEachBlock(of: rows) { rows in
         let dRelaxed = block(rows)
-        multiply(dEntry.rows(rows), weights.operand(codebook.weight), into: dRelaxed)
+        matmul(dEntry.rows(rows), weights.operand(codebook.weight), into: dRelaxed)
         for row in rows {
           Kernels.relaxBackward(
             dRelaxed.row(row - rows.lowerBound), relaxed.row(row), temperature: temperature, addingTo: dLogits.row(row))
@@ -94,7 +94,7 @@ struct DVAECodebook<Element: Scalar> {
       addGradients(of: codebook, dEntry, relaxed, to: gradients)
     }
     try walk.backward(logits.weight.block) { weights, gradients in
-      multiply(dLogits, weights.operand(logits.weight), into: positions(dRectified, logits.shape.inputs))
+      matmul(dLogits, weights.operand(logits.weight), into: positions(dRectified, logits.shape.inputs))
       addGradients(of: logits, dLogits, positions(rectified, logits.shape.inputs), to: gradients)
     }
   }
@@ -110,7 +110,7 @@ struct DVAECodebook<Element: Scalar> {
   private func addGradients(
     of layer: ConvolutionParameters, _ dy: MatrixView<Element>, _ x: MatrixView<Element>, to gradients: BlockValues
   ) {
-    multiply(dy.transposed, x, into: gradients.matrix(layer.weight), .accumulate)
+    matmul(dy.transposed, x, into: gradients.matrix(layer.weight), .accumulate)
     biasBackward(dy, addingTo: gradients[layer.bias])
   }
 

@@ -47,7 +47,7 @@ struct DVAEDecoder<Element: Scalar> {
     let planes = outputPlanes(activations.output, samples)
     try walk.forward(output.weight.block) { weights in
       for plane in 0..<planes.rows { planes.row(plane).fill(weights[output.bias][plane]) }
-      multiply(weights.operand(output.weight), positions(rectified).transposed, into: planes, .accumulate)
+      matmul(weights.operand(output.weight), positions(rectified).transposed, into: planes, .accumulate)
     }
   }
 
@@ -57,9 +57,9 @@ struct DVAEDecoder<Element: Scalar> {
     let rectified = part(activations.decoderRectified, output.shape.inputCount, samples)
     let stream = part(activations.decoder[groups.count - 1].stream, output.shape.inputCount, samples)
     try walk.backward(output.weight.block) { weights, gradients in
-      multiply(dPlanes, positions(rectified), into: gradients.matrix(output.weight), .accumulate)
+      matmul(dPlanes, positions(rectified), into: gradients.matrix(output.weight), .accumulate)
       for plane in 0..<dPlanes.rows { gradients[output.bias][plane] += Float(total(dPlanes.row(plane))) }
-      multiply(dPlanes.transposed, weights.operand(output.weight), into: positions(stream))
+      matmul(dPlanes.transposed, weights.operand(output.weight), into: positions(stream))
       rectifyBackward(stream, rectified: rectified)
     }
 

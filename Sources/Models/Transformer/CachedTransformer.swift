@@ -96,7 +96,7 @@ public final class CachedTransformer<Element: Scalar> {
     try walk.forward(heads.block) { w in
       let normed = work.scratch.normed.rows(0..<rows)
       heads.norm.forward(stream, w, saved: work.finalNorm, into: normed)
-      multiply(normed, w.operand(heads.image).transposed, into: work.logits)
+      matmul(normed, w.operand(heads.image).transposed, into: work.logits)
     }
     return work.logits
   }

@@ -14,13 +14,8 @@ public final class Transformer {
   /// Most samples of one call.
   public let batch: Int
   public let precision: Precision
-  private let step: Step
+  private let passes: any TransformerPasses
   private let arena: Arena
-
-  private enum Step {
-    case fp32(TransformerStep<Float>)
-    case bf16(TransformerStep<BFloat16>)
-  }
 
   /// Lays out activations for micro-batches of up to `batch` samples. With bf16 the sources of weights must keep that format.
   public init(_ config: TransformerConfig, batch: Int, precision: Precision = .fp32) throws {
@@ -33,19 +28,19 @@ public final class Transformer {
     self.table = table
     let patterns = Self.patterns(config)
     self.patterns = patterns
-    (arena, step) = Arena.layOut { Self.step(config, parameters, patterns, samples: batch, precision, in: &$0) }
+    (arena, passes) = Arena.layOut { Self.passes(config, parameters, patterns, samples: batch, precision, in: &$0) }
   }
 
-  private static func step(
+  private static func passes(
     _ config: TransformerConfig, _ parameters: TransformerParameters, _ patterns: [AttentionPattern], samples: Int,
     _ precision: Precision, in space: inout Space
-  ) -> Step {
-    func make<Element>() -> TransformerStep<Element> {
+  ) -> any TransformerPasses {
+    func step<Element: Scalar>(_: Element.Type) -> TransformerStep<Element> {
       TransformerStep(config, parameters, patterns, TransformerActivations(config, patterns, samples: samples, in: &space))
     }
     return switch precision {
-    case .fp32: .fp32(make())
-    case .bf16: .bf16(make())
+    case .fp32: step(Float.self)
+    case .bf16: step(BFloat16.self)
     }
   }
 
@@ -77,7 +72,7 @@ public final class Transformer {
     let patterns = patterns(config)
     var table = ParameterTable()
     let parameters = TransformerParameters(config, &table)
-    return Arena.measure { step(config, parameters, patterns, samples: batch, precision, in: &$0) }
+    return Arena.measure { passes(config, parameters, patterns, samples: batch, precision, in: &$0) }
   }
 
   /// Loss and gradient: adds the gradient of `textScale · Σ text nats + imageScale · Σ image nats` to `source`.
@@ -88,13 +83,7 @@ public final class Transformer {
     let clock = ContinuousClock()
     let start = clock.now
     var middle = start
-    var loss =
-      switch step {
-      case .fp32(let step):
-        try step.forwardBackward(samples, source, textScale: textScale, imageScale: imageScale) { middle = clock.now }
-      case .bf16(let step):
-        try step.forwardBackward(samples, source, textScale: textScale, imageScale: imageScale) { middle = clock.now }
-      }
+    var loss = try passes.forwardBackward(samples, source, textScale: textScale, imageScale: imageScale) { middle = clock.now }
     loss.forwardSeconds = (middle - start) / .seconds(1)
     loss.backwardSeconds = (clock.now - middle) / .seconds(1)
     return loss
@@ -103,10 +92,7 @@ public final class Transformer {
   /// Loss alone.
   public func evaluate(_ samples: TransformerBatch, _ source: any ParameterStore) throws -> TransformerLoss {
     check(samples)
-    return switch step {
-    case .fp32(let step): try step.evaluate(samples, source)
-    case .bf16(let step): try step.evaluate(samples, source)
-    }
+    return try passes.evaluate(samples, source)
   }
 
   private func check(_ samples: TransformerBatch) {

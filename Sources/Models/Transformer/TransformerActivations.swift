@@ -2,7 +2,7 @@ import Kernels
 import Layers
 import Memory
 
-/// Everything a step of the transformer writes, laid out once. n = samples · length, d = width. What products take is kept in
+/// Everything a step of the transformer writes, laid out once. n = samples · length, d = width. What GEMMs take is kept in
 /// `Element`, the residual stream and sums in fp32.
 struct TransformerActivations<Element: Scalar> {
   /// The residual stream before each resblock, and after the last: `2 · layers + 1` of [n, d].

@@ -66,7 +66,7 @@ public struct TransformerConfig: Codable, Sendable, Equatable {
     }
   }
 
-  /// Products and attention pairs of one sample's forward pass, in FLOPs; sparse attention counts what it may compute.
+  /// GEMMs and attention pairs of one sample's forward pass, in FLOPs; sparse attention counts what it may compute.
   public func flops(patterns: [AttentionPattern]) -> Double {
     let d = Double(width)
     let blocks = Double(layers) * Double(length) * 24 * d * d

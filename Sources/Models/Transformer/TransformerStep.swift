@@ -2,9 +2,21 @@ import Kernels
 import Layers
 import Memory
 
+/// A transformer's passes in some precision.
+protocol TransformerPasses {
+  /// Loss and gradient of all blocks.
+  ///
+  /// - Parameter middle: called between the forward and the backward pass.
+  func forwardBackward(
+    _ samples: TransformerBatch, _ source: any ParameterStore, textScale: Float, imageScale: Float, middle: () -> Void
+  ) throws -> TransformerLoss
+  /// Loss alone.
+  func evaluate(_ samples: TransformerBatch, _ source: any ParameterStore) throws -> TransformerLoss
+}
+
 /// One micro-batch on its way through the transformer: embeddings, blocks, heads, and back.
 /// n = samples · length, d = width.
-struct TransformerStep<Element: Scalar> {
+struct TransformerStep<Element: Scalar>: TransformerPasses {
   private let config: TransformerConfig
   private let parameters: TransformerParameters
   private let blocks: [TransformerBlock<Element>]
@@ -23,9 +35,6 @@ struct TransformerStep<Element: Scalar> {
     a.streams[index].rows(0..<samples.count * config.length)
   }
 
-  /// Loss and gradient of all blocks.
-  ///
-  /// - Parameter middle: called between the forward and the backward pass.
   func forwardBackward(
     _ samples: TransformerBatch, _ source: any ParameterStore, textScale: Float, imageScale: Float, middle: () -> Void
   ) throws -> TransformerLoss {
@@ -47,7 +56,6 @@ struct TransformerStep<Element: Scalar> {
     return loss
   }
 
-  /// Loss alone.
   func evaluate(_ samples: TransformerBatch, _ source: any ParameterStore) throws -> TransformerLoss {
     let order = blocks.flatMap { [$0.attention.parameters.block, $0.mlp.parameters.block] }
     let walk = try BlockWalk(source, [parameters.embeddings.block] + order + [parameters.heads.block])
@@ -150,21 +158,21 @@ struct TransformerStep<Element: Scalar> {
     var total = 0.0
     for first in stride(from: 0, to: count, by: a.logitRows) {
       let size = min(a.logitRows, count - first)
-      // Captions have any number of tokens; rows of zeros keep the shapes of the products, for which kernels are prepared, few.
+      // Captions have any number of tokens; rows of zeros keep the shapes of the GEMMs, for which kernels are prepared, few.
       let padded = (size + a.logitStep - 1) / a.logitStep * a.logitStep
       let scored = a.scored.rows(0..<padded)
       for row in 0..<size { scored.row(row).copy(from: a.scratch.normed.row(Int(a.targetRows[first + row]))) }
       scored.rows(size..<padded).vector.fill(Element(0))
       let logits = Matrix(a.logits.base, rows: padded, columns: weights.rows)
       let dLogits = MatrixView(a.dLogits.base, rows: padded, columns: weights.rows)
-      multiply(scored, weights.transposed, into: logits)
+      matmul(scored, weights.transposed, into: logits)
       total += softmaxCrossEntropy(
         logits.rows(0..<size), targets: a.targets + first, gradient: gradient.map { (dLogits.rows(0..<size), $0.scale) })
       guard let (g, _) = gradient else { continue }
       let dScored = a.dScored.rows(0..<padded)
       dLogits.rows(size..<padded).vector.fill(Element(0))
-      multiply(dLogits.transposed, scored, into: g.matrix(weight), .accumulate)
-      multiply(dLogits, weights, into: dScored)
+      matmul(dLogits.transposed, scored, into: g.matrix(weight), .accumulate)
+      matmul(dLogits, weights, into: dScored)
       for row in 0..<size { a.scratch.dNormed.row(Int(a.targetRows[first + row])).copy(from: dScored.row(row)) }
     }
     return total

@@ -5,7 +5,7 @@ import Yams
 
 /// Reads a run's configuration: defaults, then a YAML file, then `--set key.path=value`; each key and value is checked against the
 /// declarations, and the whole by `RunConfig.validate`.
-public struct ConfigFile {
+package struct ConfigFile {
   private let path: String
   private var tree: Node
   private var origins: [String: String] = [:]
@@ -14,7 +14,7 @@ public struct ConfigFile {
   ///   - path: a YAML file.
   ///   - overrides: `key.path=value` strings, later ones win.
   /// - Throws: `DalleError(.configuration)` that names the key, its file and line, and the nearest known key.
-  public static func load(_ path: String, overrides: [String] = []) throws -> RunConfig {
+  package static func load(_ path: String, overrides: [String] = []) throws -> RunConfig {
     guard let text = String(validating: try readFile(path), as: UTF8.self) else {
       throw DalleError(.configuration, "\(path): the configuration is not UTF-8 text; save it as UTF-8")
     }
@@ -22,7 +22,7 @@ public struct ConfigFile {
   }
 
   /// The same for YAML that is already in memory; `name` stands for the file in messages.
-  public static func parse(_ text: String, name: String, overrides: [String] = []) throws -> RunConfig {
+  package static func parse(_ text: String, name: String, overrides: [String] = []) throws -> RunConfig {
     let defaults = try composed(YAMLEncoder().encode(RunConfig()), name: name) ?? Node([:])
     var file = ConfigFile(path: name, tree: defaults)
     if let given = try composed(text, name: name) {

@@ -2,7 +2,7 @@ import Models
 
 extension RunConfig {
   /// The dVAE that this run trains.
-  public var dvaeConfig: DVAEConfig {
+  package var dvaeConfig: DVAEConfig {
     var config = DVAEConfig()
     config.imageSize = data.imageSize
     config.groups = dvae.model.groups
@@ -17,7 +17,7 @@ extension RunConfig {
   /// The transformer that this run trains.
   ///
   /// - Parameter textVocabulary: of the trained tokenizer, which may have found fewer tokens than it was asked for.
-  public func transformerConfig(textVocabulary: Int) -> TransformerConfig {
+  package func transformerConfig(textVocabulary: Int) -> TransformerConfig {
     let model = transformer.model
     return TransformerConfig(
       layers: model.layers, heads: model.heads, headSize: model.headSize, textLength: model.textLength,

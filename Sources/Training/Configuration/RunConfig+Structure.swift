@@ -22,5 +22,5 @@ extension RunConfig {
   }
 
   /// The configuration as a YAML file with every key.
-  public func yaml() throws -> String { try YAMLEncoder().encode(self) }
+  package func yaml() throws -> String { try YAMLEncoder().encode(self) }
 }

@@ -6,7 +6,7 @@ extension RunConfig {
   ///
   /// - Parameter location: where a key's value was given, for messages; by default the key is all that is named.
   /// - Throws: `DalleError(.configuration)` for the first value that cannot work.
-  public func validate(location: (_ key: String) -> String = { _ in "configuration" }) throws {
+  package func validate(location: (_ key: String) -> String = { _ in "configuration" }) throws {
     func fail(_ key: String, _ problem: String) -> DalleError {
       DalleError(.configuration, "\(location(key)): `\(key)` \(problem)")
     }

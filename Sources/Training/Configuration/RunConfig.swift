@@ -8,27 +8,27 @@ import Tokenizer
 /// does, its limits and its unit are declared in `RunConfig.sections`; `Docs/configuration.md` lists them.
 ///
 /// The resolved configuration is saved in the run folder.
-public struct RunConfig: Codable, Sendable, Equatable {
-  public var seed = 1
-  public var precision = PrecisionChoice.auto
-  public var data = DataConfig()
-  public var tokenizer = TokenizerConfig()
-  public var dvae = DVAEStageConfig()
-  public var transformer = TransformerStageConfig()
-  public var sampling = SamplingConfig()
-  public var parallel = ParallelConfig()
+package struct RunConfig: Codable, Sendable, Equatable {
+  package var seed = 1
+  package var precision = PrecisionChoice.auto
+  package var data = DataConfig()
+  package var tokenizer = TokenizerConfig()
+  package var dvae = DVAEStageConfig()
+  package var transformer = TransformerStageConfig()
+  package var sampling = SamplingConfig()
+  package var parallel = ParallelConfig()
 
-  public init() {}
+  package init() {}
 }
 
 /// Format of both models' activations and GEMMs.
-public enum PrecisionChoice: String, Codable, Sendable, CaseIterable {
+package enum PrecisionChoice: String, Codable, Sendable, CaseIterable {
   /// bf16 where the CPU multiplies it faster, else fp32.
   case auto
   case fp32, bf16
 
   /// - Throws: `DalleError` for bf16 where this CPU would be slow with it.
-  public func resolved() throws -> Precision {
+  package func resolved() throws -> Precision {
     switch self {
     case .auto: .fastest
     case .fp32: .fp32
@@ -41,84 +41,84 @@ public enum PrecisionChoice: String, Codable, Sendable, CaseIterable {
 }
 
 /// Where captioned images come from: section `data`.
-public struct DataConfig: Codable, Sendable, Equatable {
-  public enum Source: String, Codable, Sendable, CaseIterable {
+package struct DataConfig: Codable, Sendable, Equatable {
+  package enum Source: String, Codable, Sendable, CaseIterable {
     /// Images that the project renders itself, with their captions.
     case scenes
     /// The user's own images.
     case dataset
   }
-  public var source: Source = .scenes
-  public var path = ""
-  public var imageSize = 256
-  public var scenes = 50_000
-  public var validation = 500
-  public var shardSamples = 2048
-  public var frameSamples = 128
+  package var source: Source = .scenes
+  package var path = ""
+  package var imageSize = 256
+  package var scenes = 50_000
+  package var validation = 500
+  package var shardSamples = 2048
+  package var frameSamples = 128
 }
 
 /// The tokenizer of captions: section `tokenizer`.
-public struct TokenizerConfig: Codable, Sendable, Equatable {
-  public var vocabulary = 16_384
-  public var split = PreTokenizer.published
+package struct TokenizerConfig: Codable, Sendable, Equatable {
+  package var vocabulary = 16_384
+  package var split = PreTokenizer.published
 }
 
 /// The discrete VAE, its shape and its training (paper sections 2.1 and A): section `dvae`.
-public struct DVAEStageConfig: Codable, Sendable, Equatable {
-  public struct Model: Codable, Sendable, Equatable {
-    public var groups = 4
-    public var blocksPerGroup = 2
-    public var baseChannels = 256
-    public var codebookDim = 128
-    public var vocabulary = 8192
-    public var recompute = false
+package struct DVAEStageConfig: Codable, Sendable, Equatable {
+  package struct Model: Codable, Sendable, Equatable {
+    package var groups = 4
+    package var blocksPerGroup = 2
+    package var baseChannels = 256
+    package var codebookDim = 128
+    package var vocabulary = 8192
+    package var recompute = false
   }
-  public var model = Model()
-  public var training = TrainingConfig.dvae
-  public var temperature = CosineRamp(from: 1, to: 0.0625, steps: 150_000)
-  public var klWeight = CosineRamp(from: 0, to: 6.6, steps: 5_000)
-  public var pixelNoise = 0
-  public var cutMixProbability = 0.0
+  package var model = Model()
+  package var training = TrainingConfig.dvae
+  package var temperature = CosineRamp(from: 1, to: 0.0625, steps: 150_000)
+  package var klWeight = CosineRamp(from: 0, to: 6.6, steps: 5_000)
+  package var pixelNoise = 0
+  package var cutMixProbability = 0.0
 }
 
 /// The transformer, its shape and its training (paper sections 2.2 and B): section `transformer`.
-public struct TransformerStageConfig: Codable, Sendable, Equatable {
-  public struct Model: Codable, Sendable, Equatable {
-    public var layers = 64
-    public var heads = 62
-    public var headSize = 64
-    public var textLength = 256
-    public var convolutionKernel = 11
-    public var recompute = false
+package struct TransformerStageConfig: Codable, Sendable, Equatable {
+  package struct Model: Codable, Sendable, Equatable {
+    package var layers = 64
+    package var heads = 62
+    package var headSize = 64
+    package var textLength = 256
+    package var convolutionKernel = 11
+    package var recompute = false
   }
-  public var model = Model()
-  public var training = TrainingConfig.transformer
-  public var textLossShare = 0.125
-  public var bpeDropout = 0.1
-  public var captionDropout = 0.0
+  package var model = Model()
+  package var training = TrainingConfig.transformer
+  package var textLossShare = 0.125
+  package var bpeDropout = 0.1
+  package var captionDropout = 0.0
 }
 
 /// How a model is trained, with the same settings for every model: sections `dvae.training` and `transformer.training`.
-public struct TrainingConfig: Codable, Sendable, Equatable {
-  public var steps: Int
-  public var batch: Int
-  public var microBatch: Int
-  public var lr: LearningRateConfig
-  public var adamw: AdamWConfig
-  public var ema: EMAConfig
-  public var logEvery = 20
-  public var validateEvery = 1000
-  public var sampleEvery = 1000
-  public var checkpointEvery = 1000
-  public var keepLast = 2
-  public var keepEvery = 0
-  public var verifyEvery = 0
+package struct TrainingConfig: Codable, Sendable, Equatable {
+  package var steps: Int
+  package var batch: Int
+  package var microBatch: Int
+  package var lr: LearningRateConfig
+  package var adamw: AdamWConfig
+  package var ema: EMAConfig
+  package var logEvery = 20
+  package var validateEvery = 1000
+  package var sampleEvery = 1000
+  package var checkpointEvery = 1000
+  package var keepLast = 2
+  package var keepEvery = 0
+  package var verifyEvery = 0
 
   /// - Parameters:
   ///   - steps: updates of the weights.
   ///   - batch: samples of an update, over all ranks.
   ///   - microBatch: samples that a rank computes with at a time.
-  public init(
+  package init(
     steps: Int, batch: Int, microBatch: Int, lr: LearningRateConfig, adamw: AdamWConfig = AdamWConfig(), ema: EMAConfig
   ) {
     (self.steps, self.batch, self.microBatch, self.lr, self.adamw, self.ema) = (steps, batch, microBatch, lr, adamw, ema)
@@ -150,16 +150,16 @@ public struct TrainingConfig: Codable, Sendable, Equatable {
 }
 
 /// Exponential moving average of the weights: section `ema` of a model's training.
-public struct EMAConfig: Codable, Sendable, Equatable {
-  public var every: Int
-  public var decay: Double
+package struct EMAConfig: Codable, Sendable, Equatable {
+  package var every: Int
+  package var decay: Double
 
   /// - Parameter every: updates between two additions to the average.
-  public init(every: Int, decay: Double) { (self.every, self.decay) = (every, decay) }
+  package init(every: Int, decay: Double) { (self.every, self.decay) = (every, decay) }
 }
 
 /// How work and memory are divided: section `parallel`.
-public struct ParallelConfig: Codable, Sendable, Equatable {
-  public var ranksPerNode = 0
-  public var gradientBlocks = 0
+package struct ParallelConfig: Codable, Sendable, Equatable {
+  package var ranksPerNode = 0
+  package var gradientBlocks = 0
 }

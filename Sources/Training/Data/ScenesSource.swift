@@ -4,11 +4,11 @@ import Random
 import Scenes
 
 /// Scenes that the project draws itself.
-public struct ScenesSource: ImageSource {
+package struct ScenesSource: ImageSource {
   private let generator: SceneGenerator
   private let config: DataConfig
 
-  public init(_ config: DataConfig, seed: UInt64) {
+  package init(_ config: DataConfig, seed: UInt64) {
     self.config = config
     generator = SceneGenerator(seed: seed)
   }
@@ -17,16 +17,16 @@ public struct ScenesSource: ImageSource {
     generator.scene(index, split == .training ? .training : .heldOut)
   }
 
-  public func identity() -> String { "\(config.scenes) + \(config.validation) scenes of \(config.imageSize) pixels" }
-  public func count(_ split: Split) -> Int { split == .training ? config.scenes : config.validation }
-  public func captions(_ index: Int, _ split: Split) -> [String] { [scene(index, split).caption] }
-  public func name(_ index: Int, _ split: Split) -> String { "scene \(index)" }
-  public func picture(_ index: Int, _ split: Split, forCropsOf side: Int?) -> Image {
+  package func identity() -> String { "\(config.scenes) + \(config.validation) scenes of \(config.imageSize) pixels" }
+  package func count(_ split: Split) -> Int { split == .training ? config.scenes : config.validation }
+  package func captions(_ index: Int, _ split: Split) -> [String] { [scene(index, split).caption] }
+  package func name(_ index: Int, _ split: Split) -> String { "scene \(index)" }
+  package func picture(_ index: Int, _ split: Split, forCropsOf side: Int?) -> Image {
     scene(index, split).draw(size: config.imageSize)
   }
 
   /// Half held-out descriptions, half with a pair of colour and shape that is never trained on.
-  public func prompts(_ count: Int) -> [String] {
+  package func prompts(_ count: Int) -> [String] {
     (generator.evaluationPrompts(count - count / 2, .heldOut) + generator.evaluationPrompts(count / 2, .neverSeen))
       .map(\.words)
   }

@@ -11,14 +11,14 @@ import Shards
 import Tokenizer
 
 /// The stages of the published system, from captioned images to a transformer.
-public enum PublishedStages {
+package enum PublishedStages {
   /// Their names, in order.
-  public static let names = ["tokenizer", "dvae", "encode", "transformer"]
+  package static let names = ["tokenizer", "dvae", "encode", "transformer"]
 
   /// Opens the run's data, and makes the stages that its configuration describes. Collective.
   ///
   /// - Throws: `StoppedBySignal` if that happens while a dataset is collected.
-  public static func stages(of run: Run) throws -> [any Stage] {
+  package static func stages(of run: Run) throws -> [any Stage] {
     let config = run.config
     let source = try run.openData()
     let data = StageInput.value("data", try run.grid.world.decide { try source.identity() })

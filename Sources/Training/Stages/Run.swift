@@ -8,14 +8,14 @@ import Parallel
 import Preparation
 
 /// A run: a folder, the ranks that work on it, and what its stages share. Every rank makes one and calls `run` with equal stages.
-public final class Run {
-  public let config: RunConfig
-  public let folder: RunFolder
-  public let grid: ProcessGrid
-  public let log: EventLog
-  public let stop: StopSignal
+package final class Run {
+  package let config: RunConfig
+  package let folder: RunFolder
+  package let grid: ProcessGrid
+  package let log: EventLog
+  package let stop: StopSignal
   /// Of the models' GEMMs, on every rank.
-  public let precision: Precision
+  package let precision: Precision
   let skipped: SkippedSamples
   private let lock: FolderLock?
 
@@ -23,7 +23,7 @@ public final class Run {
   ///
   /// - Parameter sinks: get the run's events on this rank, beside the log file and the console.
   /// - Throws: `DalleError` of kind `temporary` if another job uses the folder.
-  public init(
+  package init(
     _ config: RunConfig, folder: RunFolder, grid: ProcessGrid, stop: StopSignal, sinks: [any EventSink] = []
   ) throws {
     (self.config, self.folder, self.grid, self.stop) = (config, folder, grid, stop)
@@ -60,7 +60,7 @@ public final class Run {
   ///   - restart: the name of a stage whose product is removed first, with those of the stages after it.
   /// - Returns: false if a signal asked to stop; everything that was made is then on disk.
   /// - Throws: `DalleError` if a product no longer fits its inputs; nothing has been changed then.
-  public func run(_ stages: [any Stage], only: String? = nil, restartFrom restart: String? = nil) throws -> Bool {
+  package func run(_ stages: [any Stage], only: String? = nil, restartFrom restart: String? = nil) throws -> Bool {
     precondition(Set(stages.map(\.name) + RunFolder.reserved).count == stages.count + RunFolder.reserved.count, "a name twice")
     let only = try only.map { try Self.stage($0, of: stages, option: "--stage") }
     let restart = try restart.map { try Self.stage($0, of: stages, option: "--restart-from") }

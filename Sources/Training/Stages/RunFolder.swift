@@ -4,31 +4,31 @@ import Foundation
 import Generation
 
 /// Where a run keeps what it makes.
-public struct RunFolder: Sendable {
-  public let path: String
+package struct RunFolder: Sendable {
+  package let path: String
 
-  public init(_ path: String) { self.path = path }
+  package init(_ path: String) { self.path = path }
 
-  public var config: String { path + "/config.yaml" }
-  public var shards: String { path + "/shards" }
+  package var config: String { path + "/config.yaml" }
+  package var shards: String { path + "/shards" }
   /// The run's own dataset, where its configuration names a source and no dataset.
-  public var dataset: String { path + "/dataset" }
-  public var logs: String { path + "/logs" }
-  public var samples: String { path + "/samples" }
+  package var dataset: String { path + "/dataset" }
+  package var logs: String { path + "/logs" }
+  package var samples: String { path + "/samples" }
   /// The stages' manifests.
-  public var products: String { path + "/products" }
+  package var products: String { path + "/products" }
   /// Everything that generating needs; complete when the last stage is.
-  public var model: String { path + "/model" }
-  public var tokenizer: String { "\(model)/\(ModelBundle.File.tokenizer)" }
-  public var dvae: String { "\(model)/\(ModelBundle.File.dvae)" }
-  public var dvaeWeights: String { "\(model)/\(ModelBundle.File.dvaeWeights)" }
+  package var model: String { path + "/model" }
+  package var tokenizer: String { "\(model)/\(ModelBundle.File.tokenizer)" }
+  package var dvae: String { "\(model)/\(ModelBundle.File.dvae)" }
+  package var dvaeWeights: String { "\(model)/\(ModelBundle.File.dvaeWeights)" }
 
   /// Names in the folder that no stage may have.
   static let reserved = ["config.yaml", "dataset", "lock", "logs", "model", "products", "samples", "shards"]
 
   /// A stage's own folder.
-  public func work(_ stage: String) -> String { "\(path)/\(stage)" }
-  public func checkpoints(_ stage: String) -> String { "\(work(stage))/checkpoints" }
+  package func work(_ stage: String) -> String { "\(path)/\(stage)" }
+  package func checkpoints(_ stage: String) -> String { "\(work(stage))/checkpoints" }
   func manifest(_ stage: String) -> String { "\(products)/\(stage).json" }
 
   /// Refuses to resume a run whose data or models had another shape, or whose files have an older format: what it made would not

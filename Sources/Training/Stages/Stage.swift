@@ -8,7 +8,7 @@ import Hashing
 ///
 /// Whatever the coordinator calls alone says so; it may look at files. `run` is called on every rank, which must not decide by
 /// files, because a network file system may show each rank another state.
-public protocol Stage {
+package protocol Stage {
   /// One word that no other stage of the run has, and nothing else in the run's folder: for `--stage`, the manifest, the stage's
   /// own folder and the logs.
   var name: String { get }
@@ -28,23 +28,23 @@ public protocol Stage {
 }
 
 extension Stage {
-  public var work: Int { 0 }
-  public func checkGiven(in folder: RunFolder) throws {}
+  package var work: Int { 0 }
+  package func checkGiven(in folder: RunFolder) throws {}
 }
 
 /// Something that a stage's product depends on.
-public struct StageInput: Sendable {
+package struct StageInput: Sendable {
   /// What messages and manifests call it: "tokenizer".
-  public let name: String
+  package let name: String
   /// Its files; empty for a value.
-  public let paths: [String]
+  package let paths: [String]
   private let value: String?
 
   /// Files that an earlier stage made.
-  public static func files(_ name: String, _ paths: [String]) -> StageInput { StageInput(name: name, paths: paths, value: nil) }
+  package static func files(_ name: String, _ paths: [String]) -> StageInput { StageInput(name: name, paths: paths, value: nil) }
 
   /// Something that is no file of the run, such as the identity of its data.
-  public static func value(_ name: String, _ value: String) -> StageInput { StageInput(name: name, paths: [], value: value) }
+  package static func value(_ name: String, _ value: String) -> StageInput { StageInput(name: name, paths: [], value: value) }
 
   /// Tells the input from others: SHA-256 of its files, or the value. Nil as long as a file is missing.
   func fingerprint() throws -> String? {
@@ -54,15 +54,15 @@ public struct StageInput: Sendable {
 }
 
 /// What a stage leaves in the run's folder.
-public struct StageProduct: Sendable {
+package struct StageProduct: Sendable {
   /// In the order in which they are written; the product is complete when all exist.
-  public var files: [String]
+  package var files: [String]
   /// Those whose contents tell this product from another.
-  public var identity: [String]
+  package var identity: [String]
   /// Folders that hold nothing but what the stage keeps there (checkpoints, shards), removed when the stage begins anew.
-  public var folders: [String]
+  package var folders: [String]
 
-  public init(files: [String], identity: [String], folders: [String] = []) {
+  package init(files: [String], identity: [String], folders: [String] = []) {
     precondition(!files.isEmpty && !identity.isEmpty, "a product without files")
     (self.files, self.identity, self.folders) = (files, identity, folders)
   }

@@ -5,20 +5,20 @@ import Generation
 import Optimization
 
 /// A stage that trains a model with `Trainer` and puts its EMA weights into the model folder.
-public struct TrainingStage<Task: TrainingTask>: Stage {
+package struct TrainingStage<Task: TrainingTask>: Stage {
   /// A model that is ready to be trained.
-  public struct Model {
-    public var task: Task
+  package struct Model {
+    package var task: Task
     /// Size and shape, as JSON: what it takes to load the weights.
-    public var shape: any Encodable
-    public var optimizer: any Optimizer
+    package var shape: any Encodable
+    package var optimizer: any Optimizer
 
-    public init(task: Task, shape: any Encodable, optimizer: any Optimizer) {
+    package init(task: Task, shape: any Encodable, optimizer: any Optimizer) {
       (self.task, self.shape, self.optimizer) = (task, shape, optimizer)
     }
   }
 
-  public let name: String
+  package let name: String
   private let training: TrainingConfig
   private let inputs: [StageInput]
   private let checkShape: (_ path: String) throws -> Void
@@ -29,7 +29,7 @@ public struct TrainingStage<Task: TrainingTask>: Stage {
   /// - Parameters:
   ///   - checkShape: throws if the shape in a file that was given from elsewhere is not this run's.
   ///   - make: called on every rank when the stage begins, with the inputs' fingerprints by name. Collective.
-  public init(
+  package init(
     _ name: String, _ training: TrainingConfig, inputs: [StageInput],
     checkShape: @escaping (_ path: String) throws -> Void = { _ in },
     make: @escaping (_ run: Run, _ inputs: [String: String]) throws -> Model
@@ -38,19 +38,19 @@ public struct TrainingStage<Task: TrainingTask>: Stage {
     (self.checkShape, self.make) = (checkShape, make)
   }
 
-  public var work: Int { training.steps }
-  public func inputs(in folder: RunFolder) -> [StageInput] { inputs }
+  package var work: Int { training.steps }
+  package func inputs(in folder: RunFolder) -> [StageInput] { inputs }
 
-  public func product(in folder: RunFolder) -> StageProduct {
+  package func product(in folder: RunFolder) -> StageProduct {
     StageProduct(files: [shape(folder), weights(folder)], identity: [weights(folder)])
   }
 
   private func shape(_ folder: RunFolder) -> String { "\(folder.model)/\(name).json" }
   private func weights(_ folder: RunFolder) -> String { "\(folder.model)/\(name).safetensors" }
 
-  public func checkGiven(in folder: RunFolder) throws { try checkShape(shape(folder)) }
+  package func checkGiven(in folder: RunFolder) throws { try checkShape(shape(folder)) }
 
-  public func run(in run: Run, inputs: [String: String]) throws -> Bool {
+  package func run(in run: Run, inputs: [String: String]) throws -> Bool {
     let model = try make(run, inputs)
     try run.log.message(
       "\(model.task.table.parameterCount.formatted()) parameters, \(training.steps) steps of \(training.batch) samples, "
@@ -64,10 +64,8 @@ public struct TrainingStage<Task: TrainingTask>: Stage {
     let isFinished = try trainer.run()
     if !isFinished { return false }
     try run.grid.world.onCoordinator {
-      let newest = try CheckpointStore.newestEMA(in: checkpoints)
-      guard let newest else { preconditionFailure("a training without a checkpoint in \(checkpoints)") }
       try VersionedJSON.write(model.shape, to: shape(run.folder), version: ModelBundle.formatVersion)
-      try copyFile(newest, to: weights(run.folder))
+      try CheckpointStore.exportEMA(in: checkpoints, to: weights(run.folder))
       try run.log.message("wrote \(weights(run.folder))", stage: name)
     }
     return true

@@ -8,17 +8,17 @@ import Parallel
 import Random
 
 /// Training the dVAE on cropped images (paper sections 2.1 and A).
-public final class DVAETask: TrainingTask {
+package final class DVAETask: TrainingTask {
   /// This rank's images of a step.
-  public struct Batch: Sendable {
+  package struct Batch: Sendable {
     /// `[count, size, size, 3]`
     var pixels: [UInt8]
     /// Numbers of the samples in the whole batch; the relaxation's noise depends on them.
     var positions: Range<Int>
   }
 
-  public let name = "dvae"
-  public let load: @Sendable (_ step: Int, _ part: Range<Int>) throws -> Batch
+  package let name = "dvae"
+  package let load: @Sendable (_ step: Int, _ part: Range<Int>) throws -> Batch
   private let model: DVAE
   private let source: any ImageSource
   private let config: RunConfig
@@ -26,7 +26,7 @@ public final class DVAETask: TrainingTask {
   private var imageBytes: Int { model.config.pixelValues }
 
   /// - Parameter warn: takes a line about an image that cannot be used.
-  public init(
+  package init(
     _ config: RunConfig, precision: Precision, source: any ImageSource, warn: @escaping @Sendable (String) -> Void
   ) throws {
     self.config = config
@@ -62,15 +62,15 @@ public final class DVAETask: TrainingTask {
     }
   }
 
-  public var table: ParameterTable { model.table }
-  public var precision: Precision { model.precision }
-  public var activationBytes: Int { model.activationBytes }
-  public var unit: (name: String, perSample: Double) { ("images", 1) }
+  package var table: ParameterTable { model.table }
+  package var precision: Precision { model.precision }
+  package var activationBytes: Int { model.activationBytes }
+  package var unit: (name: String, perSample: Double) { ("images", 1) }
 
-  public func count(_ batch: Batch) -> Int { batch.positions.count }
-  public func denominators(_ batch: Batch) -> [Double] { [Double(batch.positions.count)] }
+  package func count(_ batch: Batch) -> Int { batch.positions.count }
+  package func denominators(_ batch: Batch) -> [Double] { [Double(batch.positions.count)] }
 
-  public func forwardBackward(
+  package func forwardBackward(
     _ batch: Batch, rows: Range<Int>, step: Int, denominators: [Double], source: any ParameterStore
   ) throws -> StepSums {
     let weight = config.dvae.klWeight.value(at: step)
@@ -86,9 +86,9 @@ public final class DVAETask: TrainingTask {
       backwardSeconds: loss.backwardSeconds)
   }
 
-  public let sumCount = 4
+  package let sumCount = 4
 
-  public func report(_ sums: [Double]) -> LossReport {
+  package func report(_ sums: [Double]) -> LossReport {
     let values = sums[0] * Double(imageBytes)
     let positions = sums[0] * Double(model.config.grid * model.config.grid)
     return LossReport(
@@ -96,7 +96,7 @@ public final class DVAETask: TrainingTask {
   }
 
   /// Sums: samples, reconstruction, KL, squared error, then how often each code occurs.
-  public func validate(rank: Int, of ranks: Int, source weights: any ParameterStore) throws -> [Double] {
+  package func validate(rank: Int, of ranks: Int, source weights: any ParameterStore) throws -> [Double] {
     let mine = Array(ProcessGrid.share(of: source.count(.validation), rank: rank, ranks: ranks))
     var loss = DVAELoss()
     var usage = CodebookUsage(vocabulary: model.config.vocabulary)
@@ -110,7 +110,7 @@ public final class DVAETask: TrainingTask {
     return [Double(loss.samples), loss.reconstruction, loss.kl, loss.squaredError] + usage.counts.map(Double.init)
   }
 
-  public func validationReport(_ sums: [Double]) -> [(name: String, value: Double)] {
+  package func validationReport(_ sums: [Double]) -> [(name: String, value: Double)] {
     var loss = DVAELoss()
     loss.samples = Int(sums[0])
     loss.squaredError = sums[3]
@@ -123,7 +123,7 @@ public final class DVAETask: TrainingTask {
   }
 
   /// Images of the validation split, each beside its reconstruction.
-  public func samplePicture(_ weights: any ParameterStore) throws -> Image? {
+  package func samplePicture(_ weights: any ParameterStore) throws -> Image? {
     let indices = Array(0..<min(16, source.count(.validation)))
     let originals = try validationImages(indices)
     let copies = try model.decode(model.encode(originals, weights), weights)

@@ -9,9 +9,9 @@ import Shards
 import Tokenizer
 
 /// Training the transformer on token shards (paper sections 2.2 and B).
-public final class TransformerTask: TrainingTask {
-  public let name = "transformer"
-  public let load: @Sendable (_ step: Int, _ part: Range<Int>) throws -> TransformerBatch
+package final class TransformerTask: TrainingTask {
+  package let name = "transformer"
+  package let load: @Sendable (_ step: Int, _ part: Range<Int>) throws -> TransformerBatch
   private let model: Transformer
   private let textShare: Double
   private let validation: TransformerBatch
@@ -21,7 +21,7 @@ public final class TransformerTask: TrainingTask {
   ///   - validation: samples that are never trained on.
   ///   - sampleSheet: makes an image of samples with given weights.
   ///   - load: this rank's samples of a step.
-  public init(
+  package init(
     _ model: Transformer, textShare: Double, validation: TransformerBatch,
     sampleSheet: @escaping (any ParameterStore) throws -> Image,
     load: @escaping @Sendable (_ step: Int, _ part: Range<Int>) throws -> TransformerBatch
@@ -31,7 +31,7 @@ public final class TransformerTask: TrainingTask {
   }
 
   /// Trains on token shards.
-  public convenience init(
+  package convenience init(
     _ config: RunConfig, _ model: Transformer, training: ShardSet, validation: ShardSet, tokenizer: Tokenizer,
     sampleSheet: @escaping (any ParameterStore) throws -> Image
   ) throws {
@@ -65,19 +65,19 @@ public final class TransformerTask: TrainingTask {
     TransformerBatch(text: samples.map { $0.text.map(Int32.init) }, image: samples.flatMap { $0.image.map(Int32.init) })
   }
 
-  public var table: ParameterTable { model.table }
-  public var precision: Precision { model.precision }
-  public var activationBytes: Int { model.activationBytes }
-  public var unit: (name: String, perSample: Double) { ("tokens", Double(model.config.length)) }
+  package var table: ParameterTable { model.table }
+  package var precision: Precision { model.precision }
+  package var activationBytes: Int { model.activationBytes }
+  package var unit: (name: String, perSample: Double) { ("tokens", Double(model.config.length)) }
 
-  public func count(_ batch: TransformerBatch) -> Int { batch.count }
+  package func count(_ batch: TransformerBatch) -> Int { batch.count }
 
   /// Text tokens, image tokens.
-  public func denominators(_ batch: TransformerBatch) -> [Double] {
+  package func denominators(_ batch: TransformerBatch) -> [Double] {
     [Double(batch.text.reduce(0) { $0 + $1.count }), Double(batch.image.count)]
   }
 
-  public func forwardBackward(
+  package func forwardBackward(
     _ batch: TransformerBatch, rows: Range<Int>, step: Int, denominators: [Double], source: any ParameterStore
   ) throws -> StepSums {
     // A batch in which every caption was dropped has no text tokens.
@@ -87,19 +87,19 @@ public final class TransformerTask: TrainingTask {
     return StepSums(losses: sums(loss), forwardSeconds: loss.forwardSeconds, backwardSeconds: loss.backwardSeconds)
   }
 
-  public let sumCount = 4
+  package let sumCount = 4
 
   private func sums(_ loss: TransformerLoss) -> [Double] {
     [loss.textNats, Double(loss.textTokens), loss.imageNats, Double(loss.imageTokens)]
   }
 
   /// Nats per token.
-  public func report(_ sums: [Double]) -> LossReport {
+  package func report(_ sums: [Double]) -> LossReport {
     let (text, image) = (sums[0] / max(1, sums[1]), sums[2] / sums[3])
     return LossReport(loss: textShare * text + (1 - textShare) * image, parts: [("text", text), ("image", image)])
   }
 
-  public func validate(rank: Int, of ranks: Int, source: any ParameterStore) throws -> [Double] {
+  package func validate(rank: Int, of ranks: Int, source: any ParameterStore) throws -> [Double] {
     var total = [Double](repeating: 0, count: sumCount)
     let mine = ProcessGrid.share(of: validation.count, rank: rank, ranks: ranks)
     for first in stride(from: mine.lowerBound, to: mine.upperBound, by: model.batch) {
@@ -109,10 +109,10 @@ public final class TransformerTask: TrainingTask {
     return total
   }
 
-  public func validationReport(_ sums: [Double]) -> [(name: String, value: Double)] {
+  package func validationReport(_ sums: [Double]) -> [(name: String, value: Double)] {
     let report = report(sums)
     return [("loss", report.loss)] + report.parts
   }
 
-  public func samplePicture(_ source: any ParameterStore) throws -> Image? { try sampleSheet(source) }
+  package func samplePicture(_ source: any ParameterStore) throws -> Image? { try sampleSheet(source) }
 }

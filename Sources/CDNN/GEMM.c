@@ -7,7 +7,7 @@
 
 /// What is prepared for one shape. The memories are only descriptions; every call points them to the caller's arrays.
 struct product {
-  cdnn_product_shape shape;
+  cdnn_gemm_shape shape;
   dnnl_primitive_t primitive;
   dnnl_stream_t stream;
   dnnl_memory_t a, b, bias, residual, result;
@@ -18,7 +18,7 @@ enum { BUCKETS = 256 };
 static struct product *products[BUCKETS];
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
-static unsigned bucket(const cdnn_product_shape *shape) {
+static unsigned bucket(const cdnn_gemm_shape *shape) {
   unsigned hash = 2166136261u;  // FNV-1a over the fields
   const int32_t *fields = (const int32_t *)shape;
   for (size_t i = 0; i < sizeof *shape / sizeof *fields; i++) hash = (hash ^ (unsigned)fields[i]) * 16777619u;
@@ -35,7 +35,7 @@ static dnnl_status_t strided(
 #endif
 }
 
-/// What a product is described by while it is created.
+/// What a GEMM is described by while it is created.
 struct description {
   dnnl_engine_t engine;
   dnnl_memory_desc_t a, b, bias, residual, result;
@@ -43,7 +43,7 @@ struct description {
   dnnl_post_ops_t operations;
 };
 
-static dnnl_status_t describe(struct description *d, const cdnn_product_shape *s) {
+static dnnl_status_t describe(struct description *d, const cdnn_gemm_shape *s) {
   TRY(get_engine(&d->engine));
   TRY(strided(&d->a, dnnl_bf16, s->m, s->k, s->a_row, s->a_column));
   TRY(strided(&d->b, dnnl_bf16, s->k, s->n, s->b_row, s->b_column));
@@ -103,7 +103,7 @@ static void destroy(struct product *p) {
 }
 
 /// The product of this shape, prepared when it is first asked for.
-static dnnl_status_t find(struct product **result, const cdnn_product_shape *shape) {
+static dnnl_status_t find(struct product **result, const cdnn_gemm_shape *shape) {
   struct product **place = &products[bucket(shape)];
   for (struct product *p = *place; p; p = p->next) {
     if (memcmp(&p->shape, shape, sizeof *shape) == 0) {
@@ -127,7 +127,7 @@ static dnnl_status_t find(struct product **result, const cdnn_product_shape *sha
 }
 
 static dnnl_status_t execute(
-    const cdnn_product_shape *shape, const uint16_t *a, const uint16_t *b, const float *bias, const float *residual, void *result) {
+    const cdnn_gemm_shape *shape, const uint16_t *a, const uint16_t *b, const float *bias, const float *residual, void *result) {
   struct product *p;
   TRY(find(&p, shape));
   TRY(dnnl_memory_set_data_handle(p->a, (void *)a));
@@ -146,8 +146,8 @@ static dnnl_status_t execute(
   return dnnl_stream_wait(p->stream);
 }
 
-int cdnn_multiply(
-    const cdnn_product_shape *shape, const uint16_t *a, const uint16_t *b, const float *bias, const float *residual, void *result) {
+int cdnn_gemm(
+    const cdnn_gemm_shape *shape, const uint16_t *a, const uint16_t *b, const float *bias, const float *residual, void *result) {
   pthread_mutex_lock(&lock);
   int status = execute(shape, a, b, bias, residual, result);
   pthread_mutex_unlock(&lock);

@@ -2,33 +2,33 @@ import CDNN
 import COpenBLAS
 import Memory
 
-/// How a product treats what its destination holds.
+/// How a GEMM treats what its destination holds.
 public enum Destination: Sendable {
   case overwrite
   case accumulate
 }
 
-/// An operand of a product: a matrix as it lies, or transposed on the fly.
-public protocol ProductOperand<Element> {
+/// An operand of a GEMM: a matrix as it lies, or transposed on the fly.
+public protocol MatmulOperand<Element> {
   associatedtype Element: BitwiseCopyable
   var matrix: MatrixView<Element> { get }
   var isTransposed: Bool { get }
 }
 
-extension MatrixView: ProductOperand {
+extension MatrixView: MatmulOperand {
   public var matrix: MatrixView { self }
   public var isTransposed: Bool { false }
   /// The matrix with rows and columns exchanged, to multiply with; nothing is moved.
   public var transposed: Transposed<Element> { Transposed(matrix: self) }
 }
 
-public struct Transposed<Element: BitwiseCopyable>: ProductOperand {
+public struct Transposed<Element: BitwiseCopyable>: MatmulOperand {
   public let matrix: MatrixView<Element>
   public var isTransposed: Bool { true }
 }
 
-/// What a product multiplies, and what it adds.
-public struct ProductOperands<Element: BitwiseCopyable> {
+/// What a GEMM multiplies, and what it adds.
+public struct GEMM<Element: BitwiseCopyable> {
   @usableFromInline let a, b: MatrixView<Element>
   @usableFromInline let aIsTransposed, bIsTransposed: Bool
   @usableFromInline let m, n, k: Int
@@ -51,8 +51,8 @@ public struct ProductOperands<Element: BitwiseCopyable> {
 /// - Parameters:
 ///   - bias: added to every row.
 ///   - residual: a matrix of the result's shape; not the result itself: accumulate instead.
-@inlinable public func multiply<Element: Scalar, Result: Scalar>(
-  _ a: some ProductOperand<Element>, _ b: some ProductOperand<Element>, into result: MatrixView<Result>,
+@inlinable public func matmul<Element: Scalar, Result: Scalar>(
+  _ a: some MatmulOperand<Element>, _ b: some MatmulOperand<Element>, into result: MatrixView<Result>,
   _ destination: Destination = .overwrite, bias: Vector? = nil, residual: Matrix? = nil
 ) {
   let (m, k) = a.isTransposed ? (a.matrix.columns, a.matrix.rows) : (a.matrix.rows, a.matrix.columns)
@@ -62,19 +62,19 @@ public struct ProductOperands<Element: BitwiseCopyable> {
       && residual?.columns ?? n == n,
     "product of \(m) x \(k) and \(kOfB) x \(n) into \(result.rows) x \(result.columns)")
   if m == 0 || n == 0 { return }
-  Element.product(
-    ProductOperands(
+  Element.gemm(
+    GEMM(
       a.matrix, transposed: a.isTransposed, b.matrix, transposed: b.isTransposed, m: m, n: n, k: k, bias: bias,
       residual: residual), into: result, destination)
 }
 
 extension Float {
-  public static func product<Result: Scalar>(
-    _ o: ProductOperands<Float>, into result: MatrixView<Result>, _ destination: Destination
+  public static func gemm<Result: Scalar>(
+    _ o: GEMM<Float>, into result: MatrixView<Result>, _ destination: Destination
   ) {
-    let span = KernelClock.begin(.products)
+    let span = KernelClock.begin(.matmul)
     defer { KernelClock.end(span) }
-    if o.hasFewRows { return FewRows.product(o, into: result, destination) }
+    if o.hasFewRows { return FewRows.gemm(o, into: result, destination) }
     guard let result = result as? Matrix else { preconditionFailure("products of fp32 give fp32") }
     cblas_sgemm(
       CblasRowMajor, o.aIsTransposed ? CblasTrans : CblasNoTrans, o.bIsTransposed ? CblasTrans : CblasNoTrans,
@@ -89,17 +89,17 @@ extension Float {
 }
 
 extension BFloat16 {
-  public static func product<Result: Scalar>(
-    _ o: ProductOperands<BFloat16>, into result: MatrixView<Result>, _ destination: Destination
+  public static func gemm<Result: Scalar>(
+    _ o: GEMM<BFloat16>, into result: MatrixView<Result>, _ destination: Destination
   ) {
-    let span = KernelClock.begin(.products)
+    let span = KernelClock.begin(.matmul)
     defer { KernelClock.end(span) }
-    if o.hasFewRows { return FewRows.product(o, into: result, destination) }
+    if o.hasFewRows { return FewRows.gemm(o, into: result, destination) }
     func strides(_ matrix: MatrixView<BFloat16>, _ isTransposed: Bool) -> (row: Int32, column: Int32) {
       isTransposed ? (1, Int32(matrix.stride)) : (Int32(matrix.stride), 1)
     }
     let (a, b) = (strides(o.a, o.aIsTransposed), strides(o.b, o.bIsTransposed))
-    var shape = cdnn_product_shape(
+    var shape = cdnn_gemm_shape(
       m: Int32(o.m), n: Int32(o.n), k: Int32(o.k), a_row: a.row, a_column: a.column, b_row: b.row, b_column: b.column,
       result_row: Int32(result.stride), result_is_bf16: Result.self == BFloat16.self ? 1 : 0,
       accumulates: destination == .accumulate ? 1 : 0, has_bias: o.bias == nil ? 0 : 1,
@@ -107,7 +107,7 @@ extension BFloat16 {
     func bits(_ matrix: MatrixView<BFloat16>) -> UnsafePointer<UInt16> {
       UnsafePointer(UnsafeRawPointer(matrix.base).assumingMemoryBound(to: UInt16.self))
     }
-    let status = cdnn_multiply(&shape, bits(o.a), bits(o.b), o.bias?.base, o.residual?.base, result.base)
+    let status = cdnn_gemm(&shape, bits(o.a), bits(o.b), o.bias?.base, o.residual?.base, result.base)
     precondition(status == 0, "oneDNN: product of \(o.m) x \(o.k) x \(o.n): \(String(cString: cdnn_status_name(status)))")
   }
 }
