@@ -171,6 +171,14 @@ let package = Package(
       name: "rank-tests",
       dependencies: ["MPI", "Parallel", "Checkpoint", "Layers", "Kernels", "Memory", "Random", "Optimization", "Errors"],
       path: "Tests/RankTests", exclude: ["run"], swiftSettings: swift),
+    // A model, an optimizer, stages and a sink that no module of Sources knows.
+    .executableTarget(
+      name: "extension-tests",
+      dependencies: [
+        "Commands", "Training", "Parallel", "Optimization", "Safetensors", "Layers", "Kernels", "Memory", "MPI", "Monitoring",
+        "Random", "Files",
+      ],
+      path: "Tests/ExtensionTests", exclude: ["run"], swiftSettings: swift),
   ] + fuzzing,
   swiftLanguageModes: [.v6]
 )

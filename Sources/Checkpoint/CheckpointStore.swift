@@ -56,9 +56,7 @@ package final class CheckpointStore {
     mustWait = true
     guard grid.isCoordinator else { return }
     try waitForJob()
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
-    let data = try encoder.encode(state)
+    let data = try VersionedJSON.data(state, version: CheckpointFile.stateVersion)
     let retention = Retention(folder: folder, keepLast: keepLast, keepEvery: keepEvery)
     job = Job(CheckpointWriter(folder: folder, step: step, fileLimit: fileLimit), parameters, state: data, retention)
   }
@@ -88,7 +86,11 @@ package final class CheckpointStore {
 
   /// Loads the newest complete checkpoint into `parameters` on every node; nil if there is none. Collective.
   /// A damaged newest checkpoint is an error that names the file: it is for the user to decide to go back further.
-  package func loadLatest<State: Decodable>(_: State.Type, into parameters: NodeParameterStore) throws -> State? {
+  ///
+  /// - Parameter defaults: values for keys of the state that checkpoints of older versions lack.
+  package func loadLatest<State: Codable>(
+    _: State.Type, into parameters: NodeParameterStore, defaults: some Encodable = [String: Int]()
+  ) throws -> State? {
     var newest = [-1]
     if grid.isCoordinator, let step = try Self.steps(in: folder).last {
       _ = try Manifest.verified(in: folder + "/" + CheckpointWriter.name(step))
@@ -116,13 +118,9 @@ package final class CheckpointStore {
       }
     }
     try grid.node.barrier()
-    let bytes = try grid.world.broadcast(
-      grid.isCoordinator ? Array(FileManager.default.contents(atPath: path + "/" + CheckpointFile.state) ?? Data()) : [])
-    do {
-      return try JSONDecoder().decode(State.self, from: Data(bytes))
-    } catch {
-      throw DalleError(
-        .data, "\(path)/\(CheckpointFile.state): cannot be parsed: \(error); delete \(path) to resume from an older checkpoint")
+    return try grid.world.decide {
+      try VersionedJSON.read(
+        State.self, from: "\(path)/\(CheckpointFile.state)", version: CheckpointFile.stateVersion, defaults: defaults)
     }
   }
 

@@ -13,6 +13,8 @@ enum CheckpointFile {
   static let ema = "ema"
   static let optimizer = "optimizer"
   static let state = "state.json"
+  /// Format of the state; goes up when a key gets another meaning.
+  static let stateVersion = 1
 
   /// An array of the training: the weights (nil) or one of the state arrays, with what comes before the parameters' names.
   typealias NamedArray = (array: StateArray?, prefix: String)

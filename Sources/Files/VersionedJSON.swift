@@ -15,12 +15,15 @@ public enum VersionedJSON {
   ///   - version: of the format; goes up when a key gets another meaning.
   /// - Throws: `DalleError` of a file that cannot be written.
   public static func write(_ value: some Encodable, to path: String, version: Int) throws {
-    guard case .object(var keys) = try tree(of: value) else { preconditionFailure("\(path): not a JSON object") }
-    precondition(keys[versionKey] == nil, "\(path): `\(versionKey)` is taken by the format")
+    try replaceFile(path, with: data(value, version: version))
+  }
+
+  /// The contents of such a file.
+  public static func data(_ value: some Encodable, version: Int) throws -> Data {
+    guard case .object(var keys) = try tree(of: value) else { preconditionFailure("not a JSON object: \(value)") }
+    precondition(keys[versionKey] == nil, "`\(versionKey)` is taken by the format")
     keys[versionKey] = .integer(version)
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-    try replaceFile(path, with: encoder.encode(JSONTree.object(keys)) + Data("\n".utf8))
+    return try JSON.pretty(JSONTree.object(keys))
   }
 
   /// Reads a file that `write` made.

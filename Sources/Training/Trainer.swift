@@ -53,7 +53,7 @@ package final class Trainer<Task: TrainingTask> {
   /// A run starts from its newest checkpoint, or from the seed.
   private func resumeOrStart(seed: UInt64) throws {
     let start = state
-    if let restored = try checkpoints.loadLatest(TrainingState.self, into: parameters) {
+    if let restored = try checkpoints.loadLatest(TrainingState.self, into: parameters, defaults: TrainingState.Defaults()) {
       for (name, hash) in start.inputs where restored.inputs[name] != hash {
         throw DalleError(
           .configuration,
@@ -137,10 +137,10 @@ package final class Trainer<Task: TrainingTask> {
   /// Samples come from the EMA weights, as those of the finished model will.
   private func drawSamples() throws {
     let ema = try parameters.reading(ExponentialMovingAverage.state)
-    guard grid.isCoordinator else { return }
+    guard grid.isCoordinator, let image = try task.samplePicture(ema) else { return }
     let digits = String(state.step)
     let path = "\(samplesFolder)/\(task.name)-\(String(repeating: "0", count: max(0, 8 - digits.count)) + digits).png"
-    try task.samplePicture(ema).write(to: path)
+    try image.write(to: path)
     try log.record(.sampleSheet(path: path), stage: task.name, step: state.step)
   }
 }

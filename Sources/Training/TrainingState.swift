@@ -9,10 +9,15 @@ package struct TrainingState: Codable, Sendable {
   package var plateau = PlateauState()
   /// Ranks that trained, for information.
   package var ranks: Int
-  /// The configuration, as YAML, for people: a run that goes on brings its own, and may have keys that this one had not.
+  /// The configuration, as YAML, for people: a run that resumes brings its own, and may have keys that this one had not.
   package var config: String
   /// SHA-256 of the files that this model depends on (tokenizer, dVAE); empty where there are none.
   package var inputs: [String: String]
+
+  /// What keys begin with that checkpoints of older versions lack. The others have always been there.
+  struct Defaults: Encodable {
+    var plateau = PlateauState()
+  }
 
   package init(_ config: RunConfig, ranks: Int, inputs: [String: String]) throws {
     self.config = try config.yaml()

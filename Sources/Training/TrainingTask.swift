@@ -42,8 +42,12 @@ package protocol TrainingTask: AnyObject {
   func report(_ sums: [Double]) -> LossReport
   func validationReport(_ sums: [Double]) -> [(name: String, value: Double)]
 
-  /// Pictures to look at, made with these weights. Called on the coordinator.
-  func samplePicture(_ source: any ParameterStore) throws -> Image
+  /// An image with samples of these weights, for people; nil for a model that makes no images. Called on the coordinator.
+  func samplePicture(_ source: any ParameterStore) throws -> Image?
+}
+
+extension TrainingTask {
+  package func samplePicture(_ source: any ParameterStore) throws -> Image? { nil }
 }
 
 /// Loss sums of some samples, and how long the two passes took.

@@ -114,6 +114,16 @@ package struct TrainingConfig: Codable, Sendable, Equatable {
   package var keepEvery = 0
   package var verifyEvery = 0
 
+  /// - Parameters:
+  ///   - steps: updates of the weights.
+  ///   - batch: samples of an update, over all ranks.
+  ///   - microBatch: samples that a rank computes with at a time.
+  package init(
+    steps: Int, batch: Int, microBatch: Int, lr: LearningRateConfig, adamw: AdamWConfig = AdamWConfig(), ema: EMAConfig
+  ) {
+    (self.steps, self.batch, self.microBatch, self.lr, self.adamw, self.ema) = (steps, batch, microBatch, lr, adamw, ema)
+  }
+
   /// Appendix A.2.
   static var dvae: TrainingConfig {
     var lr = LearningRateConfig()
@@ -143,6 +153,9 @@ package struct TrainingConfig: Codable, Sendable, Equatable {
 package struct EMAConfig: Codable, Sendable, Equatable {
   package var every: Int
   package var decay: Double
+
+  /// - Parameter every: updates between two additions to the average.
+  package init(every: Int, decay: Double) { (self.every, self.decay) = (every, decay) }
 }
 
 /// How work and memory are divided: section `parallel`.

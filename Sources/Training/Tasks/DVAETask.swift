@@ -123,7 +123,7 @@ package final class DVAETask: TrainingTask {
   }
 
   /// Images of the validation split, each beside its reconstruction.
-  package func samplePicture(_ weights: any ParameterStore) throws -> Image {
+  package func samplePicture(_ weights: any ParameterStore) throws -> Image? {
     let indices = Array(0..<min(16, source.count(.validation)))
     let originals = try validationImages(indices)
     let copies = try model.decode(model.encode(originals, weights), weights)
