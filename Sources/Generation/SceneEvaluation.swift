@@ -36,7 +36,7 @@ public struct SceneEvaluation: Codable, Sendable {
     var sheet: [(caption: String, pictures: [Image])] = []
     for (round, split) in [SceneSplit.heldOut, .neverSeen].enumerated() {
       let descriptions = scenes.evaluationPrompts(prompts, split)
-      let drawn = try generator.draw(descriptions.map(\.words), count: 1, seed: seed, sampling) { done, total in
+      let drawn = try generator.generate(descriptions.map(\.words), count: 1, seed: seed, sampling) { done, total in
         progress(round * total + done, 2 * total)
       }
       for (index, (description, picture)) in zip(descriptions, drawn.joined()).enumerated() {

@@ -1,3 +1,4 @@
+import Foundation
 import Kernels
 import Memory
 
@@ -36,6 +37,12 @@ public struct TokenChoice {
       return pick(heap[kept.first...].reversed(), uniform * kept.sum)
     }
     return pick(0..<Int32(logits.count), uniform * sum)
+  }
+
+  /// Natural logarithm of a token's probability at temperature 1, with all tokens to choose among.
+  public func logProbability(of token: Int, _ logits: Vector) -> Double {
+    let sum = Double(softmaxWeights(logits, inverseTemperature: 1, into: weights.vector))
+    return Double(logits[token] - logits[indexOfLargest(logits)]) - log(sum)
   }
 
   private func pick(_ tokens: some Sequence<Int32>, _ goal: Double) -> Int {

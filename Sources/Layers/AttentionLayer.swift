@@ -127,9 +127,7 @@ public struct AttentionLayer<Element: Scalar> {
       cache.values.row(slot).copy(from: value.row(row))
     }
     let visible = cache.visible[position].map { $0 % cache.window }
-    for first in stride(from: 0, to: x.rows, by: cache.rowsPerGroup) {
-      let rows = first..<first + cache.rowsPerGroup
-      let group = first / cache.rowsPerGroup
+    for (group, rows) in cache.groups.enumerated() {
       let prefix = group * cache.prefix..<(group + 1) * cache.prefix
       let slots = rows.lowerBound * cache.window..<rows.upperBound * cache.window
       attention.step(

@@ -32,7 +32,7 @@ struct SamplingBench: Codable {
     let caption = (0..<Int32(shape.textLength)).map { $0 * 7 % Int32(shape.textVocabulary) }
     let times = try (0...repeats).map { _ in
       let start = ContinuousClock.now
-      let model = try CachedTransformer<Element>(shape, captions: [caption], rowsPerCaption: pictures, source: weights)
+      let model = try CachedTransformer<Element>(shape, captions: [caption], images: [pictures], source: weights)
       let middle = ContinuousClock.now
       var previous: [Int32] = []
       var choice = TokenChoice(SamplingConfig(), vocabulary: shape.imageVocabulary)

@@ -67,7 +67,7 @@ struct DalleGenerate: ParsableCommand {
     (sampling.temperature, sampling.topK, sampling.topP, sampling.guidance) = (temperature, topK, topP, guidance)
 
     var meter = ProgressMeter.terminal()
-    let pictures = try generator.draw(prompts, count: count, seed: seed, sampling) { meter.show("drawing", $0, of: $1) }
+    let pictures = try generator.generate(prompts, count: count, seed: seed, sampling) { meter.show("generating", $0, of: $1) }
     meter.finish()
     for (prompt, row) in pictures.enumerated() {
       for (number, picture) in row.enumerated() {

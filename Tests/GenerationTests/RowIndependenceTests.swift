@@ -24,7 +24,7 @@ import Testing
     _: Element.Type, _ captions: [Int], images: Int, _ store: any ParameterStore
   ) throws -> [[Int]: [[UInt32]]] {
     let cached = try CachedTransformer<Element>(
-      Self.config, captions: captions.map(Self.caption), rowsPerCaption: images, source: store)
+      Self.config, captions: captions.map(Self.caption), images: captions.map { _ in images }, source: store)
     let rows = captions.flatMap { caption in (0..<images).map { [caption, $0] } }
     var result: [[Int]: [[UInt32]]] = [:]
     for position in 0..<16 {

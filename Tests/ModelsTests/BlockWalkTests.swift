@@ -112,7 +112,8 @@ private final class RecordingStore: ParameterStore {
           rows: rows * length, width: width, headSize: width / heads, patterns: [pattern], training: false, in: &space),
         output: space.matrix(rows: rows * length, columns: width), stream: space.matrix(rows: groups * length, columns: width),
         cache: KVCache<Float>(
-          groups: groups, rowsPerGroup: 2, prefix: prefix, visible: pattern.visible(after: prefix), width: width, in: &space),
+          groups: Array(repeating: 2, count: groups), prefix: prefix, visible: pattern.visible(after: prefix), width: width,
+          in: &space),
         attention: CachedAttention<Float>(
           &space, width: width, heads: heads, textLength: prefix, pictures: 2, imageKeys: length - prefix)
       )

@@ -5,10 +5,11 @@ import Memory
 /// The transformer one image position at a time, with the keys and values of earlier positions cached: what sampling needs.
 /// Gives the logits of a full forward pass.
 ///
-/// Every caption is read once; `rowsPerCaption` images are sampled for it side by side.
+/// Every caption is read once; any number of images is sampled for it side by side. The numbers of an image do not depend on what
+/// else is sampled.
 public final class CachedTransformer<Element: Scalar> {
   public let config: TransformerConfig
-  /// Images sampled side by side: `rowsPerCaption` for the first caption, then as many for the next.
+  /// Images sampled side by side: those of the first caption, then those of the next.
   public let rows: Int
   private let parameters: TransformerParameters
   private let blocks: [TransformerBlock<Element>]
@@ -27,33 +28,42 @@ public final class CachedTransformer<Element: Scalar> {
     let logits: Matrix  // [rows, image vocabulary]
   }
 
-  /// Reads the captions: tokens, at most `textLength` each; an empty caption is all padding. The store must keep weights in
-  /// `Element`.
+  /// Reads the captions. The store must keep weights in `Element`.
+  ///
+  /// - Parameters:
+  ///   - captions: tokens, at most `textLength` each; an empty caption is all padding.
+  ///   - images: how many are sampled for each caption.
   public init(
-    _ config: TransformerConfig, captions: [[Int32]], rowsPerCaption: Int, source: any ParameterStore
+    _ config: TransformerConfig, captions: [[Int32]], images: [Int], source: any ParameterStore
   ) throws {
     precondition(captions.allSatisfy { $0.count <= config.textLength }, "a caption is longer than \(config.textLength)")
-    precondition(!captions.isEmpty && rowsPerCaption > 0, "nothing to sample")
+    precondition(!captions.isEmpty && images.count == captions.count && images.allSatisfy { $0 > 0 }, "nothing to sample")
     try config.validate()
     self.config = config
     self.source = source
-    rows = captions.count * rowsPerCaption
+    rows = images.reduce(0, +)
     var table = ParameterTable()
     parameters = TransformerParameters(config, &table)
     order = table.blockIDs
     let patterns = Transformer.patterns(config)
     blocks = zip(parameters.blocks, patterns).map { TransformerBlock($0, pattern: $1, heads: config.heads) }
     (arena, work) = Arena.layOut {
-      Self.layOut(config, patterns, captions: captions.count, rowsPerCaption: rowsPerCaption, in: &$0)
+      Self.layOut(config, patterns, images: images, in: &$0)
     }
     try read(captions)
   }
 
+  /// Bytes that sampling takes, beside the weights.
+  public static func byteCount(_ config: TransformerConfig, images: [Int]) -> Int {
+    let patterns = Transformer.patterns(config)
+    return Arena.measure { layOut(config, patterns, images: images, in: &$0) }
+  }
+
   private static func layOut(
-    _ config: TransformerConfig, _ patterns: [AttentionPattern], captions: Int, rowsPerCaption: Int, in space: inout Space
+    _ config: TransformerConfig, _ patterns: [AttentionPattern], images: [Int], in space: inout Space
   ) -> Work {
     let d = config.width
-    let rows = captions * rowsPerCaption
+    let rows = images.reduce(0, +)
     let most = max(config.textLength, rows)
     var visible: [AttentionPattern.Shape: [[Int]]] = [:]
     for pattern in patterns where visible[pattern.shape] == nil {
@@ -62,11 +72,11 @@ public final class CachedTransformer<Element: Scalar> {
     return Work(
       caches: patterns.map {
         KVCache(
-          groups: captions, rowsPerGroup: rowsPerCaption, prefix: config.textLength, visible: visible[$0.shape]!, width: d,
+          groups: images, prefix: config.textLength, visible: visible[$0.shape]!, width: d,
           in: &space)
       },
       attention: CachedAttention(
-        &space, width: d, heads: config.heads, textLength: config.textLength, pictures: rowsPerCaption,
+        &space, width: d, heads: config.heads, textLength: config.textLength, pictures: images.max()!,
         imageKeys: visible.values.joined().map(\.count).max()!),
       saved: TransformerBlock.Saved(rows: most, width: d, heads: config.heads, in: &space),
       scratch: TransformerScratch(

@@ -1,0 +1,136 @@
+import Errors
+import Kernels
+import Layers
+import Memory
+import Models
+import Random
+
+/// Samples the image tokens of many requests together, one position a step. Requests with equal prompts share the prompt's keys and
+/// values.
+public final class SamplingSession {
+  /// Rows that use the weights well; with more, caches fill the memory. With guidance a request takes two.
+  public static let mostRows = 64
+
+  private let config: TransformerConfig
+  private let requests: [GenerationRequest]
+  private var results: [GeneratedTokens]
+  private var random: [RandomStream]
+  private var choices: [TokenChoice]
+  private let plan: RowPlan
+  private let step: (_ position: Int, _ previous: [Int32]) throws -> Matrix
+  /// Positions that are sampled.
+  public private(set) var position = 0
+
+  /// Reads the prompts.
+  ///
+  /// - Parameters:
+  ///   - weights: the transformer's, kept in `precision`.
+  /// - Throws: `DalleError` for a request that the model cannot take, for none, and for more rows than `mostRows`.
+  public init(
+    _ requests: [GenerationRequest], _ config: TransformerConfig, weights: any ParameterStore, precision: Precision
+  ) throws {
+    guard !requests.isEmpty else { throw DalleError(.data, "no requests to sample: give at least one") }
+    for request in requests { try request.validate(config) }
+    plan = RowPlan(requests)
+    guard plan.rowCount <= Self.mostRows else {
+      throw DalleError(
+        .data, "requests take \(plan.rowCount) rows; a session takes at most \(Self.mostRows): sample fewer together")
+    }
+    (self.config, self.requests) = (config, requests)
+    results = requests.map { _ in GeneratedTokens() }
+    random = requests.map { request in
+      RandomStream(seed: request.seed, Self.hash(request.prompt), UInt64(truncatingIfNeeded: request.number))
+    }
+    choices = requests.map { TokenChoice($0.sampling, vocabulary: config.imageVocabulary) }
+    switch precision {
+    case .fp32:
+      let model = try CachedTransformer<Float>(config, captions: plan.captions, images: plan.images, source: weights)
+      step = { try model.step($0, previous: $1) }
+    case .bf16:
+      let model = try CachedTransformer<BFloat16>(config, captions: plan.captions, images: plan.images, source: weights)
+      step = { try model.step($0, previous: $1) }
+    }
+  }
+
+  /// Bytes that a session of these requests takes beside the weights: mostly keys and values.
+  public static func byteCount(_ requests: [GenerationRequest], _ config: TransformerConfig, _ precision: Precision) -> Int {
+    let images = RowPlan(requests).images
+    return switch precision {
+    case .fp32: CachedTransformer<Float>.byteCount(config, images: images)
+    case .bf16: CachedTransformer<BFloat16>.byteCount(config, images: images)
+    }
+  }
+
+  /// Whether every request has all of its tokens, or is cancelled.
+  public var isFinished: Bool { position == config.imageLength || results.allSatisfy(\.isCancelled) }
+
+  /// Samples the next token of every request that is not cancelled.
+  public func advance() throws {
+    precondition(!isFinished, "a session that is finished has no next position")
+    let previous = position == 0 ? [] : plan.requestOfRow.map { Int32(results[$0].tokens.last ?? 0) }
+    let logits = try step(position, previous)
+    for (index, request) in requests.enumerated() {
+      // Every position takes its number, so that what follows a prefix does not depend on who sampled it.
+      let uniform = Double(random[index].next() >> 11) * 0x1p-53
+      if results[index].isCancelled { continue }
+      let row = logits.row(plan.rows[index].with)
+      if let without = plan.rows[index].without.map({ logits.row($0) }) {
+        let guidance = Float(request.sampling.guidance)
+        for token in 0..<row.count { row[token] = without[token] + guidance * (row[token] - without[token]) }
+      }
+      let token = position < request.prefix.count ? Int(request.prefix[position]) : choices[index].choose(row, uniform: uniform)
+      results[index].logProbabilities.append(choices[index].logProbability(of: token, row))
+      results[index].tokens.append(UInt16(token))
+    }
+    position += 1
+  }
+
+  /// Ends a request; the others' tokens stay as they would be.
+  public func cancel(_ index: Int) { results[index].isCancelled = true }
+
+  /// The tokens so far.
+  public func result(of index: Int) -> GeneratedTokens { results[index] }
+
+  /// FNV-1a over the tokens: prompts get unrelated random numbers.
+  private static func hash(_ tokens: [Int32]) -> UInt64 {
+    tokens.reduce(0xCBF2_9CE4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
+  }
+}
+
+/// Which rows of a cached step belong to which requests.
+private struct RowPlan {
+  /// The prompts that differ, and how many rows each has.
+  var captions: [[Int32]] = []
+  var images: [Int] = []
+  /// A request's row with its prompt, and with guidance that without.
+  var rows: [(with: Int, without: Int?)]
+  var requestOfRow: [Int] = []
+
+  init(_ requests: [GenerationRequest]) {
+    var members: [[(request: Int, isWithout: Bool)]] = []
+    var groups: [[Int32]: Int] = [:]
+    var captions: [[Int32]] = []
+    func add(_ caption: [Int32], _ request: Int, isWithout: Bool) {
+      let group = groups[caption, default: captions.count]
+      if group == captions.count {
+        groups[caption] = group
+        captions.append(caption)
+        members.append([])
+      }
+      members[group].append((request, isWithout))
+    }
+    for (index, request) in requests.enumerated() {
+      add(request.prompt, index, isWithout: false)
+      if request.rowCount == 2 { add([], index, isWithout: true) }
+    }
+    self.captions = captions
+    images = members.map(\.count)
+    rows = requests.map { _ in (0, nil) }
+    for (row, member) in members.joined().enumerated() {
+      if member.isWithout { rows[member.request].without = row } else { rows[member.request].with = row }
+      requestOfRow.append(member.request)
+    }
+  }
+
+  var rowCount: Int { requestOfRow.count }
+}
