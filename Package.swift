@@ -71,7 +71,7 @@ let package = Package(
     // Arithmetic.
     module("Kernels", dependencies: ["Random", "Memory", "CDNN", "CLanes", "COpenBLAS"]),
     module("Layers", dependencies: ["Kernels", "Memory"]),
-    module("Models", dependencies: ["Layers", "Kernels", "Memory"]),
+    module("Models", dependencies: ["Layers", "Kernels", "Memory", "Errors"]),
 
     // Data.
     module("Tokenizer", dependencies: ["Random", "Files", "Errors"]),
@@ -131,7 +131,7 @@ let package = Package(
     tests("Files", dependencies: ["Files", "Errors"]),
     tests("Random", dependencies: ["Random"]),
     tests("Kernels", dependencies: ["Kernels", "Random", "Memory"]),
-    tests("Models", dependencies: ["Safetensors", "Models", "Layers", "Kernels", "Memory"]),
+    tests("Models", dependencies: ["Safetensors", "Models", "Layers", "Kernels", "Memory", "Errors"]),
     tests("Tokenizer", dependencies: ["Tokenizer", "Random"]),
     tests("Images", dependencies: ["Images", "Random", "Files", "Errors"]),
     tests("Scenes", dependencies: ["Scenes", "Images", "Random"]),

@@ -48,7 +48,7 @@ public struct SceneEvaluation: Codable, Sendable {
     let dvae = try DVAE(bundle.dvae, batch: 16, mode: .inference, precision: bundle.precision)
     result.neverSeenReconstructed = try reconstruct((0..<pictures).map { scenes.scene($0, .neverSeen) }, dvae, bundle).score
     try result.measureLosses(bundle, dvae, (0..<pictures).map { scenes.scene($0, .heldOut) })
-    return (result, try ImageGrid.draw(sheet, columns: 8))
+    return (result, try ImageGrid.compose(sheet, columns: 8))
   }
 
   /// Scenes through the dVAE and back.

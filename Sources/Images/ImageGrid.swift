@@ -13,7 +13,7 @@ public struct ImageGrid {
   /// - Parameters:
   ///   - rows: captions and their pictures.
   ///   - columns: groups side by side; a good number for captions with one picture each.
-  public static func draw(_ rows: [(caption: String, pictures: [Image])], columns: Int = 1) throws -> Image {
+  public static func compose(_ rows: [(caption: String, pictures: [Image])], columns: Int = 1) throws -> Image {
     precondition(!rows.isEmpty && rows.allSatisfy { !$0.pictures.isEmpty }, "a grid without pictures")
     let size = rows[0].pictures[0]
     // Small pictures are enlarged by a whole factor, so that every pixel stays what it is.

@@ -76,7 +76,7 @@ struct DalleGenerate: ParsableCommand {
     }
     // Rows longer than eight pictures would not fit a screen: the sheet shows the first.
     let rows = zip(prompts, pictures).map { (caption: $0, pictures: Array($1.prefix(8))) }
-    try ImageGrid.draw(rows).write(to: "\(out)/grid.png")
+    try ImageGrid.compose(rows).write(to: "\(out)/grid.png")
     print("\(out)/grid.png: \(prompts.count * count) pictures from \(prompts.count == 1 ? "1 prompt" : "\(prompts.count) prompts")")
   }
 
