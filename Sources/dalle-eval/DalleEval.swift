@@ -66,15 +66,13 @@ struct ScenesCommand: ParsableCommand {
     var meter = ProgressMeter.terminal()
     let (result, sheet) = try SceneEvaluation.run(
       bundle, prompts: prompts, pictures: pictures, seed: seed, sampling
-    ) { meter.show("drawing", $0, of: $1) }
+    ) { meter.show("generating", $0, of: $1) }
     meter.finish()
     try sheet.write(to: "\(out)/grid.png")
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
-    try replaceFile("\(out)/scores.json", with: encoder.encode(result))
+    try replaceFile("\(out)/scores.json", with: JSON.pretty(result))
     print(
       """
-      one picture a prompt, temperature \(temperature), guidance \(guidance)
+      one image per prompt, temperature \(temperature), guidance \(guidance)
       seen combinations        \(result.seen.summary)
       never-seen combinations  \(result.neverSeen.summary)
       dVAE alone, seen         \(result.seenReconstructed.summary)
