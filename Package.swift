@@ -48,6 +48,7 @@ let package = Package(
   targets: [
     // C: system libraries, and thin functions for what Swift cannot import.
     .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
+    .systemLibrary(name: "CArchive", pkgConfig: "libarchive", providers: [.apt(["libarchive-dev"])]),
     .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
     .systemLibrary(name: "COneDNN", providers: [.apt(["libdnnl-dev"])]),
     .systemLibrary(name: "COpenMPI", pkgConfig: "ompi-c", providers: [.apt(["libopenmpi-dev"])]),
@@ -77,7 +78,7 @@ let package = Package(
     // Data.
     module("Tokenizer", dependencies: ["Random", "Files", "Errors", .product(name: "HeapModule", package: "swift-collections")]),
     module("Images", dependencies: ["Random", "Files", "Errors", "CImages"]),
-    module("Datasets", dependencies: ["Images", "Hashing", "Files", "Errors"]),
+    module("Datasets", dependencies: ["Images", "Hashing", "Files", "Errors", "CArchive"]),
     module("Scenes", dependencies: ["Images", "Random"]),
     module("Shards", dependencies: ["Random", "Files", "Errors", "CZstd"]),
 

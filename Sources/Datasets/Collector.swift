@@ -37,6 +37,7 @@ public struct Collector: Sendable {
   /// Lists the sources, unless that is done. One process calls it, before any examines.
   public func list() throws {
     if FileManager.default.fileExists(atPath: folder.begun) { return }
+    try? FileManager.default.removeItem(atPath: folder.copies)  // of other units, from before the sources were mended
     try makeFolder(folder.work)
     var (unit, count) = (0, 0)
     var writer: JSONLinesWriter?
@@ -77,11 +78,13 @@ public struct Collector: Sendable {
 
   /// Examines a unit. Different units may be examined at the same time.
   public func examine(_ unit: Int) throws {
-    let examiner = try Examiner(columns: options.columns, filters: options.filters)
+    let copies = ImageCopies(folder, unit: unit)
+    let examiner = try Examiner(columns: options.columns, filters: options.filters, copies: copies)
     let found = try JSONLinesWriter(folder.examined(unit))
     try forEachLine(folder.listing(unit)) { (item: ListedItem) in
       try examiner.examine(item) { try found.write($0.examined) }
     }
+    if let copied = try copies.finish() { try found.write(copied) }
     try found.finish()
   }
 
@@ -104,6 +107,8 @@ public struct Collector: Sendable {
 enum Examined: Codable {
   case sample(Sample)
   case skipped(Skip)
+  /// A file of images that were copied out of an archive, relative to the dataset's folder.
+  case copies(path: String, byteCount: Int)
 }
 
 extension Result<Sample, Skip> {
@@ -126,8 +131,18 @@ public struct DatasetFolder: Sendable {
   public var skipped: String { path + "/skipped.jsonl" }
   public func samples(_ split: Split) -> String { "\(path)/\(split.rawValue).jsonl" }
   public func index(_ split: Split) -> String { "\(path)/\(split.rawValue).index" }
-  /// All that a finished dataset is opened from.
-  package var finished: [String] { [summary] + Split.allCases.flatMap { [samples($0), index($0)] } }
+
+  /// All that a finished dataset is read from, but for what the sources hold: bytes of each file, by its path.
+  package func finishedFiles() throws -> [String: Int] {
+    var files: [String: Int] = [:]
+    for file in [summary] + Split.allCases.flatMap({ [samples($0), index($0)] }) { files[file] = try fileSize(file) }
+    for (file, byteCount) in try Dataset(self).summary.copies { files["\(path)/\(file)"] = byteCount }
+    return files
+  }
+
+  var copies: String { path + "/images" }
+  /// The images that were copied while a unit was examined, relative to the folder.
+  func copy(_ unit: Int) -> String { "images/unit-\(unit)" }
 
   var work: String { path + "/work" }
   /// The options; the listing is complete when this exists.

@@ -7,6 +7,7 @@ import Images
 /// A collected dataset: samples by number, each looked up on disk in constant time.
 public final class Dataset: ImageSource {
   public let summary: DatasetSummary
+  private let folder: DatasetFolder
   private let samples: [Split: RandomAccessFile]
   private let index: [Split: FileArray<LineLocation>]
 
@@ -24,7 +25,7 @@ public final class Dataset: ImageSource {
         .data,
         "\(folder.summary): cannot be parsed, or is of another version of this program; remove \(folder.path) and collect it again")
     }
-    self.summary = summary
+    (self.folder, self.summary) = (folder, summary)
     samples = try Dictionary(uniqueKeysWithValues: Split.allCases.map { ($0, try RandomAccessFile(folder.samples($0))) })
     index = try Dictionary(uniqueKeysWithValues: Split.allCases.map { ($0, try FileArray(folder.index($0))) })
     for (split, count) in [(Split.training, summary.training), (.validation, summary.validation)] {
@@ -85,13 +86,12 @@ public final class Dataset: ImageSource {
   public func picture(_ number: Int, _ split: Split, forCropsOf side: Int? = nil) throws -> Image {
     let sample = try sample(number, split)
     let place = sample.picture
-    let file = try RandomAccessFile(place.path)
-    guard let size = place.size, size <= file.size - place.offset, place.offset > 0 || size == file.size else {
-
+    let isCopied = !place.path.hasPrefix("/")
+    let file = try RandomAccessFile(isCopied ? "\(folder.path)/\(place.path)" : place.path)
+    guard let size = place.size, size <= file.size - place.offset, isCopied || place.offset > 0 || size == file.size else {
       throw DalleError(
         .data,
-        "\(sample.place): \(place.path) has changed since the dataset was collected; restore it, or collect the dataset again")
-
+        "\(sample.place): \(file.path) has changed since the dataset was collected; restore it, or collect the dataset again")
     }
     do {
       return try Image(

@@ -49,6 +49,7 @@ struct DatasetMerge {
       try forEachLine(folder.examined(unit)) { (item: Examined) in
         switch item {
         case .skipped(let skip): try skips.add(skip)
+        case .copies(let path, let byteCount): summary.copies[path] = byteCount
         case .sample(let sample):
           let facts = Facts(
             content: UInt64(sample.content, radix: 16) ?? 0, look: sample.look, line: try all.write(sample))

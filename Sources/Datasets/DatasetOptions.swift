@@ -48,8 +48,8 @@ public struct DatasetOptions: Codable, Equatable, Sendable {
 /// What became of the sources: `dataset.json`, which is written last.
 public struct DatasetSummary: Codable, Equatable, Sendable {
   public var version = DatasetSummary.currentVersion
-  /// Version 1 counted captions among the samples that are left out.
-  static let currentVersion = 2
+  /// Version 1 counted captions among the samples that are left out, version 2 had no copied images.
+  static let currentVersion = 3
   public var options: DatasetOptions
   /// Samples to train on, and those of them that weights repeat.
   public var training = 0
@@ -62,6 +62,8 @@ public struct DatasetSummary: Codable, Equatable, Sendable {
   public var skipped: [String: Int] = [:]
   /// Captions and files left out of samples that stay, by reason.
   public var skippedParts: [String: Int] = [:]
+  /// Files of images that were copied out of compressed archives: bytes, by their paths in the dataset's folder.
+  public var copies: [String: Int] = [:]
 
   public init(options: DatasetOptions) { self.options = options }
 
@@ -71,5 +73,13 @@ public struct DatasetSummary: Codable, Equatable, Sendable {
       counts.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.map { "left out \($0.value.formatted())\(what) for: \($0.key)" }
     }
     return lines(skipped, "") + lines(skippedParts, " captions or files of samples that stay,")
+  }
+
+  /// How much was copied out of compressed archives, as a line to read; nil if nothing was.
+  public var copiesLine: String? {
+    if copies.isEmpty { return nil }
+    let byteCount = copies.values.reduce(0, +).formatted(.byteCount(style: .decimal))
+    return
+      "copied the images of \(copies.count) compressed \(copies.count == 1 ? "archive" : "archives") into the dataset: \(byteCount)"
   }
 }

@@ -9,9 +9,11 @@ struct Examiner {
   private let columns: Columns
   private let filters: Filters
   private let captionFilter: CaptionFilter
+  private let copies: ImageCopies
 
-  init(columns: Columns, filters: Filters) throws {
-    (self.columns, self.filters) = (columns, filters)
+  /// - Parameter copies: gets the images of compressed archives.
+  init(columns: Columns, filters: Filters, copies: ImageCopies) throws {
+    (self.columns, self.filters, self.copies) = (columns, filters, copies)
     captionFilter = try CaptionFilter(filters)
   }
 
@@ -104,37 +106,47 @@ struct Examiner {
 
   // MARK: Archives
 
+  private static let imageKinds = ["jpg", "jpeg", "png", "webp", "gif"]
+  private static let captionKinds = ["txt", "json"]
+
+  /// A file of an archive, with its contents if it may become part of a sample.
+  private struct ArchiveFile {
+    let kind: String
+    let member: TarReader.Member
+    let contents: Data?
+  }
+
   /// Neighbours in an archive with the same name up to the first dot make up a sample (WebDataset).
   private struct Group {
     let key: String
-    var members: [(kind: String, member: TarReader.Member)] = []
+    var files: [ArchiveFile] = []
 
-    subscript(kinds: [String]) -> TarReader.Member? {
-      kinds.lazy.compactMap { kind in members.first { $0.kind == kind }?.member }.first
+    subscript(kinds: [String]) -> ArchiveFile? {
+      kinds.lazy.compactMap { kind in files.first { $0.kind == kind } }.first
     }
   }
 
   private func examineArchive(_ path: String, source: Int, _ found: (Result<Sample, Skip>) throws -> Void) throws {
-    do {
-      let tar = try TarReader(path)
-      var group = Group(key: "")
-      var damage: (any Error)?
-      func next() -> TarReader.Member? {
-        do {
-          return try tar.nextMember()
-        } catch {
-          damage = error
-          return nil
+    var damage: (any Error)?
+    /// What the archive gives, or nil at its end and where it is damaged.
+    func attempt<Value>(_ read: () throws -> Value?) -> Value? {
+      do {
+        return try read()
+      } catch {
+        damage = error
+        return nil
+      }
+    }
+    var group = Group(key: "")
+    func close() throws {
+      do {
+        if let sample = try sample(group, path, source: source, report: { try found(.failure($0)) }) {
+          try found(.success(sample))
         }
-      }
-      func close() throws {
-        do {
-          if let sample = try sample(group, tar, path, source: source, report: { try found(.failure($0)) }) {
-            try found(.success(sample))
-          }
-        } catch let skip as Skip { try found(.failure(skip)) }
-      }
-      while let member = next() {
+      } catch let skip as Skip { try found(.failure(skip)) }
+    }
+    if let tar = attempt({ try TarReader(path) }) {
+      while let member = attempt(tar.nextMember) {
         let folder = (member.name as NSString).deletingLastPathComponent
         let name = (member.name as NSString).lastPathComponent
         guard !name.hasPrefix("."), let dot = name.firstIndex(of: ".") else { continue }
@@ -148,41 +160,49 @@ struct Examiner {
           var skip = Skip("\(path):\(key)", .duplicate, "`\(member.name)` is there twice; the first is used")
           skip.sampleStays = true
           try found(.failure(skip))
-        } else {
-          group.members.append((kind, member))
+          continue
         }
+        var contents: Data?
+        if !member.isSparse, let limit = byteLimit(kind), member.size <= limit {
+          contents = attempt(tar.contents)
+          if contents == nil { break }
+        }
+        group.files.append(ArchiveFile(kind: kind, member: member, contents: contents))
       }
-      try close()
-      if let damage { throw damage }
-    } catch let damage as TarReader.Damage {
-      try found(.failure(Skip(path, .damagedSource, damage.description)))
-    } catch let error as DalleError {
-      try found(.failure(Skip(path, .damagedSource, "\(error)")))
     }
+    try close()
+    if let damage { try found(.failure(Skip(path, .damagedSource, "\(damage)"))) }
   }
 
-  /// The sample of a group, or nil if it holds neither picture nor caption.
-  private func sample(
-    _ group: Group, _ tar: TarReader, _ path: String, source: Int, report: (Skip) throws -> Void
-  ) throws -> Sample? {
+  /// Bytes that a file of this kind may have; nil for those that samples have no use for.
+  private func byteLimit(_ kind: String) -> Int? {
+    if Self.imageKinds.contains(kind) { return filters.maximumBytes }
+    return Self.captionKinds.contains(kind) ? CaptionText.limit : nil
+  }
+
+  /// The sample of a group, or nil if it holds neither image nor caption.
+  private func sample(_ group: Group, _ path: String, source: Int, report: (Skip) throws -> Void) throws -> Sample? {
     let place = "\(path):\(group.key)"
-    let image = group[["jpg", "jpeg", "png", "webp", "gif"]]
-    let caption = group[["txt", "json"]]
-    guard let image else {
+    let caption = group[Self.captionKinds]
+    guard let image = group[Self.imageKinds] else {
       if caption == nil { return nil }
       throw Skip(place, .missingPicture, "the archive holds its caption alone")
     }
     guard let caption else { throw Skip(place, .noCaption, "there is no \(group.key).txt or \(group.key).json in the archive") }
-    guard caption.size <= CaptionText.limit else {
-      throw Skip(place, .unreadableCaption, "the caption has \(caption.size) bytes; at most \(CaptionText.limit)")
+    let sparse = "is a sparse file, packed without its holes; pack it again without --sparse"
+    if caption.member.isSparse { throw Skip(place, .unreadableCaption, "`\(caption.member.name)` \(sparse)") }
+    if image.member.isSparse { throw Skip(place, .unreadablePicture, "`\(image.member.name)` \(sparse)") }
+    guard let text = caption.contents else {
+      throw Skip(place, .unreadableCaption, "the caption has \(caption.member.size) bytes; at most \(CaptionText.limit)")
     }
-    guard image.size <= filters.maximumBytes else {
-      throw Skip(place, .largePicture, "the picture has \(image.size) bytes; at most \(filters.maximumBytes)")
+    guard let bytes = image.contents else {
+      throw Skip(place, .largePicture, "the image has \(image.member.size) bytes; at most \(filters.maximumBytes)")
     }
-    let raw = try CaptionText.captions(
-      tar.bytes(of: caption), isJSON: group[["txt"]] == nil, keys: columns.captions, place: place)
+    let raw = try CaptionText.captions(text, isJSON: caption.kind == "json", keys: columns.captions, place: place)
     let captions = try usable(raw, place: place, report: report)
-    return try sample(
-      tar.bytes(of: image), ImageLocation(path, offset: image.offset, size: image.size), captions, place: place, source: source)
+    var sample = try sample(
+      bytes, ImageLocation(path, offset: image.member.offset ?? 0, size: bytes.count), captions, place: place, source: source)
+    if image.member.offset == nil { sample.picture = try copies.add(bytes) }
+    return sample
   }
 }

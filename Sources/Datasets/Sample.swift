@@ -2,7 +2,7 @@ import Images
 
 /// Where a picture's bytes are: a whole file, or a part of an archive.
 public struct ImageLocation: Codable, Hashable, Sendable {
-  /// An absolute path.
+  /// An absolute path; one relative to the dataset's folder for images that were copied there from a compressed archive.
   public var path: String
   public var offset: Int
   /// Bytes; nil where they have not been counted.

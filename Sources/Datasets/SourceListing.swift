@@ -19,14 +19,20 @@ struct SourceListing {
       if isFolder.boolValue {
         let names = try names(in: path)
         try walk(path, names, source: number, above: [])
-      } else if fileExtension == "tar" {
+      } else if Self.isArchive(path) {
         try found(.archive(path: path, source: number))
       } else if let format = ManifestReader.Format(rawValue: fileExtension) {
         try listManifest(path, format, source: number)
       } else {
-        throw DalleError(.data, "\(path): is not a source; name a folder, a .jsonl, .csv or .tsv manifest, or a .tar archive")
+        throw DalleError(
+          .data,
+          "\(path): is not a source; name a folder, a .jsonl, .csv or .tsv manifest, or a .tar, .tar.gz, .tgz or .tar.zst archive")
       }
     }
+  }
+
+  private static func isArchive(_ path: String) -> Bool {
+    [".tar", ".tar.gz", ".tgz", ".tar.zst"].contains { path.lowercased().hasSuffix($0) }
   }
 
   private func listManifest(_ path: String, _ format: ManifestReader.Format, source: Int) throws {
@@ -62,7 +68,7 @@ struct SourceListing {
         } else {
           try found(.skipped(Skip(path, .noCaption, "there is no \(stem).txt or \(stem).json beside it")))
         }
-      } else if fileExtension == "tar" {
+      } else if Self.isArchive(name) {
         try found(.archive(path: path, source: source))
       } else if fileExtension.isEmpty || !["txt", "json", "parquet"].contains(fileExtension) {
         var status = stat()

@@ -1,138 +1,107 @@
+import CArchive
+import Errors
 import Files
 import Foundation
 
-/// The members of a tar archive, read from header to header; what the members hold is read only when asked for.
-/// Knows ustar, GNU's long names and sizes, and pax records of path and size.
+/// The members of a tar archive in their order, plain or compressed with gzip or zstd. Reads every dialect that libarchive reads:
+/// v7, ustar, GNU, pax.
 public final class TarReader {
   public struct Member: Equatable {
+    /// Its path in the archive.
     public let name: String
-    /// Where the bytes lie in the archive.
-    public let offset: Int
+    /// Byte of the archive file at which its contents begin; nil in a compressed archive, which has no such place.
+    public let offset: Int?
+    /// Bytes of its contents.
     public let size: Int
+    /// Whether holes were left out when it was packed, so that its contents lie in pieces; they cannot be read.
+    public let isSparse: Bool
   }
 
-  /// An archive that cannot be read on: which, where, and why.
-  public struct Damage: Error, CustomStringConvertible, Equatable {
-    public let description: String
-  }
+  /// Bytes that are read from the file at once.
+  private static let blockSize = 1 << 18
 
-  /// Bytes that a long name or a pax record may have.
-  private static let recordLimit = 1 << 20
-
-  private let file: RandomAccessFile
-  private var next = 0
+  private let path: String
+  private let descriptor: Int32
+  private let archive: OpaquePointer
+  private var current: Member?
   private var hasEnded = false
 
+  /// - Throws: `DalleError` for a file that cannot be opened, or holds no tar archive.
   public init(_ path: String) throws {
-    file = try RandomAccessFile(path)
-    if file.size >= 2, try file.read(0..<2) == [0x1F, 0x8B] {
-      throw Damage(description: "\(path): is compressed with gzip; members of it cannot be read one by one: decompress it first")
-    }
+    self.path = path
+    // Without waiting, as opening a pipe would.
+    descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+    guard descriptor >= 0 else { throw DalleError.file(path, "cannot be opened") }
+    archive = archive_read_new()
+    _ = try fileSize(path)
+    archive_read_support_format_tar(archive)
+    archive_read_support_filter_gzip(archive)
+    archive_read_support_filter_zstd(archive)
+    guard archive_read_open_fd(archive, descriptor, Self.blockSize) == ARCHIVE_OK else { throw damage() }
   }
 
-  /// The bytes of a member.
-  public func bytes(of member: Member) throws -> Data { Data(try file.read(member.offset..<member.offset + member.size)) }
+  deinit {
+    archive_read_free(archive)
+    close(descriptor)
+  }
 
-  /// The next member that is a plain file, or nil at the end. After an error there is nothing more.
+  /// The next member that is a plain file, or nil at the end.
+  ///
+  /// - Throws: `DalleError` for an archive that is damaged or cut off; after it there is nothing more.
   public func nextMember() throws -> Member? {
     if hasEnded { return nil }
-    do {
-      let member = try readMember()
-      hasEnded = member == nil
-      return member
-    } catch {
-      hasEnded = true
-      throw error
-    }
-  }
-
-  private func readMember() throws -> Member? {
-    var longName: String?
-    var longSize: Int?
+    hasEnded = true
+    var entry: OpaquePointer?
     while true {
-      guard next + 512 <= file.size else {
-        throw damage("ends at byte \(file.size) without the zeros that end an archive; it is cut off")
-      }
-      let header = try file.read(next..<next + 512)
-      if header.allSatisfy({ $0 == 0 }) { return nil }
-      guard Self.checksumIsRight(header) else {
-        throw damage("has no valid header at byte \(next); it is damaged or not a tar file")
-      }
-      guard let size = longSize ?? Self.number(header[124..<136]) else { throw damage("claims an impossible size at byte \(next)") }
-      let start = next + 512
-      guard size <= file.size - start else {
-        throw damage("ends in the middle of a member of \(size) bytes at byte \(start); it is cut off")
-      }
-      next = min(file.size, start + (size + 511) / 512 * 512)
-      switch header[156] {
-      case UInt8(ascii: "0"), 0:
-        return Member(name: longName ?? Self.name(header), offset: start, size: size)
-      case UInt8(ascii: "L"):
-        longName = Self.text(try record(start, size)[...])
-      case UInt8(ascii: "x"):
-        for (key, value) in Self.paxRecords(try record(start, size)) {
-          if key == "path" { longName = value }
-          if key == "size" {
-            guard let size = Int(value), size >= 0 else { throw damage("claims an impossible size at byte \(start)") }
-            longSize = size
-          }
+      switch archive_read_next_header(archive, &entry) {
+      // A warning is of a name that the locale cannot write; it comes as the bytes that it has.
+      case ARCHIVE_OK, ARCHIVE_WARN: break
+      case ARCHIVE_EOF:
+        // libarchive takes the end of the file for the end of the archive; tar writes zeros there.
+        let end = archive_filter_bytes(archive, 0)
+        if end == archive_read_header_position(archive) {
+          throw DalleError(
+            .data, "\(path): lacks the zeros that end an archive, at byte \(end); it is cut off: copy it again")
         }
-      default:  // folders, links, global pax records: of no use here
-        (longName, longSize) = (nil, nil)
+        return nil
+      default: throw damage()
       }
+      guard archive_entry_filetype(entry) == S_IFREG, archive_entry_hardlink(entry) == nil,
+        let name = archive_entry_pathname(entry)
+      else { continue }
+      let isCompressed = archive_filter_code(archive, 0) != ARCHIVE_FILTER_NONE
+      let member = Member(
+        name: String(cString: name), offset: isCompressed ? nil : Int(archive_filter_bytes(archive, 0)),
+        size: Int(archive_entry_size(entry)), isSparse: archive_entry_sparse_count(entry) > 0)
+      (current, hasEnded) = (member, false)
+      return member
     }
   }
 
-  private func damage(_ problem: String) -> Damage { Damage(description: "\(file.path): \(problem)") }
-
-  private func record(_ start: Int, _ size: Int) throws -> [UInt8] {
-    guard size <= Self.recordLimit else {
-      throw damage("has a record of \(size) bytes at byte \(start); at most \(Self.recordLimit)")
+  /// The contents of the member that came last; they can be read once.
+  ///
+  /// - Throws: `DalleError` for an archive that is damaged or cut off; after it there is nothing more.
+  public func contents() throws -> Data {
+    guard let member = current, !member.isSparse else { preconditionFailure("a member whose contents can be read comes first") }
+    hasEnded = true
+    var contents = Data()
+    // As they come: the size may be a lie.
+    var block = [UInt8](repeating: 0, count: Self.blockSize)
+    while true {
+      let count = archive_read_data(archive, &block, block.count)
+      guard count >= 0 else { throw damage() }
+      if count == 0 { break }
+      contents.append(contentsOf: block[..<count])
     }
-    return try file.read(start..<start + size)
+    guard contents.count == member.size else { throw damage() }
+    hasEnded = false
+    return contents
   }
 
-  /// The sum of the header's bytes with its own eight counted as spaces.
-  private static func checksumIsRight(_ header: [UInt8]) -> Bool {
-    let sum = header.enumerated().reduce(0) { $0 + ((148..<156).contains($1.offset) ? 32 : Int($1.element)) }
-    return number(header[148..<156]) == sum
-  }
-
-  /// Octal digits, or big-endian binary if the first bit is set (GNU).
-  private static func number(_ field: ArraySlice<UInt8>) -> Int? {
-    if let first = field.first, first & 0x80 != 0 {
-      guard first == 0x80, field.dropFirst().dropLast(7).allSatisfy({ $0 == 0 }) else { return nil }
-      return field.suffix(7).reduce(0) { $0 << 8 | Int($1) }
-    }
-    let digits = field.drop { $0 == 32 }.prefix { $0 != 0 && $0 != 32 }
-    guard digits.allSatisfy({ (48...55).contains($0) }) else { return nil }
-    return digits.reduce(0) { $0 << 3 | Int($1 - 48) }
-  }
-
-  private static func text(_ field: ArraySlice<UInt8>) -> String { String(decoding: field.prefix { $0 != 0 }, as: UTF8.self) }
-
-  private static func name(_ header: [UInt8]) -> String {
-    let isUstar = header[257..<262].elementsEqual("ustar".utf8)
-    let prefix = isUstar && header[262] == 0 ? text(header[345..<500]) : ""
-    return prefix.isEmpty ? text(header[..<100]) : prefix + "/" + text(header[..<100])
-  }
-
-  /// Records of the form `LENGTH KEY=VALUE\n`.
-  private static func paxRecords(_ bytes: [UInt8]) -> [(String, String)] {
-    var records: [(String, String)] = []
-    var rest = bytes[...]
-    while let space = rest.firstIndex(of: 32), let length = Int(String(decoding: rest[..<space], as: UTF8.self)),
-      length > space - rest.startIndex + 1, length <= rest.count
-    {
-      let record = rest[(space + 1)..<(rest.startIndex + length - 1)]
-      if let equals = record.firstIndex(of: UInt8(ascii: "=")) {
-        records.append(
-          (
-            String(decoding: record[..<equals], as: UTF8.self), String(decoding: record[(equals + 1)...], as: UTF8.self)
-          ))
-      }
-      rest = rest[(rest.startIndex + length)...]
-    }
-    return records
+  /// What is wrong where reading has stopped.
+  private func damage() -> DalleError {
+    let reason = archive_error_string(archive).map { String(cString: $0) } ?? "the file ends too early"
+    let place = current.map { "cannot be read from member `\($0.name)` on" } ?? "cannot be read as a tar archive"
+    return DalleError(.data, "\(path): \(place) (\(reason)); it is damaged or cut off: copy it again")
   }
 }

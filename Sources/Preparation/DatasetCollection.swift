@@ -26,8 +26,8 @@ extension Collector {
       guard try examine(try world.decide { try takeInventory() }, in: world, isStopped, log) else { return false }
     }
     // The coordinator tells all ranks what they will open, and they wait until they see it.
-    let sizes = try world.decide { try folder.finished.map(fileSize) }
-    for (path, byteCount) in zip(folder.finished, sizes) { try awaitFile(path, byteCount: byteCount) }
+    let files = try world.decide { try folder.finishedFiles() }
+    for (path, byteCount) in files { try awaitFile(path, byteCount: byteCount) }
     return true
   }
 

@@ -13,7 +13,7 @@ struct Collect: ParsableCommand {
     abstract: "Scans, validates and filters the images and captions of sources.",
     discussion: """
       A source is a folder of images with NAME.txt (a caption a line) or NAME.json beside NAME.jpg, a manifest (.jsonl, .csv, \
-      .tsv) with named columns, a WebDataset archive (.tar), or a pattern of those: 'data/{00000..00099}.tar', 'data/*.tar'. \
+      .tsv) with named columns, a WebDataset archive (.tar, .tar.gz, .tgz, .tar.zst), or a pattern of those: 'data/{00000..00099}.tar', 'data/*.tar'. \
       What img2dataset writes is such a folder. May be stopped at any time, and started again; works under mpirun.
       """)
 
@@ -110,6 +110,7 @@ struct Collect: ParsableCommand {
       say("\(out): \(summary.training.formatted()) samples to train on, \(summary.validation.formatted()) held out")
       if summary.repeated > 0 { say("\(summary.repeated.formatted()) of them are repeated by weights") }
       if summary.merged > 0 { say("\(summary.merged.formatted()) duplicates gave their captions to the first of their kind") }
+      if let line = summary.copiesLine { say(line) }
       summary.omissions.forEach(say)
       if !summary.omissions.isEmpty { say("each is listed in \(collector.folder.skipped)") }
     }

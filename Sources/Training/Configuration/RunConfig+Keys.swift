@@ -22,7 +22,7 @@ extension RunConfig {
           .text(
             "path",
             "For `dataset`: a folder that `dalle-prep collect` made, or a source that is collected when the run begins: a folder of "
-              + "images with captions, a manifest (JSONL, CSV, TSV), tar archives."),
+              + "images with captions, a manifest (JSONL, CSV, TSV), tar archives, plain or compressed (gzip, zstd)."),
           .integer(
             "imageSize", DVAEConfig.limits["imageSize"]!, unit: "pixels",
             "Side of the square images after cropping; a multiple of 2^(`dvae.model.groups` - 1)."),

@@ -29,6 +29,7 @@ extension Run {
       throw StoppedBySignal()
     }
     let dataset = try Dataset(collector.folder)
+    if let line = dataset.summary.copiesLine { try log.message("data: \(line)") }
     let omissions = dataset.summary.omissions
     for line in omissions { try log.message("data: \(line)") }
     if !omissions.isEmpty { try log.message("data: each is listed in \(collector.folder.skipped)") }

@@ -61,12 +61,18 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
 
   private static func readTar(_ path: String) throws {
     let tar = try TarReader(path)
+    let file = try RandomAccessFile(path)
     var end = 0
     while let member = try tar.nextMember() {
-      precondition(member.offset >= end + 512 && member.offset % 512 == 0, "`\(member.name)` lies in another member")
-      let bytes = try tar.bytes(of: member)
-      precondition(bytes.count == member.size, "\(bytes.count) bytes of \(member.size)")
-      end = member.offset + member.size
+      // What compressed archives claim may be more than memory holds.
+      if member.isSparse || member.size > 1 << 20 { continue }
+      let contents = try tar.contents()
+      precondition(contents.count == member.size, "\(contents.count) bytes of \(member.size)")
+      guard let offset = member.offset else { continue }
+      precondition(offset >= end + 512 && offset % 512 == 0, "`\(member.name)` lies in another member")
+      let bytes = try file.read(offset..<offset + member.size)
+      precondition(bytes == Array(contents), "`\(member.name)` does not lie at its offset")
+      end = offset + member.size
     }
   }
 
