@@ -85,40 +85,56 @@ let package = Package(
     module("Optimization", dependencies: ["Layers", "Kernels", "Memory", "CLanes"]),
     module("Parallel", dependencies: ["Optimization", "Layers", "Kernels", "MPI", "Random", "Memory", "Errors"]),
     module("Safetensors", dependencies: ["Files", "Memory", "Errors"]),
-    module("Checkpoint", dependencies: [
+    module(
+      "Checkpoint",
+      dependencies: [
         "Safetensors", "Parallel", "Optimization", "Layers", "Hashing", "Files", "Memory", "Errors",
       ]),
-    module("Preparation", dependencies: [
+    module(
+      "Preparation",
+      dependencies: [
         "Generation", "Shards", "Datasets", "Images", "Tokenizer", "Models", "Layers", "Hashing", "Monitoring", "MPI",
         "Random", "Files", "Errors",
       ]),
-    module("Training", dependencies: [
+    module(
+      "Training",
+      dependencies: [
         "Generation", "Preparation", "Checkpoint", "Parallel", "Optimization", "Shards", "Scenes", "Datasets", "Images",
         "Tokenizer", "Models", "Layers", "Kernels", "Hashing", "Monitoring", "MPI", "Random", "Files", "Memory", "Errors",
         "Yams",
       ]),
 
     // Use.
-    module("Generation", dependencies: [
+    module(
+      "Generation",
+      dependencies: [
         "Safetensors", "Scenes", "Images", "Tokenizer", "Models", "Layers", "Kernels", "Random", "Files", "Memory", "Errors",
       ]),
 
-    module("Reports", dependencies: [
+    module(
+      "Reports",
+      dependencies: [
         "Generation", "Shards", "Datasets", "Images", "Tokenizer", "Models", "Layers", "Random", "Files", "Errors",
       ]),
 
     // Executables.
-    module("Commands", dependencies: [
+    module(
+      "Commands",
+      dependencies: [
         "Training", "Parallel", "MPI", "Memory", "Errors", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
-    executable("dalle-prep", dependencies: [
+    executable(
+      "dalle-prep",
+      dependencies: [
         "Reports", "Generation", "Training", "Preparation", "Shards", "Datasets", "Images", "Tokenizer", "Models", "Layers",
         "Kernels", "Monitoring", "Files", "Errors",
       ]),
     executable("dalle-train", dependencies: ["Training", "Parallel", "MPI"]),
     executable("dalle-generate", dependencies: ["Generation", "Images", "Kernels", "Monitoring", "Files"]),
     executable("dalle-eval", dependencies: ["Generation", "Kernels", "Monitoring", "Files"]),
-    executable("dalle-bench", dependencies: [
+    executable(
+      "dalle-bench",
+      dependencies: [
         "Generation", "Training", "Preparation", "Parallel", "Optimization", "Shards", "Datasets", "Images", "Tokenizer",
         "Models", "Layers", "Kernels", "Hashing", "Monitoring", "MPI", "Random", "Files", "Memory", "Errors",
       ]),
