@@ -75,9 +75,9 @@ struct DalleGenerate: ParsableCommand {
       }
     }
     // Rows longer than eight pictures would not fit a screen: the sheet shows the first.
-    let rows = zip(prompts, pictures).map { (caption: $0, pictures: Array($1.prefix(8))) }
+    let rows = zip(prompts, pictures).map { (caption: $0, images: Array($1.prefix(8))) }
     try ImageGrid.compose(rows).write(to: "\(out)/grid.png")
-    print("\(out)/grid.png: \(prompts.count * count) pictures from \(prompts.count == 1 ? "1 prompt" : "\(prompts.count) prompts")")
+    print("\(out)/grid.png: \(prompts.count * count) images from \(prompts.count == 1 ? "1 prompt" : "\(prompts.count) prompts")")
   }
 
   private static func twoDigits(_ number: Int) -> String { number < 10 ? "0\(number)" : "\(number)" }
