@@ -85,15 +85,13 @@ public final class TarReader {
     guard let member = current, !member.isSparse else { preconditionFailure("a member whose contents can be read comes first") }
     hasEnded = true
     var contents = Data()
-    // As they come: the size may be a lie.
-    var block = [UInt8](repeating: 0, count: Self.blockSize)
-    while true {
-      let count = archive_read_data(archive, &block, block.count)
-      guard count >= 0 else { throw damage() }
-      if count == 0 { break }
+    // Memory grows with what comes: the size may be a lie. Not a byte more is asked for: padding behind it may be cut off.
+    var block = [UInt8](repeating: 0, count: min(Self.blockSize, member.size))
+    while contents.count < member.size {
+      let count = archive_read_data(archive, &block, min(block.count, member.size - contents.count))
+      guard count > 0 else { throw damage() }
       contents.append(contentsOf: block[..<count])
     }
-    guard contents.count == member.size else { throw damage() }
     hasEnded = false
     return contents
   }

@@ -120,6 +120,16 @@ import Testing
     #expect(try shop.skips("not").map(\.reason) == [.damagedSource])
   }
 
+  /// A member is whole where only the padding behind it is cut off.
+  @Test func endInPadding() throws {
+    let shop = try Workshop()
+    try Self.run("printf x > a.txt; tar -cf whole.tar a.txt; head -c 600 whole.tar > t.tar", in: shop.path)
+    let tar = try TarReader("\(shop.path)/t.tar")
+    #expect(try tar.nextMember()?.name == "a.txt" && tar.contents() == Data("x".utf8))
+    #expect(throws: DalleError.self) { try tar.nextMember() }
+    #expect(try tar.nextMember() == nil)
+  }
+
   /// An archive that ends between two members has lost those behind.
   @Test func endWithoutZeros() throws {
     let shop = try Workshop()
