@@ -73,6 +73,9 @@ public final class TarReader {
       let member = Member(
         name: String(cString: name), offset: isCompressed ? nil : Int(archive_filter_bytes(archive, 0)),
         size: Int(archive_entry_size(entry)), isSparse: archive_entry_sparse_count(entry) > 0)
+      guard member.size >= 0 else {
+        throw DalleError(.data, "\(path): member `\(member.name)` claims \(member.size) bytes; it is damaged: copy it again")
+      }
       (current, hasEnded) = (member, false)
       return member
     }
@@ -86,11 +89,13 @@ public final class TarReader {
     hasEnded = true
     var contents = Data()
     // Memory grows with what comes: the size may be a lie. Not a byte more is asked for: padding behind it may be cut off.
-    var block = [UInt8](repeating: 0, count: min(Self.blockSize, member.size))
     while contents.count < member.size {
-      let count = archive_read_data(archive, &block, min(block.count, member.size - contents.count))
-      guard count > 0 else { throw damage() }
-      contents.append(contentsOf: block[..<count])
+      var (block, count, start): (UnsafeRawPointer?, Int, Int64) = (nil, 0, 0)
+      // A block that does not follow the one before would leave a hole: then the member does not lie at its offset in one piece.
+      guard archive_read_data_block(archive, &block, &count, &start) == ARCHIVE_OK, start == contents.count,
+        count > 0, count <= member.size - contents.count
+      else { throw damage() }
+      contents.append(contentsOf: UnsafeRawBufferPointer(start: block, count: count))
     }
     hasEnded = false
     return contents
@@ -98,7 +103,7 @@ public final class TarReader {
 
   /// What is wrong where reading has stopped.
   private func damage() -> DalleError {
-    let reason = archive_error_string(archive).map { String(cString: $0) } ?? "the file ends too early"
+    let reason = archive_error_string(archive).map { String(cString: $0) } ?? "its bytes do not match its size"
     let place = current.map { "cannot be read from member `\($0.name)` on" } ?? "cannot be read as a tar archive"
     return DalleError(.data, "\(path): \(place) (\(reason)); it is damaged or cut off: copy it again")
   }
