@@ -42,6 +42,7 @@ let package = Package(
   },
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
+    .package(url: "https://github.com/apple/swift-collections", from: "1.1.0"),
     .package(url: "https://github.com/jpsim/Yams", from: "6.0.0"),
   ],
   targets: [
@@ -84,40 +85,58 @@ let package = Package(
     module("Optimization", dependencies: ["Layers", "Kernels", "Memory", "CLanes"]),
     module("Parallel", dependencies: ["Optimization", "Layers", "Kernels", "MPI", "Memory", "Errors"]),
     module("Safetensors", dependencies: ["Files", "Memory", "Errors"]),
-    module("Checkpoint", dependencies: [
+    module(
+      "Checkpoint",
+      dependencies: [
         "Safetensors", "Parallel", "Optimization", "Layers", "Hashing", "Files", "Memory", "Errors",
       ]),
-    module("Preparation", dependencies: [
+    module(
+      "Preparation",
+      dependencies: [
         "Generation", "Shards", "Datasets", "Images", "Tokenizer", "Models", "Layers", "Hashing", "Monitoring", "MPI",
         "Random", "Files", "Errors",
       ]),
-    module("Training", dependencies: [
+    module(
+      "Training",
+      dependencies: [
         "Generation", "Preparation", "Checkpoint", "Parallel", "Optimization", "Shards", "Scenes", "Datasets", "Images",
         "Tokenizer", "Models", "Layers", "Kernels", "Hashing", "Monitoring", "MPI", "Random", "Files", "Memory", "Errors",
         "Yams",
       ]),
 
     // Use.
-    module("Generation", dependencies: [
+    module(
+      "Generation",
+      dependencies: [
         "Safetensors", "Scenes", "Images", "Tokenizer", "Models", "Layers", "Kernels", "Random", "Files", "Memory", "Errors",
+        .product(name: "HeapModule", package: "swift-collections"),
       ]),
 
-    module("Reports", dependencies: [
+    module(
+      "Reports",
+      dependencies: [
         "Generation", "Shards", "Datasets", "Images", "Tokenizer", "Models", "Layers", "Random", "Files", "Errors",
       ]),
 
     // Executables.
-    module("Commands", dependencies: [
-        "Training", "Parallel", "MPI", "Memory", "Errors", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+    module(
+      "Commands",
+      dependencies: [
+        "Generation", "Training", "Parallel", "MPI", "Memory", "Errors",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
-    executable("dalle-prep", dependencies: [
+    executable(
+      "dalle-prep",
+      dependencies: [
         "Reports", "Generation", "Training", "Preparation", "Shards", "Datasets", "Images", "Tokenizer", "Models", "Layers",
         "Kernels", "Monitoring", "Files", "Errors",
       ]),
     executable("dalle-train", dependencies: ["Training", "Parallel", "MPI"]),
-    executable("dalle-generate", dependencies: ["Generation", "Images", "Kernels", "Monitoring", "Files"]),
+    executable("dalle-generate", dependencies: ["Generation", "Images", "Kernels", "Monitoring"]),
     executable("dalle-eval", dependencies: ["Generation", "Kernels", "Monitoring", "Files"]),
-    executable("dalle-bench", dependencies: [
+    executable(
+      "dalle-bench",
+      dependencies: [
         "Generation", "Training", "Preparation", "Parallel", "Optimization", "Shards", "Datasets", "Images", "Tokenizer",
         "Models", "Layers", "Kernels", "Hashing", "Monitoring", "MPI", "Random", "Files", "Memory", "Errors",
       ]),
@@ -142,7 +161,7 @@ let package = Package(
     tests("Datasets", dependencies: ["Datasets", "Images", "Errors"]),
     tests("Reports", dependencies: ["Reports", "Shards", "Datasets", "Images", "Tokenizer", "Models", "Layers", "Random"]),
     tests("Training", dependencies: ["Training", "Images", "Random"]),
-    tests("Generation", dependencies: ["Generation", "Models", "Layers", "Kernels", "Random", "Memory", "Errors"]),
+    tests("Generation", dependencies: ["Generation", "Images", "Models", "Layers", "Kernels", "Random", "Memory", "Errors"]),
     .target(
       name: "FuzzTargets", dependencies: ["Datasets", "Safetensors", "Shards", "Tokenizer", "Training", "Files"],
       path: "Tests/Fuzz/Targets", swiftSettings: swift),
