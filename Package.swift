@@ -71,11 +71,11 @@ let package = Package(
 
     // Arithmetic.
     module("Kernels", dependencies: ["Random", "Memory", "CDNN", "CLanes", "COpenBLAS"]),
-    module("Layers", dependencies: ["Kernels", "Memory"]),
-    module("Models", dependencies: ["Layers", "Kernels", "Memory"]),
+    module("Layers", dependencies: ["Kernels", "Random", "Memory"]),
+    module("Models", dependencies: ["Layers", "Kernels", "Memory", "Errors"]),
 
     // Data.
-    module("Tokenizer", dependencies: ["Random", "Files", "Errors"]),
+    module("Tokenizer", dependencies: ["Random", "Files", "Errors", .product(name: "HeapModule", package: "swift-collections")]),
     module("Images", dependencies: ["Random", "Files", "Errors", "CImages"]),
     module("Datasets", dependencies: ["Images", "Hashing", "Files", "Errors"]),
     module("Scenes", dependencies: ["Images", "Random"]),
@@ -83,7 +83,7 @@ let package = Package(
 
     // Training.
     module("Optimization", dependencies: ["Layers", "Kernels", "Memory", "CLanes"]),
-    module("Parallel", dependencies: ["Optimization", "Layers", "Kernels", "MPI", "Memory", "Errors"]),
+    module("Parallel", dependencies: ["Optimization", "Layers", "Kernels", "MPI", "Random", "Memory", "Errors"]),
     module("Safetensors", dependencies: ["Files", "Memory", "Errors"]),
     module(
       "Checkpoint",
@@ -150,7 +150,7 @@ let package = Package(
     tests("Files", dependencies: ["Files", "Errors"]),
     tests("Random", dependencies: ["Random"]),
     tests("Kernels", dependencies: ["Kernels", "Random", "Memory"]),
-    tests("Models", dependencies: ["Safetensors", "Models", "Layers", "Kernels", "Memory"]),
+    tests("Models", dependencies: ["Safetensors", "Models", "Layers", "Kernels", "Memory", "Errors"]),
     tests("Tokenizer", dependencies: ["Tokenizer", "Random"]),
     tests("Images", dependencies: ["Images", "Random", "Files", "Errors"]),
     tests("Scenes", dependencies: ["Scenes", "Images", "Random"]),

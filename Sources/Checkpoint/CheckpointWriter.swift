@@ -40,10 +40,7 @@ struct CheckpointWriter {
   /// Bytes of a file of tensors at most.
   let fileLimit: Int
 
-  static func name(_ step: Int) -> String {
-    let digits = String(step)
-    return "step-" + String(repeating: "0", count: max(0, 8 - digits.count)) + digits
-  }
+  static func name(_ step: Int) -> String { "step-" + zeroPadded(step, digits: 8) }
 
   static let partialPrefix = ".partial-"
 
@@ -83,9 +80,7 @@ struct CheckpointWriter {
   /// Writes state and manifest, and makes the checkpoint visible.
   func complete(_ files: [String], state: Data) throws {
     try replaceFile(temporary + "/" + CheckpointFile.state, with: state)
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
-    try replaceFile(temporary + "/" + Manifest.name, with: encoder.encode(Manifest(files + [CheckpointFile.state], in: temporary)))
+    try replaceFile(temporary + "/" + Manifest.name, with: JSON.pretty(Manifest(files + [CheckpointFile.state], in: temporary)))
     if FileManager.default.fileExists(atPath: final) { try removeCheckpoint(final) }
     guard rename(temporary, final) == 0 else { throw DalleError.file(final, "cannot be written") }
     try synchronizeFolder(folder)

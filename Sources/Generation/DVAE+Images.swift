@@ -2,27 +2,27 @@ import Images
 import Layers
 import Models
 
-/// The dVAE on any number of pictures, `batch` at a time.
+/// The dVAE on any number of images, `batch` at a time.
 extension DVAE {
-  /// The loss with the likeliest codes, the error of the reconstructed bytes, and the codes: `[pictures · grid²]`.
+  /// The loss with the likeliest codes, the error of the reconstructed bytes, and the codes: `[images · grid²]`.
   public func evaluate(
-    _ pictures: [Image], _ weights: any ParameterStore
+    _ images: [Image], _ weights: any ParameterStore
   ) throws -> (loss: DVAELoss, codes: [UInt16]) {
     var loss = DVAELoss()
-    let codes = try inBatches(pictures.count) { part, codes in
-      loss += try evaluate(Array(pictures[part].map(\.pixels).joined()), count: part.count, weights, into: &codes)
+    let codes = try inBatches(images.count) { part, codes in
+      loss += try evaluate(Array(images[part].map(\.pixels).joined()), count: part.count, weights, into: &codes)
     }
     return (loss, codes)
   }
 
-  /// The likeliest codes: `[pictures · grid²]`.
-  public func encode(_ pictures: [Image], _ weights: any ParameterStore) throws -> [UInt16] {
-    try inBatches(pictures.count) { part, codes in
-      try encode(Array(pictures[part].map(\.pixels).joined()), count: part.count, weights, into: &codes)
+  /// The likeliest codes: `[images · grid²]`.
+  public func encode(_ images: [Image], _ weights: any ParameterStore) throws -> [UInt16] {
+    try inBatches(images.count) { part, codes in
+      try encode(Array(images[part].map(\.pixels).joined()), count: part.count, weights, into: &codes)
     }
   }
 
-  /// The pictures that codes stand for.
+  /// The images that codes stand for.
   public func decode(_ codes: [UInt16], _ weights: any ParameterStore) throws -> [Image] {
     let positions = config.grid * config.grid
     let size = config.imageSize

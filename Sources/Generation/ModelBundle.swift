@@ -1,3 +1,4 @@
+import Errors
 import Files
 import Foundation
 import Kernels
@@ -57,8 +58,10 @@ public struct ModelBundle {
       ("tokens", transformer.textVocabulary, tokenizer.vocabularyCount),
       ("image tokens", transformer.imageVocabulary, dvae.vocabulary), ("rows of image tokens", transformer.grid, dvae.grid),
     ] where ours != theirs {
-      throw ModelBundleError(
-        "\(folder)/\(File.transformer)", "the transformer has \(ours) \(name), but its neighbours in the folder \(theirs)")
+      throw DalleError(
+        .data,
+        "\(folder)/\(File.transformer): the transformer has \(ours) \(name), but its neighbours in the folder \(theirs); put parts of one "
+          + "run together")
     }
     transformerWeights = try Self.weights(
       Transformer.table(transformer), Self.existing(File.transformerWeights, in: folder), precision)
@@ -84,12 +87,14 @@ public struct ModelBundle {
   private static func existing(_ name: String, in folder: String) throws -> String {
     let file = "\(folder)/\(name)"
     guard FileManager.default.fileExists(atPath: file) else {
-      throw ModelBundleError(file, "is missing: this is no trained model; a run makes one in its folder `model`")
+      throw DalleError(
+        .noInput,
+        "\(file): is missing, so this is no trained model; name the folder of a finished run, or a copy of its folder `model`")
     }
     return file
   }
 
-  /// Ready to draw.
+  /// Ready to generate.
   public func generator() throws -> ImageGenerator {
     ImageGenerator(
       tokenizer: tokenizer, dvae: try DVAE(dvae, batch: 16, mode: .inference, precision: precision), dvaeWeights: dvaeWeights,
@@ -109,15 +114,11 @@ public struct ModelBundle {
     }
     let known = Set(table.parameters.map(\.name))
     if let extra = reader.tensors.keys.filter({ !known.contains($0) }).min() {
-      throw ModelBundleError(path, "has a tensor `\(extra)` that this model does not have")
+      throw DalleError(
+        .data,
+        "\(path): has a tensor `\(extra)` that this model does not have; put it beside the JSON file that it was written with")
     }
     parameters.refreshComputeCopy()
     return parameters
   }
-}
-
-/// A model folder that cannot be used.
-public struct ModelBundleError: Error, CustomStringConvertible, Equatable {
-  public let description: String
-  init(_ path: String, _ problem: String) { description = "\(path): \(problem)" }
 }

@@ -39,7 +39,8 @@ public final class SamplingSession {
     (self.config, self.requests) = (config, requests)
     results = requests.map { _ in GeneratedTokens() }
     random = requests.map { request in
-      RandomStream(seed: request.seed, Self.hash(request.prompt), UInt64(truncatingIfNeeded: request.number))
+      // Prompts get unrelated random numbers.
+      RandomStream(seed: request.seed, fnv1a(request.prompt.lazy.map(UInt32.init)), UInt64(truncatingIfNeeded: request.number))
     }
     choices = requests.map { TokenChoice($0.sampling, vocabulary: config.imageVocabulary) }
     switch precision {
@@ -90,11 +91,6 @@ public final class SamplingSession {
 
   /// The tokens so far.
   public func result(of index: Int) -> GeneratedTokens { results[index] }
-
-  /// FNV-1a over the tokens: prompts get unrelated random numbers.
-  private static func hash(_ tokens: [Int32]) -> UInt64 {
-    tokens.reduce(0xCBF2_9CE4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
-  }
 }
 
 /// Which rows of a cached step belong to which requests.

@@ -11,10 +11,10 @@ public struct SceneEvaluation: Codable, Sendable {
   /// Scenes of both kinds that the dVAE alone encoded and decoded: what the two others can reach.
   public var seenReconstructed = SceneScore()
   public var neverSeenReconstructed = SceneScore()
-  /// Mean loss of held-out captions and of their pictures' tokens, in nats per token.
+  /// Mean loss of held-out captions and of their images' tokens, in nats per token.
   public var textNats = 0.0
   public var imageNats = 0.0
-  /// The dVAE on held-out pictures: peak signal-to-noise ratio in decibels, share of the codes that occur, perplexity of
+  /// The dVAE on held-out images: peak signal-to-noise ratio in decibels, share of the codes that occur, perplexity of
   /// their frequencies.
   public var psnr = 0.0
   public var codesUsed = 0.0
@@ -23,32 +23,32 @@ public struct SceneEvaluation: Codable, Sendable {
   /// Measures a model.
   ///
   /// - Parameters:
-  ///   - prompts: of each kind, one picture each.
-  ///   - pictures: held-out scenes for loss and reconstruction.
-  /// - Returns: the numbers, and a sheet of the first pictures of each kind, marked right or wrong.
+  ///   - prompts: of each kind, one image each.
+  ///   - images: held-out scenes for loss and reconstruction.
+  /// - Returns: the numbers, and a sheet of the first images of each kind, marked right or wrong.
   public static func run(
-    _ bundle: ModelBundle, prompts: Int, pictures: Int, seed: UInt64, _ sampling: SamplingConfig,
+    _ bundle: ModelBundle, prompts: Int, images: Int, seed: UInt64, _ sampling: SamplingConfig,
     progress: (_ done: Int, _ total: Int) -> Void
   ) throws -> (evaluation: SceneEvaluation, sheet: Image) {
     var result = SceneEvaluation()
     let scenes = SceneGenerator(seed: seed)
     let generator = try bundle.generator()
-    var sheet: [(caption: String, pictures: [Image])] = []
+    var sheet: [(caption: String, images: [Image])] = []
     for (round, split) in [SceneSplit.heldOut, .neverSeen].enumerated() {
       let descriptions = scenes.evaluationPrompts(prompts, split)
       let drawn = try generator.generate(descriptions.map(\.words), count: 1, seed: seed, sampling) { done, total in
         progress(round * total + done, 2 * total)
       }
-      for (index, (description, picture)) in zip(descriptions, drawn.joined()).enumerated() {
-        let verdict = SceneChecker.check(picture, against: description)
+      for (index, (description, image)) in zip(descriptions, drawn.joined()).enumerated() {
+        let verdict = SceneChecker.check(image, against: description)
         if split == .heldOut { result.seen.add(verdict) } else { result.neverSeen.add(verdict) }
-        if index < 24 { sheet.append(("\(verdict.isRight ? "✓" : "✗") \(description.words)", [picture])) }
+        if index < 24 { sheet.append(("\(verdict.isRight ? "✓" : "✗") \(description.words)", [image])) }
       }
     }
     let dvae = try DVAE(bundle.dvae, batch: 16, mode: .inference, precision: bundle.precision)
-    result.neverSeenReconstructed = try reconstruct((0..<pictures).map { scenes.scene($0, .neverSeen) }, dvae, bundle).score
-    try result.measureLosses(bundle, dvae, (0..<pictures).map { scenes.scene($0, .heldOut) })
-    return (result, try ImageGrid.draw(sheet, columns: 8))
+    result.neverSeenReconstructed = try reconstruct((0..<images).map { scenes.scene($0, .neverSeen) }, dvae, bundle).score
+    try result.measureLosses(bundle, dvae, (0..<images).map { scenes.scene($0, .heldOut) })
+    return (result, try ImageGrid.compose(sheet, columns: 8))
   }
 
   /// Scenes through the dVAE and back.

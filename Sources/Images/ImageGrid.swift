@@ -1,6 +1,6 @@
 import CImages
 
-/// Pictures with captions, laid out as one picture to look at.
+/// Pictures with captions, laid out as one image to look at.
 public struct ImageGrid {
   private static let margin = 12
   private static let ink: (UInt8, UInt8, UInt8) = (40, 40, 40)
@@ -8,18 +8,18 @@ public struct ImageGrid {
   /// Pango font; any sans serif font stands in where this one is missing.
   private static let font = "DejaVu Sans 11"
 
-  /// Rows of pictures of one size, each row with its caption above it: the candidates for a prompt.
+  /// Rows of images of one size, each row with its caption above it: the candidates for a prompt.
   ///
   /// - Parameters:
-  ///   - rows: captions and their pictures.
-  ///   - columns: groups side by side; a good number for captions with one picture each.
-  public static func draw(_ rows: [(caption: String, pictures: [Image])], columns: Int = 1) throws -> Image {
-    precondition(!rows.isEmpty && rows.allSatisfy { !$0.pictures.isEmpty }, "a grid without pictures")
-    let size = rows[0].pictures[0]
-    // Small pictures are enlarged by a whole factor, so that every pixel stays what it is.
+  ///   - rows: captions and their images.
+  ///   - columns: groups side by side; a good number for captions with one image each.
+  public static func compose(_ rows: [(caption: String, images: [Image])], columns: Int = 1) throws -> Image {
+    precondition(!rows.isEmpty && rows.allSatisfy { !$0.images.isEmpty }, "a grid without images")
+    let size = rows[0].images[0]
+    // Small images are enlarged by a whole factor, so that every pixel stays what it is.
     let factor = max(1, 192 / max(size.width, size.height))
     let cell = (width: size.width * factor, height: size.height * factor)
-    let most = rows.map(\.pictures.count).max()!
+    let most = rows.map(\.images.count).max()!
     let groupWidth = most * (cell.width + margin) - margin
 
     let captions = try rows.map { try $0.caption.isEmpty ? nil : text($0.caption, width: groupWidth) }
@@ -35,9 +35,9 @@ public struct ImageGrid {
         if let caption = captions[index] {
           sheet.place(caption, x: x + (groupWidth - caption.width) / 2, y: y + captionHeight - caption.height)
         }
-        for (place, picture) in rows[index].pictures.enumerated() {
-          precondition(picture.width == size.width && picture.height == size.height, "pictures of several sizes in a grid")
-          sheet.place(picture.enlarged(by: factor), x: x + place * (cell.width + margin), y: y + captionHeight + 6)
+        for (place, image) in rows[index].images.enumerated() {
+          precondition(image.width == size.width && image.height == size.height, "images of several sizes in a grid")
+          sheet.place(image.enlarged(by: factor), x: x + place * (cell.width + margin), y: y + captionHeight + 6)
         }
       }
       y += captionHeight + 6 + cell.height + 2 * margin

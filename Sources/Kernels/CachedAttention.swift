@@ -1,28 +1,28 @@
 import Memory
 
-/// Attention for drawing: one query a picture over keys and values that were kept from earlier positions (paper B.1). Pictures of
+/// Attention for cached steps: one query per image over keys and values that were cached at earlier positions (paper B.1). Images of
 /// one caption share its text, so their scores with it are GEMMs.
 public struct CachedAttention<Element: Scalar> {
   private let heads: Int
   private let textLength: Int
-  /// Room for a caption's pictures, or for its text: scores [heads · pictures, text + image keys] or [text, text].
+  /// Room for a caption's images, or for its text: scores [heads · images, text + image keys] or [text, text].
   private let scores: Vector
   private let weights: VectorView<Element>
   private let outputs: Matrix  // [most rows, width]
   private let inverseSums: Vector  // [heads · most rows]
-  /// Keys of a picture: rows of scores are this far apart.
+  /// Keys of an image: rows of scores are this far apart.
   private let keyCount: Int
 
   /// - Parameters:
-  ///   - pictures: of one caption.
+  ///   - images: of one caption.
   ///   - imageKeys: that a query sees at most.
-  public init(_ space: inout Space, width: Int, heads: Int, textLength: Int, pictures: Int, imageKeys: Int) {
+  public init(_ space: inout Space, width: Int, heads: Int, textLength: Int, images: Int, imageKeys: Int) {
     (self.heads, self.textLength) = (heads, textLength)
     keyCount = (textLength + imageKeys + 15) & ~15
-    let count = max(heads * pictures * keyCount, textLength * textLength)
+    let count = max(heads * images * keyCount, textLength * textLength)
     scores = space.vector(count)
     weights = space.vector(count, of: Element.self)
-    outputs = space.matrix(rows: max(pictures, textLength), columns: width)
+    outputs = space.matrix(rows: max(images, textLength), columns: width)
     inverseSums = space.vector(heads * outputs.rows)
   }
 
@@ -43,36 +43,36 @@ public struct CachedAttention<Element: Scalar> {
       let columns = columns(head, queries)
       matmul(queries.columns(columns), keys.columns(columns).transposed, into: scores)
       for row in 0..<textLength {
-        let seen = scores.row(row)[0..<row + 1]
-        let highest = scale * largest(seen.base, count: seen.count)
-        inverseSums[head * textLength + row] = 1 / exponentials(of: seen, scale: scale, minus: highest, into: weights.row(row))
+        let visible = scores.row(row)[0..<row + 1]
+        let highest = scale * largest(visible.base, count: visible.count)
+        inverseSums[head * textLength + row] = 1 / exponentials(of: visible, scale: scale, minus: highest, into: weights.row(row))
       }
       matmul(weights, values.columns(columns), into: outputs.rows(0..<textLength).columns(columns))
     }
     for row in 0..<textLength { store(row, rows: textLength, into: result.row(row)) }
   }
 
-  /// One position of the pictures of a caption.
+  /// One position of the images of a caption.
   ///
   /// - Parameters:
-  ///   - queries: `[pictures, width]`, heads side by side.
+  ///   - queries: `[images, width]`, heads side by side.
   ///   - textKeys: `[text, width]`.
   ///   - textValues: `[width, text]`.
-  ///   - imageKeys, imageValues: `[pictures · kept, width]`.
-  ///   - seen: which of a picture's kept rows its query sees.
-  ///   - result: `[pictures, width]`.
+  ///   - imageKeys, imageValues: `[images · window, width]`.
+  ///   - visible: which rows of an image's window its query sees.
+  ///   - result: `[images, width]`.
   @specialized(where Element == Float)
   @specialized(where Element == BFloat16)
   public func step(
     _ queries: MatrixView<Element>, textKeys: MatrixView<Element>, textValues: MatrixView<Element>,
-    imageKeys: MatrixView<Element>, imageValues: MatrixView<Element>, seen: [Int], into result: MatrixView<Element>
+    imageKeys: MatrixView<Element>, imageValues: MatrixView<Element>, visible: [Int], into result: MatrixView<Element>
   ) {
-    let pictures = queries.rows
-    let kept = imageKeys.rows / pictures
+    let images = queries.rows
+    let window = imageKeys.rows / images
     let size = queries.columns / heads
     let scale = scale(queries)
     func part<Kind>(_ head: Int, _ all: VectorView<Kind>) -> MatrixView<Kind> {
-      MatrixView(all.base + head * pictures * keyCount, rows: pictures, columns: textLength + seen.count, stride: keyCount)
+      MatrixView(all.base + head * images * keyCount, rows: images, columns: textLength + visible.count, stride: keyCount)
     }
     for head in 0..<heads {
       let columns = columns(head, queries)
@@ -80,21 +80,21 @@ public struct CachedAttention<Element: Scalar> {
         queries.columns(columns), textKeys.columns(columns).transposed, into: part(head, scores).columns(0..<textLength),
         rowwise: true)
     }
-    forEachPart(of: pictures) { pictures in
-      for picture in pictures {
+    forEachPart(of: images) { images in
+      for image in images {
         let (keys, values) = (
-          imageKeys.rows(picture * kept..<(picture + 1) * kept), imageValues.rows(picture * kept..<(picture + 1) * kept)
+          imageKeys.rows(image * window..<(image + 1) * window), imageValues.rows(image * window..<(image + 1) * window)
         )
         for head in 0..<heads {
           let columns = head * size..<(head + 1) * size
-          let (row, weights) = (part(head, scores).row(picture), part(head, weights).row(picture))
-          let query = queries.row(picture)[columns]
-          for (place, index) in seen.enumerated() { row[textLength + place] = dot(query, keys.row(index)[columns]) }
+          let (row, weights) = (part(head, scores).row(image), part(head, weights).row(image))
+          let query = queries.row(image)[columns]
+          for (place, index) in visible.enumerated() { row[textLength + place] = dot(query, keys.row(index)[columns]) }
           let highest = scale * largest(row.base, count: row.count)
-          inverseSums[head * queries.rows + picture] = 1 / exponentials(of: row, scale: scale, minus: highest, into: weights)
-          let output = outputs.row(picture)[columns]
+          inverseSums[head * queries.rows + image] = 1 / exponentials(of: row, scale: scale, minus: highest, into: weights)
+          let output = outputs.row(image)[columns]
           output.fill(0)
-          for (place, index) in seen.enumerated() {
+          for (place, index) in visible.enumerated() {
             addScaled(values.row(index)[columns], weights[textLength + place].float, to: output)
           }
         }
@@ -104,9 +104,9 @@ public struct CachedAttention<Element: Scalar> {
       let columns = columns(head, queries)
       matmul(
         part(head, weights).columns(0..<textLength), textValues.rows(columns).transposed,
-        into: outputs.rows(0..<pictures).columns(columns), .accumulate, rowwise: true)
+        into: outputs.rows(0..<images).columns(columns), .accumulate, rowwise: true)
     }
-    for picture in 0..<pictures { store(picture, rows: pictures, into: result.row(picture)) }
+    for image in 0..<images { store(image, rows: images, into: result.row(image)) }
   }
 
   private func scale(_ queries: MatrixView<Element>) -> Float { 1 / Float(queries.columns / heads).squareRoot() }

@@ -11,7 +11,7 @@ public struct FeatureMaps<Element: Scalar> {
   public init(_ values: VectorView<Element>, samples: Int, height: Int, width: Int, channels: Int) {
     precondition(
       values.count == samples * height * width * channels,
-      "\(values.count) numbers are not \(samples) pictures of \(height) x \(width) x \(channels)")
+      "\(values.count) numbers are not \(samples) images of \(height) x \(width) x \(channels)")
     self.values = values
     (self.samples, self.height, self.width, self.channels) = (samples, height, width, channels)
   }

@@ -133,7 +133,7 @@ public struct AttentionLayer<Element: Scalar> {
       attention.step(
         query.rows(rows), textKeys: cache.prefixKeys.rows(prefix),
         textValues: cache.prefixValues.rows(group * x.columns..<(group + 1) * x.columns),
-        imageKeys: cache.keys.rows(slots), imageValues: cache.values.rows(slots), seen: visible,
+        imageKeys: cache.keys.rows(slots), imageValues: cache.values.rows(slots), visible: visible,
         into: saved.attended.rows(rows))
     }
     project(saved.attended, w, x, into: x, scratch)

@@ -1,5 +1,6 @@
 import Kernels
 import Memory
+import Random
 
 /// Where a block's numbers live. The model asks; it never learns how many ranks exist.
 ///
@@ -116,12 +117,7 @@ extension ParameterTable {
     switch parameter.initialization {
     case .constant(let value): values.fill(value)
     case .normal(let std):
-      fillNormal(values, seed: seed, stream: Self.stream(parameter.name), standardDeviation: std, from: first)
+      fillNormal(values, seed: seed, stream: fnv1a(parameter.name.utf8), standardDeviation: std, from: first)
     }
-  }
-
-  /// FNV-1a of the name: stable across processes, unlike Swift's seeded hashes.
-  private static func stream(_ name: String) -> UInt64 {
-    name.utf8.reduce(0xCBF2_9CE4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
   }
 }

@@ -4,6 +4,7 @@ import Layers
 import MPI
 import Memory
 import Optimization
+import Random
 
 /// The parameters of a model that several ranks train: weights, their compute copy and the training state once per node, gradients
 /// in each rank's ring.
@@ -144,11 +145,11 @@ package final class NodeParameterStore: ParameterStore {
 
   /// Throws unless all nodes hold the same weights. Collective.
   package func verifyEqualWeights() throws {
-    var hash: UInt64 = 0xCBF2_9CE4_8422_2325
+    var hash = fnv1a([UInt32]())
     for block in table.blockIDs {
       for range in partition.ranges(of: block, rank: grid.node.rank) {
         let weights = weightArray.values(of: block)[range]
-        for i in 0..<weights.count { hash = (hash ^ UInt64(weights[i].bitPattern)) &* 0x100_0000_01B3 }
+        hash = fnv1a((0..<weights.count).lazy.map { weights[$0].bitPattern }, after: hash)
       }
     }
     let hashes = try grid.across.allGather(hash)

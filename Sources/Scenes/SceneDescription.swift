@@ -1,3 +1,5 @@
+import Random
+
 /// Colours of objects.
 public enum SceneColour: String, CaseIterable, Codable, Sendable {
   case red, orange, yellow, green, blue, purple, brown, black
@@ -103,8 +105,8 @@ public struct SceneDescription: Codable, Sendable, Hashable {
   var isHeldOut: Bool { stableHash(canonical.words) % 16 == 0 }
 }
 
-/// FNV-1a: the same on every machine and in every process.
+/// The same on every machine and in every process.
 private func stableHash(_ text: String) -> UInt64 {
-  let hash = text.utf8.reduce(0xCBF2_9CE4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
+  let hash = fnv1a(text.utf8)
   return hash ^ hash >> 32
 }

@@ -1,3 +1,5 @@
+import HeapModule
+
 /// Learns merges from captions: again and again the most frequent pair of neighbours becomes a token (Sennrich et al. 2015).
 ///
 /// Exactly reproducible: of equally frequent pairs the one with the smaller left token wins, then the smaller right token;
@@ -19,13 +21,13 @@ public struct BPETrainer {
   public func train(vocabulary: Int) -> Tokenizer {
     precondition((256...65_536).contains(vocabulary), "a vocabulary of \(vocabulary)")
     var words = MergingWords(words)
-    var heap = PairHeap(words.pairs.indices.map(words.entry))
+    var heap = Heap(words.pairs.indices.map(words.entry))
     var merges: [(left: UInt16, right: UInt16)] = []
-    while merges.count < vocabulary - 256, let top = heap.pop() {
+    while merges.count < vocabulary - 256, let top = heap.popMax() {
       // Counts fall after an entry was made; an outdated one goes back with today's count.
       let count = words.pairs[top.number].count
       if count != top.count {
-        if count > 0 { heap.push(words.entry(top.number)) }
+        if count > 0 { heap.insert(words.entry(top.number)) }
         continue
       }
       if count == 0 { break }
@@ -33,7 +35,7 @@ public struct BPETrainer {
       words.merge(top.number, into: UInt16(256 + merges.count))
       merges.append((left: UInt16(top.pair >> 16), right: UInt16(truncatingIfNeeded: top.pair)))
       // Counts rise for pairs with the new token alone.
-      for number in known..<words.pairs.count { heap.push(words.entry(number)) }
+      for number in known..<words.pairs.count { heap.insert(words.entry(number)) }
     }
     return Tokenizer(merges: merges, split: split)
   }
@@ -64,8 +66,8 @@ private struct MergingWords {
     }
   }
 
-  func entry(_ number: Int) -> PairHeap.Entry {
-    PairHeap.Entry(count: pairs[number].count, pair: pairs[number].key, number: number)
+  func entry(_ number: Int) -> PairEntry {
+    PairEntry(count: pairs[number].count, pair: pairs[number].key, number: number)
   }
 
   /// Puts `token` in the place of a pair, in all words.
@@ -116,42 +118,11 @@ private struct MergingWords {
   }
 }
 
-/// A binary heap of pairs; the most frequent, and of those the smallest, is on top.
-private struct PairHeap {
-  struct Entry {
-    let count: Int
-    let pair: UInt32
-    let number: Int
-    func goesBefore(_ other: Entry) -> Bool { count != other.count ? count > other.count : pair < other.pair }
-  }
-  private var entries: [Entry] = []
+/// A pair as it was when it came into the heap; the most frequent, and of those the smallest, is the greatest.
+private struct PairEntry: Comparable {
+  let count: Int
+  let pair: UInt32
+  let number: Int
 
-  init(_ entries: [Entry]) {
-    for entry in entries { push(entry) }
-  }
-
-  mutating func push(_ entry: Entry) {
-    entries.append(entry)
-    var child = entries.count - 1
-    while child > 0, entries[child].goesBefore(entries[(child - 1) / 2]) {
-      entries.swapAt(child, (child - 1) / 2)
-      child = (child - 1) / 2
-    }
-  }
-
-  mutating func pop() -> Entry? {
-    guard let top = entries.first else { return nil }
-    let last = entries.removeLast()
-    if entries.isEmpty { return top }
-    entries[0] = last
-    var parent = 0
-    while true {
-      var best = parent
-      for child in [2 * parent + 1, 2 * parent + 2]
-      where child < entries.count && entries[child].goesBefore(entries[best]) { best = child }
-      if best == parent { return top }
-      entries.swapAt(parent, best)
-      parent = best
-    }
-  }
+  static func < (a: PairEntry, b: PairEntry) -> Bool { a.count != b.count ? a.count < b.count : a.pair > b.pair }
 }

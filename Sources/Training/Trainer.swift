@@ -1,5 +1,6 @@
 import Checkpoint
 import Errors
+import Files
 import Foundation
 import Layers
 import MPI
@@ -138,8 +139,7 @@ package final class Trainer<Task: TrainingTask> {
   private func drawSamples() throws {
     let ema = try parameters.reading(ExponentialMovingAverage.state)
     guard grid.isCoordinator, let image = try task.samplePicture(ema) else { return }
-    let digits = String(state.step)
-    let path = "\(samplesFolder)/\(task.name)-\(String(repeating: "0", count: max(0, 8 - digits.count)) + digits).png"
+    let path = "\(samplesFolder)/\(task.name)-\(zeroPadded(state.step, digits: 8)).png"
     try image.write(to: path)
     try log.record(.sampleSheet(path: path), stage: task.name, step: state.step)
   }

@@ -1,5 +1,5 @@
 import ArgumentParser
-import Foundation
+import Files
 import Kernels
 import MPI
 import Monitoring
@@ -24,9 +24,7 @@ struct BenchOptions: ParsableArguments {
   /// Prints a result, for people or for programs.
   func print(_ result: some Encodable, _ text: String) throws {
     if json {
-      let encoder = JSONEncoder()
-      encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
-      Swift.print(String(decoding: try encoder.encode(result), as: UTF8.self))
+      Swift.print(String(decoding: try JSON.pretty(result), as: UTF8.self), terminator: "")
     } else {
       Swift.print(text)
     }

@@ -6,7 +6,7 @@ import Tokenizer
 
 struct DataCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "data", abstract: "Measures tokenizer, pictures and shards, on one thread.",
+    commandName: "data", abstract: "Measures tokenizer, images and shards, on one thread.",
     discussion:
       "Each number is the median of several repeats, after one that is not counted. Files are read once before, so the disk is not measured."
   )
@@ -22,7 +22,7 @@ struct DataCommand: ParsableCommand {
   @Option(help: "Tokens of the tokenizers that are trained, 256 bytes included.")
   var vocabulary = 16_384
 
-  @Option(help: "A folder whose .jpg and .png pictures are decoded, cropped to their middle square and scaled to 256 x 256.")
+  @Option(help: "A folder whose .jpg and .png images are decoded, cropped to their middle square and scaled to 256 x 256.")
   var photos: String?
 
   @Option(help: "Keeps captions and tokenizers in this folder: captions.txt, published.json, gpt2.json.")

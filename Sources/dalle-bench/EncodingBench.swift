@@ -42,7 +42,7 @@ struct EncodingBench: Codable {
     """
     encoding
       throughput   \(String(format: throughput < 100 ? "%.2f" : "%.0f", throughput)) images/s
-      FLOPs        \(String(format: "%.1f", flops / 1e9)) GFLOP a picture, \(String(format: "%.0f", flops * throughput / 1e9)) GFLOP/s: \
+      FLOPs        \(String(format: "%.1f", flops / 1e9)) GFLOP per image, \(String(format: "%.0f", flops * throughput / 1e9)) GFLOP/s: \
     \(String(format: "%.1f", 100 * flops * throughput / peak)) % of GEMM peak
     """
   }

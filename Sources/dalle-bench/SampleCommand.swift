@@ -6,19 +6,20 @@ import Monitoring
 
 struct SampleCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "sample", abstract: "Measures drawing with the transformer: the shape `small`, one process.",
-    discussion: "A step draws one image token of each picture, with kept keys and values; the dVAE's decoder is not in it.")
+    commandName: "sample", abstract: "Measures sampling with the transformer: the shape `small`, one process.",
+    discussion: "A step samples one token of each image with a KV cache; the dVAE's decoder is not in it.")
 
   @OptionGroup var options: BenchOptions
 
-  @Option(help: "Pictures drawn side by side.")
-  var pictures = 1
+  // The second name is that of earlier versions, which are measured beside this one.
+  @Option(name: [.customLong("images"), .customLong("pictures")], help: "Images sampled side by side.")
+  var images = 1
 
-  @Option(help: "Steps that are measured; a whole picture has 1024.")
+  @Option(help: "Steps that are measured; a whole image has 1024.")
   var steps = 256
 
   func validate() throws {
-    for (name, value, range) in [("--pictures", pictures, 1...4096), ("--steps", steps, 1...1024)] where !range.contains(value) {
+    for (name, value, range) in [("--images", images, 1...4096), ("--steps", steps, 1...1024)] where !range.contains(value) {
       throw ValidationError("\(name) is \(value); it must lie between \(range.lowerBound) and \(range.upperBound)")
     }
   }
@@ -27,7 +28,7 @@ struct SampleCommand: ParsableCommand {
     do {
       let threads = UsableCores().count
       setThreads(threads)
-      let result = try SamplingBench(pictures: pictures, steps: steps, repeats: options.repeats)
+      let result = try SamplingBench(images: images, steps: steps, repeats: options.repeats)
       try options.print(result, "\(threads) \(threads == 1 ? "thread" : "threads")\n\(result.text)")
     } catch { Failure.end(error) }
   }

@@ -5,9 +5,9 @@ import Layers
 import Memory
 import Models
 
-/// How fast pictures are drawn, without the dVAE.
+/// How fast images are drawn, without the dVAE.
 struct SamplingBench: Codable {
-  var pictures: Int
+  var images: Int
   var steps: Int
   var precision: Precision
   /// Median seconds to read the captions.
@@ -15,8 +15,8 @@ struct SamplingBench: Codable {
   /// Median seconds of a step.
   var seconds = 0.0
 
-  init(pictures: Int, steps: Int, repeats: Int) throws {
-    (self.pictures, self.steps, precision) = (pictures, steps, .fastest)
+  init(images: Int, steps: Int, repeats: Int) throws {
+    (self.images, self.steps, precision) = (images, steps, .fastest)
     switch precision {
     case .fp32: try self.measure(Float.self, repeats)
     case .bf16: try self.measure(BFloat16.self, repeats)
@@ -32,13 +32,13 @@ struct SamplingBench: Codable {
     let caption = (0..<Int32(shape.textLength)).map { $0 * 7 % Int32(shape.textVocabulary) }
     let times = try (0...repeats).map { _ in
       let start = ContinuousClock.now
-      let model = try CachedTransformer<Element>(shape, captions: [caption], images: [pictures], source: weights)
+      let model = try CachedTransformer<Element>(shape, captions: [caption], images: [images], source: weights)
       let middle = ContinuousClock.now
       var previous: [Int32] = []
       let choice = TokenChoice(SamplingConfig(), vocabulary: shape.imageVocabulary)
       for position in 0..<steps {
         let logits = try model.step(position, previous: previous)
-        previous = (0..<pictures).map { Int32(choice.choose(logits.row($0), uniform: 0.5)) }
+        previous = (0..<images).map { Int32(choice.choose(logits.row($0), uniform: 0.5)) }
       }
       return (caption: (middle - start) / .seconds(1), step: (.now - middle) / .seconds(1) / Double(steps))
     }.dropFirst()
@@ -48,8 +48,8 @@ struct SamplingBench: Codable {
 
   var text: String {
     """
-    sampling     \(pictures) \(pictures == 1 ? "picture" : "pictures") side by side, \(precision.rawValue)
-      rate         \(String(format: "%.1f", 1 / seconds)) steps/s, \(String(format: "%.0f", Double(pictures) / seconds)) tokens/s
+    sampling     \(images) \(images == 1 ? "image" : "images") side by side, \(precision.rawValue)
+      throughput   \(String(format: "%.1f", 1 / seconds)) steps/s, \(String(format: "%.0f", Double(images) / seconds)) tokens/s
       caption      \(String(format: "%.1f", 1000 * captionSeconds)) ms before the first step
     """
   }

@@ -17,8 +17,8 @@ struct ScenesCommand: ParsableCommand {
     commandName: "scenes",
     abstract: "Generates images of scenes that the model never saw, and checks what they show.",
     discussion: """
-      Counts the pictures with the right shapes in the right colours, in the right sizes, in the right relation, for prompts \
-      of seen and of never-seen pairs of colour and shape. Also measures the loss of held-out captions and pictures, and the \
+      Counts the images with the right shapes in the right colours, in the right sizes, in the right relation, for prompts \
+      of seen and of never-seen pairs of colour and shape. Also measures the loss of the validation split, and the \
       dVAE. Writes grid.png and scores.json.
       """)
 
@@ -29,7 +29,7 @@ struct ScenesCommand: ParsableCommand {
   var prompts = 128
 
   @Option(help: "Held-out scenes for loss and reconstruction.")
-  var pictures = 256
+  var images = 256
 
   @Option(help: "Random seed of prompts and images.")
   var seed: UInt64 = 1
@@ -49,7 +49,7 @@ struct ScenesCommand: ParsableCommand {
   }
 
   func validate() throws {
-    for (name, value) in [("--prompts", prompts), ("--pictures", pictures)] where !(1...4096).contains(value) {
+    for (name, value) in [("--prompts", prompts), ("--images", images)] where !(1...4096).contains(value) {
       throw ValidationError("\(name) is \(value); it must lie between 1 and 4096")
     }
   }
@@ -65,13 +65,11 @@ struct ScenesCommand: ParsableCommand {
     try makeFolder(out)
     var meter = ProgressMeter.terminal()
     let (result, sheet) = try SceneEvaluation.run(
-      bundle, prompts: prompts, pictures: pictures, seed: seed, sampling.config
+      bundle, prompts: prompts, images: images, seed: seed, sampling.config
     ) { meter.show("generating", $0, of: $1) }
     meter.finish()
     try sheet.write(to: "\(out)/grid.png")
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
-    try replaceFile("\(out)/scores.json", with: encoder.encode(result))
+    try replaceFile("\(out)/scores.json", with: JSON.pretty(result))
     print(
       """
       one image per prompt, temperature \(sampling.temperature), guidance \(sampling.guidance)
@@ -82,7 +80,7 @@ struct ScenesCommand: ParsableCommand {
       held-out loss            text \(short(result.textNats)), image \(short(result.imageNats)) nats per token
       dVAE                     PSNR \(short(result.psnr)) dB, \(short(100 * result.codesUsed)) % of \(bundle.dvae.vocabulary) \
       codes used, perplexity \(short(result.codePerplexity))
-      pictures                 \(out)/grid.png
+      images                   \(out)/grid.png
       """)
   }
 }

@@ -55,8 +55,8 @@ struct DalleGenerate: ParsableCommand {
     meter.finish()
     let paths = try images.flatMap(folder.add)
     // Rows longer than eight images would not fit a screen: the sheet shows the first.
-    let rows = zip(prompts, images).map { (caption: $0, pictures: Array($1.prefix(8))) }
-    let sheet = try folder.add(sheet: ImageGrid.draw(rows))
+    let rows = zip(prompts, images).map { (caption: $0, images: Array($1.prefix(8))) }
+    let sheet = try folder.add(sheet: ImageGrid.compose(rows))
     print(
       "\(sheet): \(paths.count) \(paths.count == 1 ? "image" : "images") from \(prompts.count) "
         + "\(prompts.count == 1 ? "prompt" : "prompts"), \(paths.first!) to \(paths.last!)")

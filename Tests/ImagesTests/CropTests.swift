@@ -92,7 +92,7 @@ private func coordinates(_ width: Int, _ height: Int) -> Image {
 
   @Test func gridsHoldEveryPictureUnchanged() throws {
     let picture = coordinates(80, 80)
-    let sheet = try ImageGrid.draw(
+    let sheet = try ImageGrid.compose(
       [("a caption that is longer than its picture is wide & <odd>", [picture, picture.mirrored()]), ("", [picture])])
     // Enlarged twice (80 to 160 pixels), below the caption and the margin: look for the first row of the picture.
     let row = picture.enlarged(by: 2).pixels.prefix(160 * 3)

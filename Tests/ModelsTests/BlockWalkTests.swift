@@ -115,7 +115,7 @@ private final class RecordingStore: ParameterStore {
           groups: Array(repeating: 2, count: groups), prefix: prefix, visible: pattern.visible(after: prefix), width: width,
           in: &space),
         attention: CachedAttention<Float>(
-          &space, width: width, heads: heads, textLength: prefix, pictures: 2, imageKeys: length - prefix)
+          &space, width: width, heads: heads, textLength: prefix, images: 2, imageKeys: length - prefix)
       )
     }
     let order = [parameters.attention.block, parameters.mlp.block]

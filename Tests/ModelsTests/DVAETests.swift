@@ -1,3 +1,4 @@
+import Errors
 import Foundation
 import Kernels
 import Layers
@@ -217,16 +218,16 @@ private func gradients(_ source: LocalParameters) -> [Float] {
 }
 
 @Test func impossibleDVAEsAreRefused() {
-  var config = DVAEConfig()
-  config.imageSize = 100
-  #expect(throws: DVAEConfigError.notAMultiple(name: "imageSize", value: 100, of: 8)) { try config.validate() }
-  config = DVAEConfig()
-  config.baseChannels = 10
-  #expect(throws: DVAEConfigError.notAMultiple(name: "baseChannels", value: 10, of: 4)) { try DVAE(config, batch: 1) }
-  config = DVAEConfig()
-  config.vocabulary = 65537
-  #expect(throws: DVAEConfigError.outOfRange(name: "vocabulary", value: 65537, limits: 2...65536)) { try config.validate() }
-  #expect("\(DVAEConfigError.outOfRange(name: "groups", value: 0, limits: 1...8))" == "dvae.groups is 0, allowed are 1 to 8")
+  func expectRefused(_ message: String, _ change: (inout DVAEConfig) -> Void) {
+    var config = DVAEConfig()
+    change(&config)
+    #expect(throws: DalleError(.configuration, message)) { try config.validate() }
+    #expect(throws: DalleError(.configuration, message)) { try DVAE(config, batch: 1) }
+  }
+  expectRefused("the dVAE's imageSize is 100; with 4 groups it must be a multiple of 8 = 2^(groups - 1)") { $0.imageSize = 100 }
+  expectRefused("the dVAE's baseChannels is 10; it must be a multiple of 4") { $0.baseChannels = 10 }
+  expectRefused("the dVAE's vocabulary is 65537; it must lie between 2 and 65536") { $0.vocabulary = 65_537 }
+  expectRefused("the dVAE's groups is 0; it must lie between 1 and 8") { $0.groups = 0 }
 }
 
 @Test func anUnknownCodeIsRefusedByName() throws {
@@ -239,8 +240,9 @@ private func gradients(_ source: LocalParameters) -> [Float] {
   do {
     try model.decode(codes, count: 2, source, into: &pixels)
     Issue.record("code 32 of 32 was decoded")
-  } catch let error as DVAECodeError {
-    #expect("\(error)" == "image token 32 at position 3 of sample 1: this dVAE has codes 0 to 31")
+  } catch let error as DalleError {
+    #expect(
+      "\(error)" == "image token 32 at position 3 of sample 1: this dVAE has codes 0 to 31; decode with the dVAE that encoded it")
   }
 }
 

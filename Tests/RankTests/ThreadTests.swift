@@ -35,15 +35,16 @@ private func onThreads<Element: Scalar>(_: Element.Type, _ threads: Int) -> [Flo
     }
     results += product.array
   }
-  let (width, text, kept, pictures) = (32, 5, 4, 3)
+  let (width, text, window, images) = (32, 5, 4, 3)
   let (arena, attention) = Arena.layOut {
-    CachedAttention<Element>(&$0, width: width, heads: 2, textLength: text, pictures: pictures, imageKeys: kept)
+    CachedAttention<Element>(&$0, width: width, heads: 2, textLength: text, images: images, imageKeys: window)
   }
-  let output = matrix(pictures, width, 4)
+  let output = matrix(images, width, 4)
   withExtendedLifetime(arena) {
     attention.step(
-      matrix(pictures, width, 5), textKeys: matrix(text, width, 6), textValues: matrix(width, text, 7),
-      imageKeys: matrix(pictures * kept, width, 8), imageValues: matrix(pictures * kept, width, 9), seen: [0, 2, 3], into: output)
+      matrix(images, width, 5), textKeys: matrix(text, width, 6), textValues: matrix(width, text, 7),
+      imageKeys: matrix(images * window, width, 8), imageValues: matrix(images * window, width, 9), visible: [0, 2, 3], into: output
+    )
   }
   return results + (0..<output.rows * width).map { output.base[$0].float }
 }

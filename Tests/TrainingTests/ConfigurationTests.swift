@@ -52,11 +52,11 @@ private func message(_ yaml: String, _ overrides: [String] = []) -> String {
     ("parallel: {gradientBlocks: 2}", "run.yaml:1: `parallel.gradientBlocks` is 2; it must be 0 or at least 3"),
     (
       "data: {imageSize: 100}",
-      "run.yaml: dvae.imageSize is 100, not a multiple of 8 = 2^(groups - 1); change the keys below `dvae.model`, or `data.imageSize`"
+      "run.yaml: the dVAE's imageSize is 100; with 4 groups it must be a multiple of 8 = 2^(groups - 1); change the keys below `dvae.model`, or `data.imageSize`"
     ),
     (
       "transformer: {model: {heads: 3, headSize: 5}}",
-      "run.yaml: transformer: heads · headSize is 3 · 5 = 15; it must be a multiple of 16; change the keys below `transformer.model`, "
+      "run.yaml: the transformer's heads · headSize is 3 · 5 = 15; it must be a multiple of 16; change the keys below `transformer.model`, "
         + "or the dVAE's grid"
     ),
     (
@@ -71,7 +71,7 @@ private func message(_ yaml: String, _ overrides: [String] = []) -> String {
 
   @Test func optionsAreChecked() {
     #expect(message("", ["seed"]) == "--set seed: expected key.path=value, such as --set seed=2")
-    #expect(message("", ["dvae.model.baseChannels=6"]).contains("dvae.baseChannels is 6, not a multiple of 4"))
+    #expect(message("", ["dvae.model.baseChannels=6"]).contains("the dVAE's baseChannels is 6; it must be a multiple of 4"))
     #expect(message("a: [1").hasPrefix("run.yaml: not valid YAML"))
     #expect(message("", ["transformer.training.batchh=3"]).contains("did you mean `transformer.training.batch`?"))
   }

@@ -1,3 +1,4 @@
+import Errors
 import Kernels
 import Layers
 import Memory
@@ -9,17 +10,6 @@ public enum GumbelNoise {
   case drawn(seed: UInt64, step: Int, samples: [Int])
   /// Given, `[samples · grid², vocabulary]`.
   case given(Matrix)
-}
-
-/// A code that the model does not have.
-public struct DVAECodeError: Error, CustomStringConvertible {
-  public let code: Int
-  public let vocabulary: Int
-  public let sample: Int
-  public let position: Int
-  public var description: String {
-    "image token \(code) at position \(position) of sample \(sample): this dVAE has codes 0 to \(vocabulary - 1)"
-  }
 }
 
 /// The discrete variational autoencoder of the paper's first stage: pictures to a grid of codes and back.
@@ -38,7 +28,7 @@ public final class DVAE {
 
   private let passes: any DVAEPasses
 
-  /// With bf16 the sources of weights must keep that format. Throws `DVAEConfigError` if the config is impossible.
+  /// With bf16 the sources of weights must keep that format. Throws `DalleError` if the config is impossible.
   public init(_ config: DVAEConfig, batch: Int, mode: ModelMode = .training, precision: Precision = .fp32) throws {
     try config.validate()
     precondition(batch > 0, "a batch of \(batch)")
@@ -100,8 +90,10 @@ public final class DVAE {
     check(count)
     let positions = config.grid * config.grid
     for index in 0..<count * positions where Int(codes[index]) >= config.vocabulary {
-      throw DVAECodeError(
-        code: Int(codes[index]), vocabulary: config.vocabulary, sample: index / positions, position: index % positions)
+      throw DalleError(
+        .data,
+        "image token \(codes[index]) at position \(index % positions) of sample \(index / positions): this dVAE has codes 0 to "
+          + "\(config.vocabulary - 1); decode with the dVAE that encoded it")
     }
     try passes.decode(codes, count, source, into: pixels)
   }

@@ -1,3 +1,5 @@
+import Errors
+
 /// Size and shape of a dVAE. The defaults are the published model (paper A.1, released code).
 public struct DVAEConfig: Codable, Sendable, Equatable {
   /// Height and width of the pictures.
@@ -31,35 +33,26 @@ public struct DVAEConfig: Codable, Sendable, Equatable {
     "vocabulary": 2...65_536,
   ]
 
+  /// Throws `DalleError` of kind `configuration` if no dVAE has this shape.
   public func validate() throws {
     for (name, value) in [
       ("groups", groups), ("blocksPerGroup", blocksPerGroup), ("baseChannels", baseChannels), ("codebookDim", codebookDim),
       ("vocabulary", vocabulary), ("imageSize", imageSize),
     ] {
       let limits = Self.limits[name]!
-      if !limits.contains(value) { throw DVAEConfigError.outOfRange(name: name, value: value, limits: limits) }
+      if !limits.contains(value) {
+        throw DalleError(
+          .configuration, "the dVAE's \(name) is \(value); it must lie between \(limits.lowerBound) and \(limits.upperBound)")
+      }
     }
-    if baseChannels % 4 != 0 { throw DVAEConfigError.notAMultiple(name: "baseChannels", value: baseChannels, of: 4) }
+    if baseChannels % 4 != 0 {
+      throw DalleError(.configuration, "the dVAE's baseChannels is \(baseChannels); it must be a multiple of 4")
+    }
     let shrinking = 1 << (groups - 1)
     if imageSize % shrinking != 0 {
-      throw DVAEConfigError.notAMultiple(name: "imageSize", value: imageSize, of: shrinking)
-    }
-  }
-}
-
-/// A dVAE that cannot be built.
-public enum DVAEConfigError: Error, Equatable, CustomStringConvertible {
-  case outOfRange(name: String, value: Int, limits: ClosedRange<Int>)
-  case notAMultiple(name: String, value: Int, of: Int)
-
-  public var description: String {
-    switch self {
-    case .outOfRange(let name, let value, let limits):
-      "dvae.\(name) is \(value), allowed are \(limits.lowerBound) to \(limits.upperBound)"
-    case .notAMultiple("imageSize", let value, let divisor):
-      "dvae.imageSize is \(value), not a multiple of \(divisor) = 2^(groups - 1)"
-    case .notAMultiple(let name, let value, let divisor):
-      "dvae.\(name) is \(value), not a multiple of \(divisor)"
+      throw DalleError(
+        .configuration,
+        "the dVAE's imageSize is \(imageSize); with \(groups) groups it must be a multiple of \(shrinking) = 2^(groups - 1)")
     }
   }
 }

@@ -76,7 +76,7 @@ public final class CachedTransformer<Element: Scalar> {
           in: &space)
       },
       attention: CachedAttention(
-        &space, width: d, heads: config.heads, textLength: config.textLength, pictures: images.max()!,
+        &space, width: d, heads: config.heads, textLength: config.textLength, images: images.max()!,
         imageKeys: visible.values.joined().map(\.count).max()!),
       saved: TransformerBlock.Saved(rows: most, width: d, heads: config.heads, in: &space),
       scratch: TransformerScratch(

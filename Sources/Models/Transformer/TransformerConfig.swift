@@ -1,3 +1,4 @@
+import Errors
 import Kernels
 import Layers
 
@@ -48,6 +49,7 @@ public struct TransformerConfig: Codable, Sendable, Equatable {
     "textVocabulary": 1...65_536, "imageVocabulary": 1...65_536, "convolutionKernel": 1...101,
   ]
 
+  /// Throws `DalleError` of kind `configuration` if no transformer has this shape.
   public func validate() throws {
     for (name, value) in [
       ("layers", layers), ("heads", heads), ("headSize", headSize), ("textLength", textLength), ("grid", grid),
@@ -55,14 +57,17 @@ public struct TransformerConfig: Codable, Sendable, Equatable {
     ] {
       let limits = Self.limits[name]!
       if !limits.contains(value) {
-        throw ModelError("transformer: \(name) is \(value); it must lie between \(limits.lowerBound) and \(limits.upperBound)")
+        throw DalleError(
+          .configuration, "the transformer's \(name) is \(value); it must lie between \(limits.lowerBound) and \(limits.upperBound)"
+        )
       }
     }
     guard width % 16 == 0 else {
-      throw ModelError("transformer: heads · headSize is \(heads) · \(headSize) = \(width); it must be a multiple of 16")
+      throw DalleError(
+        .configuration, "the transformer's heads · headSize is \(heads) · \(headSize) = \(width); it must be a multiple of 16")
     }
     guard convolutionKernel % 2 == 1 else {
-      throw ModelError("transformer: convolutionKernel is \(convolutionKernel); it must be odd")
+      throw DalleError(.configuration, "the transformer's convolutionKernel is \(convolutionKernel); it must be odd")
     }
   }
 

@@ -15,7 +15,7 @@ extension Image {
   /// multiples of `cell` pixels, which is what a code stands for: so each cell shows what pictures show, but what is around it
   /// tells nothing of it.
   mutating func mix(_ other: Image, cell: Int, using random: inout RandomStream) {
-    precondition(other.width == width && other.height == height, "mixing pictures of different sizes")
+    precondition(other.width == width && other.height == height, "mixing images of different sizes")
     func side(_ length: Int) -> Range<Int> {
       let cells = length / cell
       let ends = [random.integer(in: 0..<cells + 1), random.integer(in: 0..<cells + 1)].sorted()

@@ -16,6 +16,7 @@ extension ImageSource {
         warn(problem)
       }
     }
-    throw DalleError(.data, "ten pictures in a row cannot be read; the last: \(problem)")
+    throw DalleError(
+      .data, "ten images in a row cannot be read, the last: \(problem); mend the dataset, or collect it again without them")
   }
 }

@@ -35,8 +35,6 @@ struct ProductManifest: Codable, Equatable {
   }
 
   func write(_ path: String) throws {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-    try replaceFile(path, with: encoder.encode(self) + Data("\n".utf8))
+    try replaceFile(path, with: JSON.pretty(self))
   }
 }

@@ -75,7 +75,7 @@ package enum PublishedStages {
           tokenizer: tokenizer, dvae: dvae, dvaeWeights: dvaeWeights, transformer: shape, weights: weights,
           precision: precision)
         let pictures = try generator.generate(prompts, count: 1, seed: UInt64(config.seed), config.sampling)
-        return try ImageGrid.draw(Array(zip(prompts, pictures)).map { (caption: $0, pictures: $1) }, columns: 8)
+        return try ImageGrid.compose(Array(zip(prompts, pictures)).map { (caption: $0, images: $1) }, columns: 8)
       }
       return .init(task: task, shape: shape, optimizer: AdamW(config.transformer.training.adamw))
     }

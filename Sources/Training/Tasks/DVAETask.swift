@@ -127,8 +127,8 @@ package final class DVAETask: TrainingTask {
     let indices = Array(0..<min(16, source.count(.validation)))
     let originals = try validationImages(indices)
     let copies = try model.decode(model.encode(originals, weights), weights)
-    let rows = try indices.map { (caption: try source.captions($0, .validation)[0], pictures: [originals[$0], copies[$0]]) }
-    return try ImageGrid.draw(rows, columns: 4)
+    let rows = try indices.map { (caption: try source.captions($0, .validation)[0], images: [originals[$0], copies[$0]]) }
+    return try ImageGrid.compose(rows, columns: 4)
   }
 
   private func validationImages(_ indices: [Int]) throws -> [Image] {
