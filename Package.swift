@@ -110,6 +110,7 @@ let package = Package(
       "Generation",
       dependencies: [
         "Safetensors", "Scenes", "Images", "Tokenizer", "Models", "Layers", "Kernels", "Random", "Files", "Memory", "Errors",
+        .product(name: "HeapModule", package: "swift-collections"),
       ]),
 
     module(
@@ -122,7 +123,8 @@ let package = Package(
     module(
       "Commands",
       dependencies: [
-        "Training", "Parallel", "MPI", "Memory", "Errors", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "Generation", "Training", "Parallel", "MPI", "Memory", "Errors",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     executable(
       "dalle-prep",
@@ -131,7 +133,7 @@ let package = Package(
         "Kernels", "Monitoring", "Files", "Errors",
       ]),
     executable("dalle-train", dependencies: ["Training", "Parallel", "MPI"]),
-    executable("dalle-generate", dependencies: ["Generation", "Images", "Kernels", "Monitoring", "Files"]),
+    executable("dalle-generate", dependencies: ["Generation", "Images", "Kernels", "Monitoring"]),
     executable("dalle-eval", dependencies: ["Generation", "Kernels", "Monitoring", "Files"]),
     executable(
       "dalle-bench",
@@ -160,7 +162,7 @@ let package = Package(
     tests("Datasets", dependencies: ["Datasets", "Images", "Errors"]),
     tests("Reports", dependencies: ["Reports", "Shards", "Datasets", "Images", "Tokenizer", "Models", "Layers", "Random"]),
     tests("Training", dependencies: ["Training", "Images", "Random"]),
-    tests("Generation", dependencies: ["Generation", "Models", "Layers", "Kernels", "Random", "Memory", "Errors"]),
+    tests("Generation", dependencies: ["Generation", "Images", "Models", "Layers", "Kernels", "Random", "Memory", "Errors"]),
     .target(
       name: "FuzzTargets", dependencies: ["Datasets", "Safetensors", "Shards", "Tokenizer", "Training", "Files"],
       path: "Tests/Fuzz/Targets", swiftSettings: swift),

@@ -15,7 +15,7 @@ public final class SamplingSession {
   private let requests: [GenerationRequest]
   private var results: [GeneratedTokens]
   private var random: [RandomStream]
-  private var choices: [TokenChoice]
+  private let choices: [TokenChoice]
   private let plan: RowPlan
   private let step: (_ position: Int, _ previous: [Int32]) throws -> Matrix
   /// Positions that are sampled.

@@ -35,7 +35,7 @@ struct SamplingBench: Codable {
       let model = try CachedTransformer<Element>(shape, captions: [caption], images: [images], source: weights)
       let middle = ContinuousClock.now
       var previous: [Int32] = []
-      var choice = TokenChoice(SamplingConfig(), vocabulary: shape.imageVocabulary)
+      let choice = TokenChoice(SamplingConfig(), vocabulary: shape.imageVocabulary)
       for position in 0..<steps {
         let logits = try model.step(position, previous: previous)
         previous = (0..<images).map { Int32(choice.choose(logits.row($0), uniform: 0.5)) }

@@ -34,21 +34,23 @@ struct ScenesCommand: ParsableCommand {
   @Option(help: "Random seed of prompts and images.")
   var seed: UInt64 = 1
 
-  @Option(help: "Sampling temperature: lower is more deterministic; 0 is greedy (argmax).")
-  var temperature = 0.2
-
-  @Option(help: "As in dalle-generate: above 1 follows the prompt more closely. Give 1 for a model trained without captionDropout.")
-  var guidance = 1.5
+  @OptionGroup var sampling: SamplingOptions<Defaults>
 
   @Option(help: "Folder for the sheet and the scores. Default: evaluation in the model's folder.")
   var out: String?
 
+  /// Scenes need few slips more than variety.
+  struct Defaults: SamplingDefaults {
+    static let sampling = {
+      var config = SamplingConfig()
+      (config.temperature, config.guidance) = (0.2, 1.5)
+      return config
+    }()
+  }
+
   func validate() throws {
     for (name, value) in [("--prompts", prompts), ("--images", images)] where !(1...4096).contains(value) {
       throw ValidationError("\(name) is \(value); it must lie between 1 and 4096")
-    }
-    for (name, value) in [("--temperature", temperature), ("--guidance", guidance)] where !(value >= 0 && value.isFinite) {
-      throw ValidationError("\(name) is \(value); it must be at least 0")
     }
   }
 
@@ -61,18 +63,16 @@ struct ScenesCommand: ParsableCommand {
     let out = out ?? "\(model)/evaluation"
     let bundle = try ModelBundle(model)
     try makeFolder(out)
-    var sampling = SamplingConfig()
-    (sampling.temperature, sampling.guidance) = (temperature, guidance)
     var meter = ProgressMeter.terminal()
     let (result, sheet) = try SceneEvaluation.run(
-      bundle, prompts: prompts, images: images, seed: seed, sampling
+      bundle, prompts: prompts, images: images, seed: seed, sampling.config
     ) { meter.show("generating", $0, of: $1) }
     meter.finish()
     try sheet.write(to: "\(out)/grid.png")
     try replaceFile("\(out)/scores.json", with: JSON.pretty(result))
     print(
       """
-      one image per prompt, temperature \(temperature), guidance \(guidance)
+      one image per prompt, temperature \(sampling.temperature), guidance \(sampling.guidance)
       seen combinations        \(result.seen.summary)
       never-seen combinations  \(result.neverSeen.summary)
       dVAE alone, seen         \(result.seenReconstructed.summary)

@@ -1,7 +1,5 @@
 import ArgumentParser
 import Commands
-import Files
-import Foundation
 import Generation
 import Images
 import Kernels
@@ -14,7 +12,8 @@ struct DalleGenerate: ParsableCommand {
     abstract: "Generates images from prompts.",
     discussion: """
       Writes a sheet with captions, grid.png, and every image by itself, 01-01.png and so on: the number of the prompt and \
-      of the image. The same seed gives the same images.
+      of the image. In a folder that holds images, prompts and sheets are numbered on; no image is overwritten. The same seed \
+      gives the same images.
       """)
 
   @Argument(help: "What the images show; several prompts in quotes.")
@@ -29,56 +28,37 @@ struct DalleGenerate: ParsableCommand {
   @Option(help: "Random seed.")
   var seed: UInt64 = 1
 
-  @Option(help: "Sampling temperature: lower is more deterministic; 0 is greedy (argmax).")
-  var temperature = 1.0
-
-  @Option(help: "Sample among the k most likely tokens; 0 samples among all.")
-  var topK = 0
-
-  @Option(help: "Sample among the most likely tokens that have this probability together.")
-  var topP = 1.0
-
-  @Option(help: "Classifier-free guidance: above 1 follows the prompt more closely, if the model was trained with captionDropout.")
-  var guidance = 1.0
+  @OptionGroup var sampling: SamplingOptions<Defaults>
 
   @Option(help: "Folder for the images.")
   var out = "images"
 
+  struct Defaults: SamplingDefaults {
+    static let sampling = SamplingConfig()
+  }
+
   func validate() throws {
-    func check(_ holds: Bool, _ text: String) throws {
-      if !holds { throw ValidationError(text) }
-    }
-    try check(count >= 1 && count <= 10_000, "--count is \(count); it must lie between 1 and 10000")
-    try check(temperature >= 0 && temperature.isFinite, "--temperature is \(temperature); it must be at least 0")
-    try check(topK >= 0, "--top-k is \(topK); it must be at least 0")
-    try check(topP > 0 && topP <= 1, "--top-p is \(topP); it must lie above 0 and not above 1")
-    try check(guidance >= 0 && guidance.isFinite, "--guidance is \(guidance); it must be at least 0")
+    if !(1...10_000).contains(count) { throw ValidationError("--count is \(count); it must lie between 1 and 10000") }
   }
 
   func run() {
-    do { try draw() } catch { Failure.end(error) }
+    do { try generate() } catch { Failure.end(error) }
   }
 
-  private func draw() throws {
+  private func generate() throws {
     setThreads(UsableCores().count)
     let generator = try ModelBundle(model).generator()
-    try makeFolder(out)
-    var sampling = SamplingConfig()
-    (sampling.temperature, sampling.topK, sampling.topP, sampling.guidance) = (temperature, topK, topP, guidance)
+    let folder = try ImageFolder(out)
 
     var meter = ProgressMeter.terminal()
-    let pictures = try generator.generate(prompts, count: count, seed: seed, sampling) { meter.show("generating", $0, of: $1) }
+    let images = try generator.generate(prompts, count: count, seed: seed, sampling.config) { meter.show("generating", $0, of: $1) }
     meter.finish()
-    for (prompt, row) in pictures.enumerated() {
-      for (number, picture) in row.enumerated() {
-        try picture.write(to: "\(out)/\(Self.twoDigits(prompt + 1))-\(Self.twoDigits(number + 1)).png")
-      }
-    }
-    // Rows longer than eight pictures would not fit a screen: the sheet shows the first.
-    let rows = zip(prompts, pictures).map { (caption: $0, images: Array($1.prefix(8))) }
-    try ImageGrid.compose(rows).write(to: "\(out)/grid.png")
-    print("\(out)/grid.png: \(prompts.count * count) images from \(prompts.count == 1 ? "1 prompt" : "\(prompts.count) prompts")")
+    let paths = try images.flatMap(folder.add)
+    // Rows longer than eight images would not fit a screen: the sheet shows the first.
+    let rows = zip(prompts, images).map { (caption: $0, images: Array($1.prefix(8))) }
+    let sheet = try folder.add(sheet: ImageGrid.compose(rows))
+    print(
+      "\(sheet): \(paths.count) \(paths.count == 1 ? "image" : "images") from \(prompts.count) "
+        + "\(prompts.count == 1 ? "prompt" : "prompts"), \(paths.first!) to \(paths.last!)")
   }
-
-  private static func twoDigits(_ number: Int) -> String { number < 10 ? "0\(number)" : "\(number)" }
 }

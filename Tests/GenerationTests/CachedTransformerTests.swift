@@ -66,7 +66,7 @@ private func randomParameters(_ precision: Precision) -> LocalParameters {
     var sampling = SamplingConfig()
     func counts() -> [Int] {
       var counts = [0, 0, 0, 0]
-      var choice = TokenChoice(sampling, vocabulary: 4)
+      let choice = TokenChoice(sampling, vocabulary: 4)
       for step in 0..<4000 { counts[choice.choose(logits, uniform: (Double(step) + 0.5) / 4000)] += 1 }
       return counts
     }
