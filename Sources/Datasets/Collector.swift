@@ -5,15 +5,15 @@ import Foundation
 /// Turns sources into a dataset, in three steps that each go on where they stopped: the sources are listed in units, every
 /// unit is examined (by any process, in any order), and what was found is put together. The result depends on the sources
 /// and the options alone. Nothing grows in memory with the sources but the names of one folder.
-public struct Collector: Sendable {
+package struct Collector: Sendable {
   /// Pictures in a unit; an archive is a unit of its own.
   private static let unitSize = 256
 
-  public let folder: DatasetFolder
-  public let options: DatasetOptions
+  package let folder: DatasetFolder
+  package let options: DatasetOptions
 
   /// - Throws: options that cannot work, and those that differ from what the folder was begun with.
-  public init(_ folder: DatasetFolder, options: DatasetOptions) throws {
+  package init(_ folder: DatasetFolder, options: DatasetOptions) throws {
     try options.check()
     (self.folder, self.options) = (folder, options)
     for path in [folder.summary, folder.begun] where FileManager.default.fileExists(atPath: path) {
@@ -32,10 +32,10 @@ public struct Collector: Sendable {
   }
 
   /// Whether the dataset is complete.
-  public var isFinished: Bool { FileManager.default.fileExists(atPath: folder.summary) }
+  package var isFinished: Bool { FileManager.default.fileExists(atPath: folder.summary) }
 
   /// Lists the sources, unless that is done. One process calls it, before any examines.
-  public func list() throws {
+  package func list() throws {
     if FileManager.default.fileExists(atPath: folder.begun) { return }
     try? FileManager.default.removeItem(atPath: folder.copies)  // of other units, from before the sources were mended
     try makeFolder(folder.work)
@@ -68,16 +68,16 @@ public struct Collector: Sendable {
   }
 
   /// Units that are listed.
-  public func unitCount() -> Int {
+  package func unitCount() -> Int {
     var count = 0
     while FileManager.default.fileExists(atPath: folder.listing(count)) { count += 1 }
     return count
   }
 
-  public func isExamined(_ unit: Int) -> Bool { FileManager.default.fileExists(atPath: folder.examined(unit)) }
+  package func isExamined(_ unit: Int) -> Bool { FileManager.default.fileExists(atPath: folder.examined(unit)) }
 
   /// Examines a unit. Different units may be examined at the same time.
-  public func examine(_ unit: Int) throws {
+  package func examine(_ unit: Int) throws {
     let copies = ImageCopies(folder, unit: unit)
     let examiner = try Examiner(columns: options.columns, filters: options.filters, copies: copies)
     let found = try JSONLinesWriter(folder.examined(unit))
@@ -89,7 +89,7 @@ public struct Collector: Sendable {
   }
 
   /// Puts together what was examined. One process calls it, after every unit has been examined.
-  public func finish() throws -> DatasetSummary {
+  package func finish() throws -> DatasetSummary {
     let summary: DatasetSummary
     do {
       summary = try DatasetMerge(folder, options: options, units: unitCount()).write()
@@ -121,16 +121,16 @@ extension Result<Sample, Skip> {
 }
 
 /// Where a dataset keeps what it is made of.
-public struct DatasetFolder: Sendable {
-  public let path: String
+package struct DatasetFolder: Sendable {
+  package let path: String
 
-  public init(_ path: String) { self.path = path }
+  package init(_ path: String) { self.path = path }
 
   /// Options and counts; the dataset is complete when this exists.
-  public var summary: String { path + "/dataset.json" }
-  public var skipped: String { path + "/skipped.jsonl" }
-  public func samples(_ split: Split) -> String { "\(path)/\(split.rawValue).jsonl" }
-  public func index(_ split: Split) -> String { "\(path)/\(split.rawValue).index" }
+  package var summary: String { path + "/dataset.json" }
+  package var skipped: String { path + "/skipped.jsonl" }
+  package func samples(_ split: Split) -> String { "\(path)/\(split.rawValue).jsonl" }
+  package func index(_ split: Split) -> String { "\(path)/\(split.rawValue).index" }
 
   /// All that a finished dataset is read from, but for what the sources hold: bytes of each file, by its path.
   package func finishedFiles() throws -> [String: Int] {

@@ -5,14 +5,14 @@ import Hashing
 import Images
 
 /// A collected dataset: samples by number, each looked up on disk in constant time.
-public final class Dataset: ImageSource {
-  public let summary: DatasetSummary
+package final class Dataset: ImageSource {
+  package let summary: DatasetSummary
   private let folder: DatasetFolder
   private let samples: [Split: RandomAccessFile]
   private let index: [Split: FileArray<LineLocation>]
 
   /// Opens what a `Collector` has finished.
-  public init(_ folder: DatasetFolder) throws {
+  package init(_ folder: DatasetFolder) throws {
     guard FileManager.default.fileExists(atPath: folder.summary) else {
       throw DalleError(
         .noInput,
@@ -39,7 +39,7 @@ public final class Dataset: ImageSource {
   }
 
   /// SHA-256 of the lists of samples.
-  public func identity() throws -> String {
+  package func identity() throws -> String {
     try Split.allCases.map { split in
       guard let hash = SHA256.hex(ofFile: samples[split]!.path) else {
         throw DalleError.file(samples[split]!.path, "cannot be read")
@@ -48,10 +48,10 @@ public final class Dataset: ImageSource {
     }.joined(separator: " ")
   }
 
-  public func count(_ split: Split) -> Int { index[split]!.count }
+  package func count(_ split: Split) -> Int { index[split]!.count }
 
   /// A sample by its number; one that a weight repeats has several.
-  public func sample(_ number: Int, _ split: Split) throws -> Sample {
+  package func sample(_ number: Int, _ split: Split) throws -> Sample {
     let line = index[split]![number]
     let file = samples[split]!
     guard line.offset >= 0, line.count >= 0, line.count <= file.size - line.offset,
@@ -68,7 +68,7 @@ public final class Dataset: ImageSource {
 
   /// Every sample of a split once, in order, and how often an epoch sees it; needs memory for one sample. A sample that an
   /// epoch never sees, because of a weight below 1, does not come.
-  public func forEachSample(_ split: Split, _ body: (_ sample: Sample, _ copies: Int) throws -> Void) throws {
+  package func forEachSample(_ split: Split, _ body: (_ sample: Sample, _ copies: Int) throws -> Void) throws {
     let lines = index[split]!
     var number = 0
     while number < lines.count {
@@ -80,10 +80,10 @@ public final class Dataset: ImageSource {
     }
   }
 
-  public func captions(_ number: Int, _ split: Split) throws -> [String] { try sample(number, split).captions }
-  public func name(_ number: Int, _ split: Split) throws -> String { try sample(number, split).place }
+  package func captions(_ number: Int, _ split: Split) throws -> [String] { try sample(number, split).captions }
+  package func name(_ number: Int, _ split: Split) throws -> String { try sample(number, split).place }
 
-  public func picture(_ number: Int, _ split: Split, forCropsOf side: Int? = nil) throws -> Image {
+  package func picture(_ number: Int, _ split: Split, forCropsOf side: Int? = nil) throws -> Image {
     let sample = try sample(number, split)
     let place = sample.picture
     let isCopied = !place.path.hasPrefix("/")
@@ -101,7 +101,7 @@ public final class Dataset: ImageSource {
   }
 
   /// Captions that are not trained on.
-  public func prompts(_ count: Int) throws -> [String] {
+  package func prompts(_ count: Int) throws -> [String] {
     try (0..<min(count, self.count(.validation))).map { try sample($0, .validation).captions[0] }
   }
 }

@@ -2,15 +2,15 @@ import Errors
 import Foundation
 
 /// How a dataset is collected.
-public struct DatasetOptions: Codable, Equatable, Sendable {
-  public var sources: [Source]
-  public var columns: Columns
-  public var filters: Filters
+package struct DatasetOptions: Codable, Equatable, Sendable {
+  package var sources: [Source]
+  package var columns: Columns
+  package var filters: Filters
   /// Samples that are held out: those whose pictures have the smallest hashes, at most half of all. More samples in the
   /// sources move few others.
-  public var validation: Int
+  package var validation: Int
 
-  public init(sources: [Source], columns: Columns = Columns(), filters: Filters = Filters(), validation: Int = 256) {
+  package init(sources: [Source], columns: Columns = Columns(), filters: Filters = Filters(), validation: Int = 256) {
     (self.sources, self.columns, self.filters, self.validation) = (sources, columns, filters, validation)
   }
 
@@ -46,29 +46,29 @@ public struct DatasetOptions: Codable, Equatable, Sendable {
 }
 
 /// What became of the sources: `dataset.json`, which is written last.
-public struct DatasetSummary: Codable, Equatable, Sendable {
-  public var version = DatasetSummary.currentVersion
+package struct DatasetSummary: Codable, Equatable, Sendable {
+  package var version = DatasetSummary.currentVersion
   /// Version 1 counted captions among the samples that are left out, version 2 had no copied images.
   static let currentVersion = 3
-  public var options: DatasetOptions
+  package var options: DatasetOptions
   /// Samples to train on, and those of them that weights repeat.
-  public var training = 0
-  public var repeated = 0
-  public var trainingCaptions = 0
-  public var validation = 0
+  package var training = 0
+  package var repeated = 0
+  package var trainingCaptions = 0
+  package var validation = 0
   /// Samples whose captions went to another one with the same picture.
-  public var merged = 0
+  package var merged = 0
   /// Samples left out, by reason.
-  public var skipped: [String: Int] = [:]
+  package var skipped: [String: Int] = [:]
   /// Captions and files left out of samples that stay, by reason.
-  public var skippedParts: [String: Int] = [:]
+  package var skippedParts: [String: Int] = [:]
   /// Files of images that were copied out of compressed archives: bytes, by their paths in the dataset's folder.
-  public var copies: [String: Int] = [:]
+  package var copies: [String: Int] = [:]
 
-  public init(options: DatasetOptions) { self.options = options }
+  package init(options: DatasetOptions) { self.options = options }
 
   /// What was left out as lines to read, the most frequent reasons first.
-  public var omissions: [String] {
+  package var omissions: [String] {
     func lines(_ counts: [String: Int], _ what: String) -> [String] {
       counts.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.map { "left out \($0.value.formatted())\(what) for: \($0.key)" }
     }
@@ -76,7 +76,7 @@ public struct DatasetSummary: Codable, Equatable, Sendable {
   }
 
   /// How much was copied out of compressed archives, as a line to read; nil if nothing was.
-  public var copiesLine: String? {
+  package var copiesLine: String? {
     if copies.isEmpty { return nil }
     let byteCount = copies.values.reduce(0, +).formatted(.byteCount(style: .decimal))
     return

@@ -3,8 +3,8 @@ import Foundation
 import Images
 
 /// What a dataset takes in. The values here refuse only what cannot be used; `published` is as strict as the paper.
-public struct Filters: Codable, Equatable, Sendable {
-  public enum Duplicates: String, Codable, CaseIterable, Sendable {
+package struct Filters: Codable, Equatable, Sendable {
+  package enum Duplicates: String, Codable, CaseIterable, Sendable {
     /// Every sample stays.
     case keep
     /// Of pictures with the same bytes one stays; the captions of the others go to it.
@@ -14,30 +14,30 @@ public struct Filters: Codable, Equatable, Sendable {
   }
 
   /// Characters of a caption, at least and at most.
-  public var minimumCharacters = 1
-  public var maximumCharacters = 10_000
+  package var minimumCharacters = 1
+  package var maximumCharacters = 10_000
   /// Share of letters among a caption's characters that are not spaces, at least.
-  public var letterShare = 0.0
+  package var letterShare = 0.0
   /// The script of at least four fifths of a caption's letters.
-  public var script: Script?
+  package var script: Script?
   /// Leaves out captions that are mostly phrases such as "photographed on 3 May 2009".
-  public var boilerplate = false
+  package var boilerplate = false
   /// Leaves out captions in which one of these regular expressions (ICU) matches.
-  public var patterns: [String] = []
+  package var patterns: [String] = []
   /// Longer side by shorter side, at most; 0 for any.
-  public var aspectRatio = 0.0
+  package var aspectRatio = 0.0
   /// Pixels of the shorter side, at least.
-  public var minimumSide = 1
+  package var minimumSide = 1
   /// Pixels, and bytes of the file, at most: against files that would fill the memory.
-  public var maximumPixels = Image.pixelLimit
-  public var maximumBytes = 64 << 20
-  public var duplicates = Duplicates.merge
+  package var maximumPixels = Image.pixelLimit
+  package var maximumBytes = 64 << 20
+  package var duplicates = Duplicates.merge
 
-  public init() {}
+  package init() {}
 
   /// Section 2.3 and its source, Sharma et al. 2018: too short captions, captions in another language (here: another
   /// script), boilerplate, aspect ratios outside [1/2, 2].
-  public static var published: Filters {
+  package static var published: Filters {
     var filters = Filters()
     filters.minimumCharacters = 5
     filters.letterShare = 0.5
@@ -49,7 +49,7 @@ public struct Filters: Codable, Equatable, Sendable {
 }
 
 /// A script of Unicode, by its main blocks.
-public enum Script: String, Codable, CaseIterable, Sendable {
+package enum Script: String, Codable, CaseIterable, Sendable {
   case latin, greek, cyrillic, hebrew, arabic, devanagari, thai, hangul, kana, han
 
   private var blocks: [ClosedRange<UInt32>] {

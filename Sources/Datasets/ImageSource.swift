@@ -1,14 +1,14 @@
 import Images
 
 /// What a picture is used for.
-public enum Split: String, Sendable, CaseIterable {
+package enum Split: String, Sendable, CaseIterable {
   case training = "train"
   /// Never trained on.
   case validation
 }
 
 /// Captioned pictures that can be asked for by number, in any order, from any thread.
-public protocol ImageSource: Sendable {
+package protocol ImageSource: Sendable {
   /// Tells this source from others: what is made of pictures is made anew when it changes.
   func identity() throws -> String
   func count(_ split: Split) -> Int

@@ -3,15 +3,15 @@ import Files
 import Foundation
 
 /// The lines of a manifest: JSONL, CSV or TSV with named columns.
-public struct ManifestReader {
-  public enum Format: String {
+package struct ManifestReader {
+  package enum Format: String {
     case jsonl, csv, tsv
   }
 
   /// A line's picture, relative to the manifest, and its captions.
-  public struct Entry: Equatable {
-    public var image: String
-    public var captions: [String]
+  package struct Entry: Equatable {
+    package var image: String
+    package var captions: [String]
   }
 
   private let path: String
@@ -22,17 +22,17 @@ public struct ManifestReader {
   private var imageIndex = 0
   private var captionIndices: [Int] = []
   /// The first line of the last record, for messages.
-  public private(set) var line = 0
+  package private(set) var line = 0
 
   /// - Throws: a file that cannot be read, or a first line without the columns.
-  public init(_ path: String, _ format: Format, columns: Columns) throws {
+  package init(_ path: String, _ format: Format, columns: Columns) throws {
     (self.path, self.format, self.columns) = (path, format, columns)
     lines = try LineReader(path)
     if format != .jsonl { try readNames() }
   }
 
   /// The next entry, or nil at the end. An entry that cannot be used is a `Skip`; the one after it can be asked for.
-  public mutating func next() throws -> Result<Entry, Skip>? {
+  package mutating func next() throws -> Result<Entry, Skip>? {
     switch format {
     case .jsonl:
       while let line = try lines.next() {

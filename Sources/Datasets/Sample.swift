@@ -1,31 +1,31 @@
 import Images
 
 /// Where a picture's bytes are: a whole file, or a part of an archive.
-public struct ImageLocation: Codable, Hashable, Sendable {
+package struct ImageLocation: Codable, Hashable, Sendable {
   /// An absolute path; one relative to the dataset's folder for images that were copied there from a compressed archive.
-  public var path: String
-  public var offset: Int
+  package var path: String
+  package var offset: Int
   /// Bytes; nil where they have not been counted.
-  public var size: Int?
+  package var size: Int?
 
   init(_ path: String, offset: Int = 0, size: Int? = nil) { (self.path, self.offset, self.size) = (path, offset, size) }
 }
 
 /// A captioned picture of a dataset.
-public struct Sample: Codable, Equatable, Sendable {
+package struct Sample: Codable, Equatable, Sendable {
   /// What it is called in messages: a path, a manifest's line, an archive and its key.
-  public var place: String
-  public var picture: ImageLocation
+  package var place: String
+  package var picture: ImageLocation
   /// At least one.
-  public var captions: [String]
+  package var captions: [String]
   /// Number of the source that it comes from, in the dataset's options.
-  public var source: Int
+  package var source: Int
   /// Pixels, as the picture is seen.
-  public var width: Int
-  public var height: Int
+  package var width: Int
+  package var height: Int
   /// The first 16 hexadecimal digits of the SHA-256 of the picture file.
-  public var content: String
-  public var look: ImageSignature
+  package var content: String
+  package var look: ImageSignature
 }
 
 /// What a source's listing holds, before anything has been looked at.

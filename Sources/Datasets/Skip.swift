@@ -1,5 +1,5 @@
 /// Why a sample or a caption is left out. Every reason is counted, and every case listed in `skipped.jsonl`.
-public enum SkipReason: String, Codable, CaseIterable, Sendable {
+package enum SkipReason: String, Codable, CaseIterable, Sendable {
   case missingPicture = "picture missing"
   case unreadablePicture = "picture unreadable"
   case largePicture = "picture too large"
@@ -17,14 +17,14 @@ public enum SkipReason: String, Codable, CaseIterable, Sendable {
 }
 
 /// Something that was left out: where it came from, and why.
-public struct Skip: Codable, Error, Equatable, Sendable {
-  public var place: String
-  public var reason: SkipReason
-  public var detail: String
+package struct Skip: Codable, Error, Equatable, Sendable {
+  package var place: String
+  package var reason: SkipReason
+  package var detail: String
   /// True where a caption or a file alone is left out, and the sample stays with its others.
-  public var sampleStays: Bool?
+  package var sampleStays: Bool?
 
-  public init(_ place: String, _ reason: SkipReason, _ detail: String) {
+  package init(_ place: String, _ reason: SkipReason, _ detail: String) {
     (self.place, self.reason, self.detail) = (place, reason, detail)
   }
 }

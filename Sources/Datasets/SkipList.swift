@@ -1,14 +1,14 @@
 import Files
 
 /// The list of what was left out, counted by reason: samples, and apart from them captions and files of samples that stay.
-public final class SkipList {
+package final class SkipList {
   private let file: JSONLinesWriter
-  public private(set) var counts: [String: Int] = [:]
-  public private(set) var partCounts: [String: Int] = [:]
+  package private(set) var counts: [String: Int] = [:]
+  package private(set) var partCounts: [String: Int] = [:]
 
-  public init(_ path: String) throws { file = try JSONLinesWriter(path) }
+  package init(_ path: String) throws { file = try JSONLinesWriter(path) }
 
-  public func add(_ skip: Skip) throws {
+  package func add(_ skip: Skip) throws {
     if skip.sampleStays ?? false {
       partCounts[skip.reason.rawValue, default: 0] += 1
     } else {
@@ -17,5 +17,5 @@ public final class SkipList {
     try file.write(skip)
   }
 
-  public func finish() throws { try file.finish() }
+  package func finish() throws { try file.finish() }
 }

@@ -3,22 +3,22 @@ import Files
 import Foundation
 
 /// Names of the columns, or JSON keys, of manifests and of JSON files beside pictures.
-public struct Columns: Codable, Equatable, Sendable {
-  public var image = "image"
+package struct Columns: Codable, Equatable, Sendable {
+  package var image = "image"
   /// Every one of them that is there gives captions.
-  public var captions = ["caption"]
+  package var captions = ["caption"]
 
-  public init(image: String = "image", captions: [String] = ["caption"]) { (self.image, self.captions) = (image, captions) }
+  package init(image: String = "image", captions: [String] = ["caption"]) { (self.image, self.captions) = (image, captions) }
 }
 
 /// A collection of captioned pictures as a user names it.
-public struct Source: Codable, Equatable, Sendable {
+package struct Source: Codable, Equatable, Sendable {
   /// A folder, a manifest (.jsonl, .csv, .tsv), a tar archive, or a pattern with `*`, `?`, `{00000..00099}` or `{a,b}` of those.
-  public var path: String
+  package var path: String
   /// How often each sample is seen in an epoch; with a fraction, the samples that are seen once more are fixed ones.
-  public var weight: Double
+  package var weight: Double
 
-  public init(_ path: String, weight: Double = 1) { (self.path, self.weight) = (path, weight) }
+  package init(_ path: String, weight: Double = 1) { (self.path, self.weight) = (path, weight) }
 
   /// The files and folders that the path means, absolute, in order. One that does not exist is an error.
   func expanded() throws -> [String] {

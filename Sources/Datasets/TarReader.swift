@@ -5,16 +5,16 @@ import Foundation
 
 /// The members of a tar archive in their order, plain or compressed with gzip or zstd. Reads every dialect that libarchive reads:
 /// v7, ustar, GNU, pax.
-public final class TarReader {
-  public struct Member: Equatable {
+package final class TarReader {
+  package struct Member: Equatable {
     /// Its path in the archive.
-    public let name: String
+    package let name: String
     /// Byte of the archive file at which its contents begin; nil in a compressed archive, which has no such place.
-    public let offset: Int?
+    package let offset: Int?
     /// Bytes of its contents.
-    public let size: Int
+    package let size: Int
     /// Whether holes were left out when it was packed, so that its contents lie in pieces; they cannot be read.
-    public let isSparse: Bool
+    package let isSparse: Bool
   }
 
   /// Bytes that are read from the file at once.
@@ -27,7 +27,7 @@ public final class TarReader {
   private var hasEnded = false
 
   /// - Throws: `DalleError` for a file that cannot be opened, or holds no tar archive.
-  public init(_ path: String) throws {
+  package init(_ path: String) throws {
     self.path = path
     // Without waiting, as opening a pipe would.
     descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
@@ -48,7 +48,7 @@ public final class TarReader {
   /// The next member that is a plain file, or nil at the end.
   ///
   /// - Throws: `DalleError` for an archive that is damaged or cut off; after it there is nothing more.
-  public func nextMember() throws -> Member? {
+  package func nextMember() throws -> Member? {
     if hasEnded { return nil }
     hasEnded = true
     var entry: OpaquePointer?
@@ -84,7 +84,7 @@ public final class TarReader {
   /// The contents of the member that came last; they can be read once.
   ///
   /// - Throws: `DalleError` for an archive that is damaged or cut off; after it there is nothing more.
-  public func contents() throws -> Data {
+  package func contents() throws -> Data {
     guard let member = current, !member.isSparse else { preconditionFailure("a member whose contents can be read comes first") }
     hasEnded = true
     var contents = Data()

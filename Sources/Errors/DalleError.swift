@@ -1,9 +1,9 @@
 /// A problem that a user, a file, a disk or a machine causes: one message, and the exit code of its kind.
 ///
 /// The programmer's mistakes trap instead. Messages read `FILE: what is wrong (value, limit); what to do`.
-public struct DalleError: Error, CustomStringConvertible, Equatable {
+package struct DalleError: Error, CustomStringConvertible, Equatable {
   /// What kind of problem it is; the raw value is the exit code, as in `sysexits.h`.
-  public enum Kind: Int32, Sendable {
+  package enum Kind: Int32, Sendable {
     /// The command line is wrong (EX_USAGE).
     case usage = 64
     /// A file holds what it must not (EX_DATAERR).
@@ -20,8 +20,8 @@ public struct DalleError: Error, CustomStringConvertible, Equatable {
     case configuration = 78
   }
 
-  public let kind: Kind
-  public let description: String
+  package let kind: Kind
+  package let description: String
 
-  public init(_ kind: Kind, _ description: String) { (self.kind, self.description) = (kind, description) }
+  package init(_ kind: Kind, _ description: String) { (self.kind, self.description) = (kind, description) }
 }

@@ -6,7 +6,7 @@ extension DalleError {
   ///
   /// - Parameter code: by default the `errno` of the last system call. ENOENT and ENOTDIR give the kind `noInput`, all others
   ///   `inputOutput`.
-  public static func file(_ path: String, _ problem: String, code: Int32 = errno) -> DalleError {
+  package static func file(_ path: String, _ problem: String, code: Int32 = errno) -> DalleError {
     let advice =
       switch code {
       case ENOENT, ENOTDIR: "check the path"
@@ -23,7 +23,7 @@ extension DalleError {
   }
 
   /// A file or folder that Foundation refuses.
-  public static func file(_ path: String, _ problem: String, _ error: any Error) -> DalleError {
+  package static func file(_ path: String, _ problem: String, _ error: any Error) -> DalleError {
     var cause = error as NSError
     while cause.domain != NSPOSIXErrorDomain, let below = cause.userInfo[NSUnderlyingErrorKey] as? NSError { cause = below }
     if cause.domain == NSPOSIXErrorDomain { return file(path, problem, code: Int32(cause.code)) }

@@ -2,13 +2,13 @@ import Errors
 import Foundation
 
 /// Numbers in a file, seen as memory: the system keeps in memory what is in use, so an array may be larger than memory.
-public final class FileArray<Element: BitwiseCopyable>: RandomAccessCollection, MutableCollection, @unchecked Sendable {
+package final class FileArray<Element: BitwiseCopyable>: RandomAccessCollection, MutableCollection, @unchecked Sendable {
   // Safe to share: a mapping for reading never changes; one for writing is used by one thread.
   private let elements: UnsafeMutableBufferPointer<Element>
   private let length: Int
 
   /// Maps a file that exists, for reading.
-  public convenience init(_ path: String) throws {
+  package convenience init(_ path: String) throws {
     let descriptor = open(path, O_RDONLY)
     guard descriptor >= 0 else { throw DalleError.file(path, "cannot be opened") }
     defer { close(descriptor) }
@@ -23,7 +23,7 @@ public final class FileArray<Element: BitwiseCopyable>: RandomAccessCollection, 
   }
 
   /// Makes an array of zeros in a file of its own in `folder`, which goes away with the array.
-  public convenience init(scratchIn folder: String, count: Int) throws {
+  package convenience init(scratchIn folder: String, count: Int) throws {
     let path = "\(folder)/scratch-\(UUID().uuidString)"
     let descriptor = open(path, O_RDWR | O_CREAT | O_EXCL, 0o600)
     guard descriptor >= 0 else { throw DalleError.file(path, "cannot be created") }
@@ -50,16 +50,16 @@ public final class FileArray<Element: BitwiseCopyable>: RandomAccessCollection, 
     if let address = elements.baseAddress { munmap(address, length) }
   }
 
-  public var startIndex: Int { 0 }
-  public var endIndex: Int { elements.count }
+  package var startIndex: Int { 0 }
+  package var endIndex: Int { elements.count }
 
-  public subscript(index: Int) -> Element {
+  package subscript(index: Int) -> Element {
     get { elements[index] }
     set { elements[index] = newValue }
   }
 
   /// Sorts in place.
-  public func sort(by goesBefore: (Element, Element) -> Bool) {
+  package func sort(by goesBefore: (Element, Element) -> Bool) {
     var elements = elements
     elements.sort(by: goesBefore)
   }

@@ -5,7 +5,7 @@ import Foundation
 /// system some seconds.
 ///
 /// - Throws: `DalleError` of kind `unavailable` that names file and host, after `seconds`.
-public func awaitFile(_ path: String, byteCount: Int, seconds: Double = 60) throws {
+package func awaitFile(_ path: String, byteCount: Int, seconds: Double = 60) throws {
   let end = ContinuousClock.now + .seconds(seconds)
   var pause = 0.001
   while true {

@@ -2,7 +2,7 @@ import Errors
 import Foundation
 
 /// Puts a file in place whole or not at all: writes beside it, forces it to disk, renames it over whatever is there.
-public func replaceFile(_ path: String, with bytes: some ContiguousBytes) throws {
+package func replaceFile(_ path: String, with bytes: some ContiguousBytes) throws {
   let temporary = path + ".partial"
   let descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC, 0o644)
   guard descriptor >= 0 else { throw DalleError.file(path, "cannot be created") }
@@ -18,7 +18,7 @@ public func replaceFile(_ path: String, with bytes: some ContiguousBytes) throws
 }
 
 /// Writes every byte to an open file; `path` names it in errors.
-public func writeAll(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32, _ path: String) throws {
+package func writeAll(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32, _ path: String) throws {
   var done = 0
   while done < bytes.count {
     let count = write(descriptor, bytes.baseAddress! + done, bytes.count - done)
@@ -29,7 +29,7 @@ public func writeAll(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32, _ pa
 }
 
 /// Forces a folder's entries to disk, so that a rename survives a power cut.
-public func synchronizeFolder(_ path: String) throws {
+package func synchronizeFolder(_ path: String) throws {
   let folder = path.isEmpty ? "." : path
   let descriptor = open(folder, O_RDONLY)
   guard descriptor >= 0 else { throw DalleError.file(folder, "cannot be opened") }
@@ -38,7 +38,7 @@ public func synchronizeFolder(_ path: String) throws {
 }
 
 /// Makes a folder and those above it; nothing happens if it exists.
-public func makeFolder(_ path: String) throws {
+package func makeFolder(_ path: String) throws {
   if mkdir(path, 0o755) == 0 { return }
   if errno == ENOENT, case let parent = (path as NSString).deletingLastPathComponent, !parent.isEmpty, parent != path {
     try makeFolder(parent)
@@ -51,7 +51,7 @@ public func makeFolder(_ path: String) throws {
 }
 
 /// Bytes in a plain file; anything else is an error.
-public func fileSize(_ path: String) throws -> Int {
+package func fileSize(_ path: String) throws -> Int {
   var status = stat()
   guard stat(path, &status) == 0 else { throw DalleError.file(path, "cannot be opened") }
   guard status.st_mode & S_IFMT == S_IFREG else {
@@ -61,7 +61,7 @@ public func fileSize(_ path: String) throws -> Int {
 }
 
 /// The bytes of a whole file.
-public func readFile(_ path: String) throws -> Data {
+package func readFile(_ path: String) throws -> Data {
   let descriptor = open(path, O_RDONLY)
   guard descriptor >= 0 else { throw DalleError.file(path, "cannot be opened") }
   do {

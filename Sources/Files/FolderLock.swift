@@ -3,7 +3,7 @@ import Foundation
 
 /// Keeps a second job out of a folder: a lock on the file `lock` in it, held as long as this object lives. When the process ends,
 /// however it ends, the kernel takes the lock back; the file then stays, without effect.
-public final class FolderLock {
+package final class FolderLock {
   /// Who holds a lock, for the message of those who are refused.
   private struct Holder: Codable {
     var host = ProcessInfo.processInfo.hostName
@@ -20,7 +20,7 @@ public final class FolderLock {
   /// - Parameter warn: gets a line where the file system has no locks; the folder is then not protected.
   /// - Throws: `DalleError` of kind `temporary` that names host, process and start time of the job that holds the lock; of kind
   ///   `inputOutput` where the file cannot be made.
-  public init(_ folder: String, warn: (String) throws -> Void) throws {
+  package init(_ folder: String, warn: (String) throws -> Void) throws {
     path = folder + "/lock"
     descriptor = try Self.open(path, warn: warn)
     let encoder = JSONEncoder()

@@ -1,12 +1,12 @@
 import Foundation
 
 /// Values as JSON, keys sorted, so that equal values give equal bytes.
-public enum JSON {
+package enum JSON {
   /// Indented, for people, with a line break at the end.
-  public static func pretty(_ value: some Encodable) throws -> Data { try prettyEncoder.encode(value) + Data("\n".utf8) }
+  package static func pretty(_ value: some Encodable) throws -> Data { try prettyEncoder.encode(value) + Data("\n".utf8) }
 
   /// On one line, without a line break.
-  public static func line(_ value: some Encodable) throws -> Data { try lineEncoder.encode(value) }
+  package static func line(_ value: some Encodable) throws -> Data { try lineEncoder.encode(value) }
 
   private static let prettyEncoder = encoder([.prettyPrinted, .sortedKeys, .withoutEscapingSlashes])
   private static let lineEncoder = encoder([.sortedKeys, .withoutEscapingSlashes])

@@ -2,16 +2,16 @@ import Errors
 import Foundation
 
 /// Writes values as JSON, one a line.
-public final class JSONLinesWriter {
+package final class JSONLinesWriter {
   private let file: FileWriter
 
-  public init(_ path: String) throws {
+  package init(_ path: String) throws {
     file = try FileWriter(path)
   }
 
   /// Returns where the line lies in the file.
   @discardableResult
-  public func write(_ value: some Encodable) throws -> LineLocation {
+  package func write(_ value: some Encodable) throws -> LineLocation {
     let start = file.count
     let line = try JSON.line(value)
     try file.write(line)
@@ -19,17 +19,17 @@ public final class JSONLinesWriter {
     return LineLocation(offset: start, count: line.count)
   }
 
-  public func finish() throws { try file.finish() }
+  package func finish() throws { try file.finish() }
 }
 
 /// A line's place in a file, without its line break.
-public struct LineLocation: BitwiseCopyable, Sendable {
-  public var offset: Int
-  public var count: Int
+package struct LineLocation: BitwiseCopyable, Sendable {
+  package var offset: Int
+  package var count: Int
 }
 
 /// Reads a file of JSON lines that this program wrote.
-public func forEachLine<Value: Decodable>(_ path: String, _ body: (Value) throws -> Void) throws {
+package func forEachLine<Value: Decodable>(_ path: String, _ body: (Value) throws -> Void) throws {
   var lines = try LineReader(path)
   let decoder = JSONDecoder()
   while let line = try lines.next() {

@@ -2,25 +2,25 @@ import Errors
 import Foundation
 
 /// The lines of a file, one after the other, in memory of a few blocks however long the file is.
-public struct LineReader {
+package struct LineReader {
   /// A line without its line break.
-  public struct Line {
+  package struct Line {
     /// Counted from 1.
-    public let number: Int
-    public let bytes: Data
+    package let number: Int
+    package let bytes: Data
     /// The line was longer than the limit; `bytes` holds its beginning.
-    public let isCut: Bool
+    package let isCut: Bool
   }
 
   /// Bytes that a line may have; what comes after them is passed over.
-  public static let limit = 8 << 20
+  package static let limit = 8 << 20
 
   private let path: String
   private let file: FileHandle
   private var buffer = Data()
   private var number = 0
 
-  public init(_ path: String) throws {
+  package init(_ path: String) throws {
     self.path = path
     let descriptor = open(path, O_RDONLY)
     guard descriptor >= 0 else { throw DalleError.file(path, "cannot be opened") }
@@ -28,7 +28,7 @@ public struct LineReader {
   }
 
   /// The next line, or nil at the end of the file.
-  public mutating func next() throws -> Line? {
+  package mutating func next() throws -> Line? {
     var line = Data()
     var isCut = false
     var isEmpty = true

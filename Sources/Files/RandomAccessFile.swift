@@ -2,13 +2,13 @@ import Errors
 import Foundation
 
 /// A file whose parts are read by their place; calls from several threads do not disturb each other.
-public final class RandomAccessFile: Sendable {
-  public let path: String
+package final class RandomAccessFile: Sendable {
+  package let path: String
   /// Bytes in the file when it was opened.
-  public let size: Int
+  package let size: Int
   private let descriptor: Int32
 
-  public init(_ path: String) throws {
+  package init(_ path: String) throws {
     self.path = path
     // Without waiting, as opening a pipe would.
     descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
@@ -24,7 +24,7 @@ public final class RandomAccessFile: Sendable {
   deinit { close(descriptor) }
 
   /// The bytes of a part. A file that ends before it is an error.
-  public func read(_ range: Range<Int>) throws -> [UInt8] {
+  package func read(_ range: Range<Int>) throws -> [UInt8] {
     try [UInt8](unsafeUninitializedCapacity: range.count) { bytes, done in
       done = 0
       while done < range.count {

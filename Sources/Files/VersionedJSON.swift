@@ -5,7 +5,7 @@ import Foundation
 ///
 /// A file carries the version of its format. What it lacks takes a default, so that files from before a key existed stay readable;
 /// what this version does not know is refused by name, because ignoring it could change what the rest means.
-public enum VersionedJSON {
+package enum VersionedJSON {
   private static let versionKey = "formatVersion"
 
   /// Writes `value`, whole or not at all.
@@ -14,12 +14,12 @@ public enum VersionedJSON {
   ///   - value: encodes as a JSON object.
   ///   - version: of the format; goes up when a key gets another meaning.
   /// - Throws: `DalleError` of a file that cannot be written.
-  public static func write(_ value: some Encodable, to path: String, version: Int) throws {
+  package static func write(_ value: some Encodable, to path: String, version: Int) throws {
     try replaceFile(path, with: data(value, version: version))
   }
 
   /// The contents of such a file.
-  public static func data(_ value: some Encodable, version: Int) throws -> Data {
+  package static func data(_ value: some Encodable, version: Int) throws -> Data {
     guard case .object(var keys) = try tree(of: value) else { preconditionFailure("not a JSON object: \(value)") }
     precondition(keys[versionKey] == nil, "`\(versionKey)` is taken by the format")
     keys[versionKey] = .integer(version)
@@ -34,7 +34,7 @@ public enum VersionedJSON {
   ///     are merged key by key like everything else, so theirs is usually empty.
   /// - Throws: `DalleError` with the file and the key, for a newer version, an unknown key, a missing key without a default, a
   ///   value of the wrong type, and a file that is not JSON.
-  public static func read<Value: Codable>(
+  package static func read<Value: Codable>(
     _: Value.Type, from path: String, version: Int, defaults: some Encodable
   ) throws -> Value {
     let bytes = try readFile(path)

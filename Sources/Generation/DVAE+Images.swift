@@ -5,7 +5,7 @@ import Models
 /// The dVAE on any number of images, `batch` at a time.
 extension DVAE {
   /// The loss with the likeliest codes, the error of the reconstructed bytes, and the codes: `[images · grid²]`.
-  public func evaluate(
+  package func evaluate(
     _ images: [Image], _ weights: any ParameterStore
   ) throws -> (loss: DVAELoss, codes: [UInt16]) {
     var loss = DVAELoss()
@@ -16,14 +16,14 @@ extension DVAE {
   }
 
   /// The likeliest codes: `[images · grid²]`.
-  public func encode(_ images: [Image], _ weights: any ParameterStore) throws -> [UInt16] {
+  package func encode(_ images: [Image], _ weights: any ParameterStore) throws -> [UInt16] {
     try inBatches(images.count) { part, codes in
       try encode(Array(images[part].map(\.pixels).joined()), count: part.count, weights, into: &codes)
     }
   }
 
   /// The images that codes stand for.
-  public func decode(_ codes: [UInt16], _ weights: any ParameterStore) throws -> [Image] {
+  package func decode(_ codes: [UInt16], _ weights: any ParameterStore) throws -> [Image] {
     let positions = config.grid * config.grid
     let size = config.imageSize
     return try stride(from: 0, to: codes.count / positions, by: batch).flatMap { first in

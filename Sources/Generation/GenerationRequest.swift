@@ -2,18 +2,18 @@ import Errors
 import Models
 
 /// One image to generate. Its tokens depend on this alone (and the weights), never on what is generated beside it.
-public struct GenerationRequest: Sendable, Equatable {
+package struct GenerationRequest: Sendable, Equatable {
   /// The prompt's tokens; none is the model's distribution without a caption.
-  public var prompt: [Int32]
+  package var prompt: [Int32]
   /// Which image of the prompt: requests that differ in nothing else get unrelated random numbers.
-  public var number: Int
+  package var number: Int
   /// Random seed.
-  public var seed: UInt64
-  public var sampling: SamplingConfig
+  package var seed: UInt64
+  package var sampling: SamplingConfig
   /// Image tokens that are given, from the first position on; sampling continues behind them.
-  public var prefix: [UInt16]
+  package var prefix: [UInt16]
 
-  public init(
+  package init(
     prompt: [Int32], number: Int = 0, seed: UInt64 = 1, sampling: SamplingConfig = SamplingConfig(), prefix: [UInt16] = []
   ) {
     (self.prompt, self.number, self.seed, self.sampling, self.prefix) = (prompt, number, seed, sampling, prefix)
@@ -23,7 +23,7 @@ public struct GenerationRequest: Sendable, Equatable {
   var rowCount: Int { sampling.guidance == 1 ? 1 : 2 }
 
   /// Throws `DalleError` unless a model of this shape can take the request.
-  public func validate(_ config: TransformerConfig) throws {
+  package func validate(_ config: TransformerConfig) throws {
     guard prompt.count <= config.textLength else {
       throw DalleError(
         .data, "a prompt has \(prompt.count) tokens; the model's text context is \(config.textLength) tokens: shorten the prompt")
@@ -45,11 +45,11 @@ public struct GenerationRequest: Sendable, Equatable {
 }
 
 /// What became of a request.
-public struct GeneratedTokens: Sendable, Equatable {
+package struct GeneratedTokens: Sendable, Equatable {
   /// Image tokens in raster order: all of them, unless the request was cancelled.
-  public var tokens: [UInt16] = []
+  package var tokens: [UInt16] = []
   /// Natural logarithm of each token's probability under the model, after guidance, at temperature 1 and before top-k and top-p:
   /// comparable between sampling settings. Given tokens have one, too.
-  public var logProbabilities: [Double] = []
-  public var isCancelled = false
+  package var logProbabilities: [Double] = []
+  package var isCancelled = false
 }

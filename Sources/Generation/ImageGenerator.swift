@@ -6,9 +6,9 @@ import Models
 import Tokenizer
 
 /// Generates images from prompts: text tokens, image tokens one after the other, the dVAE's decoder.
-public struct ImageGenerator {
-  public let tokenizer: Tokenizer
-  public let config: TransformerConfig
+package struct ImageGenerator {
+  package let tokenizer: Tokenizer
+  package let config: TransformerConfig
   private let dvae: DVAE
   private let dvaeWeights: any ParameterStore
   private let weights: any ParameterStore
@@ -16,7 +16,7 @@ public struct ImageGenerator {
   /// - Parameters:
   ///   - dvae: for inference or training, any batch; its codes are the transformer's image tokens.
   ///   - weights: the transformer's, kept in `precision`.
-  public init(
+  package init(
     tokenizer: Tokenizer, dvae: DVAE, dvaeWeights: any ParameterStore, transformer: TransformerConfig,
     weights: any ParameterStore, precision: Precision
   ) {
@@ -33,7 +33,7 @@ public struct ImageGenerator {
   ///
   /// - Parameter progress: called after each step with steps done and steps in all.
   /// - Throws: `DalleError` for a prompt that is longer than the model's text context.
-  public func generate(
+  package func generate(
     _ prompts: [String], count: Int, seed: UInt64, _ sampling: SamplingConfig,
     progress: (_ done: Int, _ total: Int) -> Void = { _, _ in }
   ) throws -> [[Image]] {
@@ -48,7 +48,7 @@ public struct ImageGenerator {
   }
 
   /// The image tokens of requests, as many side by side as a session takes.
-  public func sample(
+  package func sample(
     _ requests: [GenerationRequest], progress: (_ done: Int, _ total: Int) -> Void = { _, _ in }
   ) throws -> [GeneratedTokens] {
     var sessions: [[GenerationRequest]] = []

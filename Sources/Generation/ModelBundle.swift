@@ -8,16 +8,16 @@ import Safetensors
 import Tokenizer
 
 /// What turns captions and pictures into tokens and back: tokenizer and dVAE of a model folder.
-public struct TokenBundle {
-  public let folder: String
-  public let tokenizer: Tokenizer
-  public let dvae: DVAEConfig
-  public let dvaeWeights: LocalParameters
+package struct TokenBundle {
+  package let folder: String
+  package let tokenizer: Tokenizer
+  package let dvae: DVAEConfig
+  package let dvaeWeights: LocalParameters
   /// Of the dVAE's GEMMs and convolutions: bf16 where the CPU multiplies it faster.
-  public let precision = Precision.fastest
+  package let precision = Precision.fastest
 
   /// Loads them from a bundle, or from the `model` folder of a run, which may still lack its transformer.
-  public init(_ path: String) throws {
+  package init(_ path: String) throws {
     folder = ModelBundle.folder(path)
     tokenizer = try ModelBundle.tokenizer(in: folder)
     (dvae, dvaeWeights) = try ModelBundle.dvae(in: folder, precision)
@@ -25,29 +25,29 @@ public struct TokenBundle {
 }
 
 /// A folder with everything that drawing needs: tokenizer, dVAE, transformer.
-public struct ModelBundle {
+package struct ModelBundle {
   /// Names of its files.
-  public enum File {
-    public static let tokenizer = "tokenizer.json"
-    public static let dvae = "dvae.json"
-    public static let dvaeWeights = "dvae.safetensors"
-    public static let transformer = "transformer.json"
-    public static let transformerWeights = "transformer.safetensors"
+  package enum File {
+    package static let tokenizer = "tokenizer.json"
+    package static let dvae = "dvae.json"
+    package static let dvaeWeights = "dvae.safetensors"
+    package static let transformer = "transformer.json"
+    package static let transformerWeights = "transformer.safetensors"
   }
   /// Of the two JSON files that describe the models' shapes.
-  public static let formatVersion = 1
+  package static let formatVersion = 1
 
-  public let folder: String
-  public let tokenizer: Tokenizer
-  public let dvae: DVAEConfig
-  public let transformer: TransformerConfig
-  public let dvaeWeights: LocalParameters
-  public let transformerWeights: LocalParameters
+  package let folder: String
+  package let tokenizer: Tokenizer
+  package let dvae: DVAEConfig
+  package let transformer: TransformerConfig
+  package let dvaeWeights: LocalParameters
+  package let transformerWeights: LocalParameters
   /// Of both models' GEMMs: bf16 where the CPU multiplies it faster.
-  public let precision = Precision.fastest
+  package let precision = Precision.fastest
 
   /// Loads a bundle, or the `model` folder of a run, and checks that its parts fit each other.
-  public init(_ path: String) throws {
+  package init(_ path: String) throws {
     let tokens = try TokenBundle(path)
     (folder, tokenizer, dvae, dvaeWeights) = (tokens.folder, tokens.tokenizer, tokens.dvae, tokens.dvaeWeights)
     transformer = try VersionedJSON.read(
@@ -68,16 +68,16 @@ public struct ModelBundle {
   }
 
   /// The folder that holds a model's files: the `model` folder of a run, or `path` itself.
-  public static func folder(_ path: String) -> String {
+  package static func folder(_ path: String) -> String {
     let inner = path + "/model"
     return FileManager.default.fileExists(atPath: inner) ? inner : path
   }
 
-  public static func tokenizer(in folder: String) throws -> Tokenizer {
+  package static func tokenizer(in folder: String) throws -> Tokenizer {
     try Tokenizer(contentsOf: existing(File.tokenizer, in: folder))
   }
 
-  public static func dvae(in folder: String, _ precision: Precision) throws -> (config: DVAEConfig, weights: LocalParameters) {
+  package static func dvae(in folder: String, _ precision: Precision) throws -> (config: DVAEConfig, weights: LocalParameters) {
     let config = try VersionedJSON.read(
       DVAEConfig.self, from: existing(File.dvae, in: folder), version: formatVersion, defaults: DVAEConfig())
     try config.validate()
@@ -95,14 +95,14 @@ public struct ModelBundle {
   }
 
   /// Ready to generate.
-  public func generator() throws -> ImageGenerator {
+  package func generator() throws -> ImageGenerator {
     ImageGenerator(
       tokenizer: tokenizer, dvae: try DVAE(dvae, batch: 16, mode: .inference, precision: precision), dvaeWeights: dvaeWeights,
       transformer: transformer, weights: transformerWeights, precision: precision)
   }
 
   /// Weights of a model from a file that must hold exactly them.
-  public static func weights(
+  package static func weights(
     _ table: ParameterTable, _ path: String, _ precision: Precision
   ) throws -> LocalParameters {
     let reader = try SafetensorsReader(path)

@@ -7,9 +7,9 @@ import Random
 
 /// Samples the image tokens of many requests together, one position a step. Requests with equal prompts share the prompt's keys and
 /// values.
-public final class SamplingSession {
+package final class SamplingSession {
   /// Rows that use the weights well; with more, caches fill the memory. With guidance a request takes two.
-  public static let mostRows = 64
+  package static let mostRows = 64
 
   private let config: TransformerConfig
   private let requests: [GenerationRequest]
@@ -19,14 +19,14 @@ public final class SamplingSession {
   private let plan: RowPlan
   private let step: (_ position: Int, _ previous: [Int32]) throws -> Matrix
   /// Positions that are sampled.
-  public private(set) var position = 0
+  package private(set) var position = 0
 
   /// Reads the prompts.
   ///
   /// - Parameters:
   ///   - weights: the transformer's, kept in `precision`.
   /// - Throws: `DalleError` for a request that the model cannot take, for none, and for more rows than `mostRows`.
-  public init(
+  package init(
     _ requests: [GenerationRequest], _ config: TransformerConfig, weights: any ParameterStore, precision: Precision
   ) throws {
     guard !requests.isEmpty else { throw DalleError(.data, "no requests to sample: give at least one") }
@@ -54,7 +54,7 @@ public final class SamplingSession {
   }
 
   /// Bytes that a session of these requests takes beside the weights: mostly keys and values.
-  public static func byteCount(_ requests: [GenerationRequest], _ config: TransformerConfig, _ precision: Precision) -> Int {
+  package static func byteCount(_ requests: [GenerationRequest], _ config: TransformerConfig, _ precision: Precision) -> Int {
     let images = RowPlan(requests).images
     return switch precision {
     case .fp32: CachedTransformer<Float>.byteCount(config, images: images)
@@ -63,10 +63,10 @@ public final class SamplingSession {
   }
 
   /// Whether every request has all of its tokens, or is cancelled.
-  public var isFinished: Bool { position == config.imageLength || results.allSatisfy(\.isCancelled) }
+  package var isFinished: Bool { position == config.imageLength || results.allSatisfy(\.isCancelled) }
 
   /// Samples the next token of every request that is not cancelled.
-  public func advance() throws {
+  package func advance() throws {
     precondition(!isFinished, "a session that is finished has no next position")
     let previous = position == 0 ? [] : plan.requestOfRow.map { Int32(results[$0].tokens.last ?? 0) }
     let logits = try step(position, previous)
@@ -87,10 +87,10 @@ public final class SamplingSession {
   }
 
   /// Ends a request; the others' tokens stay as they would be.
-  public func cancel(_ index: Int) { results[index].isCancelled = true }
+  package func cancel(_ index: Int) { results[index].isCancelled = true }
 
   /// The tokens so far.
-  public func result(of index: Int) -> GeneratedTokens { results[index] }
+  package func result(of index: Int) -> GeneratedTokens { results[index] }
 }
 
 /// Which rows of a cached step belong to which requests.

@@ -3,22 +3,22 @@ import Models
 import Scenes
 
 /// How well a model does on scenes that it never saw.
-public struct SceneEvaluation: Codable, Sendable {
+package struct SceneEvaluation: Codable, Sendable {
   /// Prompts whose descriptions are held out, but whose pairs of colour and shape are all trained on.
-  public var seen = SceneScore()
+  package var seen = SceneScore()
   /// Prompts with a pair of colour and shape that is never trained on.
-  public var neverSeen = SceneScore()
+  package var neverSeen = SceneScore()
   /// Scenes of both kinds that the dVAE alone encoded and decoded: what the two others can reach.
-  public var seenReconstructed = SceneScore()
-  public var neverSeenReconstructed = SceneScore()
+  package var seenReconstructed = SceneScore()
+  package var neverSeenReconstructed = SceneScore()
   /// Mean loss of held-out captions and of their images' tokens, in nats per token.
-  public var textNats = 0.0
-  public var imageNats = 0.0
+  package var textNats = 0.0
+  package var imageNats = 0.0
   /// The dVAE on held-out images: peak signal-to-noise ratio in decibels, share of the codes that occur, perplexity of
   /// their frequencies.
-  public var psnr = 0.0
-  public var codesUsed = 0.0
-  public var codePerplexity = 0.0
+  package var psnr = 0.0
+  package var codesUsed = 0.0
+  package var codePerplexity = 0.0
 
   /// Measures a model.
   ///
@@ -26,7 +26,7 @@ public struct SceneEvaluation: Codable, Sendable {
   ///   - prompts: of each kind, one image each.
   ///   - images: held-out scenes for loss and reconstruction.
   /// - Returns: the numbers, and a sheet of the first images of each kind, marked right or wrong.
-  public static func run(
+  package static func run(
     _ bundle: ModelBundle, prompts: Int, images: Int, seed: UInt64, _ sampling: SamplingConfig,
     progress: (_ done: Int, _ total: Int) -> Void
   ) throws -> (evaluation: SceneEvaluation, sheet: Image) {

@@ -4,31 +4,31 @@ import Kernels
 import Memory
 
 /// How image tokens are sampled from the model's probabilities.
-public struct SamplingConfig: Codable, Sendable, Equatable {
+package struct SamplingConfig: Codable, Sendable, Equatable {
   /// Divides the logits: below 1 the likely becomes likelier; 0 always takes the likeliest token.
-  public var temperature = 1.0
+  package var temperature = 1.0
   /// Keep the k likeliest tokens; 0 keeps all.
-  public var topK = 0
+  package var topK = 0
   /// Keep the likeliest tokens that together have this probability; 1 keeps all.
-  public var topP = 1.0
+  package var topP = 1.0
   /// Classifier-free guidance: how far to go from the logits without caption towards, and past, those with it; 1 is none.
-  public var guidance = 1.0
+  package var guidance = 1.0
 
-  public init() {}
+  package init() {}
 }
 
 /// Samples tokens.
-public struct TokenChoice {
+package struct TokenChoice {
   private let config: SamplingConfig
   private let weights: Buffer<Float>
 
-  public init(_ config: SamplingConfig, vocabulary: Int) {
+  package init(_ config: SamplingConfig, vocabulary: Int) {
     self.config = config
     weights = Buffer(count: vocabulary)
   }
 
   /// The token that `uniform`, a random number in [0, 1), selects.
-  public func choose(_ logits: Vector, uniform: Double) -> Int {
+  package func choose(_ logits: Vector, uniform: Double) -> Int {
     if config.temperature == 0 { return indexOfLargest(logits) }
     let sum = Double(softmaxWeights(logits, inverseTemperature: Float(1 / config.temperature), into: weights.vector))
     if config.topK > 0 || config.topP < 1 {
@@ -39,7 +39,7 @@ public struct TokenChoice {
   }
 
   /// Natural logarithm of a token's probability at temperature 1, with all tokens to choose among.
-  public func logProbability(of token: Int, _ logits: Vector) -> Double {
+  package func logProbability(of token: Int, _ logits: Vector) -> Double {
     let sum = Double(softmaxWeights(logits, inverseTemperature: 1, into: weights.vector))
     return Double(logits[token] - logits[indexOfLargest(logits)]) - log(sum)
   }

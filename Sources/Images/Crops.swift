@@ -3,11 +3,11 @@ import Random
 extension Image {
   /// Pixels of the shorter side that crops of `size` need of a picture that a decoder may reduce: twice the 12/8 of the
   /// dVAE's crop, so that area averaging still does the last part, which decides how the result looks.
-  public static func leastSide(forCropsOf size: Int) -> Int { 3 * size }
+  package static func leastSide(forCropsOf size: Int) -> Int { 3 * size }
 
   /// The random crop for training the dVAE (paper, appendix A.2, listing 1): a random square, scaled to between `size` and
   /// 9/8 to 12/8 of it, a random `size` × `size` part of that, mirrored half of the time. Smaller pictures are enlarged.
-  public func dvaeCrop<Source: RandomNumberGenerator>(_ size: Int, using random: inout Source) -> Image {
+  package func dvaeCrop<Source: RandomNumberGenerator>(_ size: Int, using random: inout Source) -> Image {
     let side = min(width, height)
     let square = Rectangle(
       x: Int.random(in: 0...width - side, using: &random), y: Int.random(in: 0...height - side, using: &random),
@@ -20,7 +20,7 @@ extension Image {
 
   /// The random crop for encoding pictures for the transformer (paper, appendix B.1, listing 2): a square near the middle of
   /// the longer side, scaled to between `size` and 9/8 of it, a random `size` × `size` part of that.
-  public func transformerCrop<Source: RandomNumberGenerator>(_ size: Int, using random: inout Source) -> Image {
+  package func transformerCrop<Source: RandomNumberGenerator>(_ size: Int, using random: inout Source) -> Image {
     let side = min(width, height)
     func offset(_ length: Int) -> Int {
       let spare = length - side
@@ -33,7 +33,7 @@ extension Image {
   }
 
   /// The middle square, scaled to `size` × `size`: the crop for evaluation.
-  public func centreCrop(_ size: Int) -> Image {
+  package func centreCrop(_ size: Int) -> Image {
     let side = min(width, height)
     let square = Rectangle(x: (width - side) / 2, y: (height - side) / 2, width: side, height: side)
     return scaled(square, width: size, height: size, part: Rectangle(x: 0, y: 0, width: size, height: size))

@@ -1,11 +1,11 @@
 /// A picture in memory: sRGB, `height` rows of `width` pixels of three bytes.
-public struct Image: Sendable, Equatable {
-  public let width: Int
-  public let height: Int
+package struct Image: Sendable, Equatable {
+  package let width: Int
+  package let height: Int
   /// `[height, width, 3]`
-  public var pixels: [UInt8]
+  package var pixels: [UInt8]
 
-  public init(width: Int, height: Int, pixels: [UInt8]) {
+  package init(width: Int, height: Int, pixels: [UInt8]) {
     precondition(width > 0 && height > 0 && pixels.count == width * height * 3, "\(pixels.count) bytes for \(width) x \(height)")
     self.width = width
     self.height = height
@@ -13,14 +13,14 @@ public struct Image: Sendable, Equatable {
   }
 
   /// One colour everywhere.
-  public init(width: Int, height: Int, _ colour: (UInt8, UInt8, UInt8)) {
+  package init(width: Int, height: Int, _ colour: (UInt8, UInt8, UInt8)) {
     var pixels = [UInt8](repeating: colour.0, count: width * height * 3)
     for pixel in 0..<width * height { (pixels[3 * pixel + 1], pixels[3 * pixel + 2]) = (colour.1, colour.2) }
     self.init(width: width, height: height, pixels: pixels)
   }
 
   /// The part whose upper left corner is (`x`, `y`).
-  public func cropped(x: Int, y: Int, width: Int, height: Int) -> Image {
+  package func cropped(x: Int, y: Int, width: Int, height: Int) -> Image {
     precondition(x >= 0 && y >= 0 && x + width <= self.width && y + height <= self.height, "a crop outside the picture")
     if width == self.width && height == self.height { return self }
     var part: [UInt8] = []
@@ -33,7 +33,7 @@ public struct Image: Sendable, Equatable {
   }
 
   /// Left and right exchanged.
-  public func mirrored() -> Image {
+  package func mirrored() -> Image {
     var result = pixels
     for y in 0..<height {
       for x in 0..<width {
@@ -44,7 +44,7 @@ public struct Image: Sendable, Equatable {
   }
 
   /// Copies `part` to where its upper left corner is (`x`, `y`).
-  public mutating func place(_ part: Image, x: Int, y: Int) {
+  package mutating func place(_ part: Image, x: Int, y: Int) {
     precondition(x >= 0 && y >= 0 && x + part.width <= width && y + part.height <= height, "a part outside the picture")
     for row in 0..<part.height {
       let to = ((y + row) * width + x) * 3
@@ -54,7 +54,7 @@ public struct Image: Sendable, Equatable {
   }
 
   /// Every pixel as a square of `factor` × `factor`.
-  public func enlarged(by factor: Int) -> Image {
+  package func enlarged(by factor: Int) -> Image {
     if factor == 1 { return self }
     var result: [UInt8] = []
     result.reserveCapacity(pixels.count * factor * factor)

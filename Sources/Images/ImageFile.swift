@@ -4,21 +4,21 @@ import Files
 import Foundation
 
 /// Why an image cannot be decoded. Who reads many images skips this one and counts the reason.
-public struct UndecodableImage: Error, Equatable {
-  public enum Reason: Equatable, Sendable {
+package struct UndecodableImage: Error, Equatable {
+  package enum Reason: Equatable, Sendable {
     /// It has more pixels than the limit.
     case tooLarge
     case unreadable
   }
 
-  public let reason: Reason
+  package let reason: Reason
   /// What libvips reports.
-  public let detail: String
+  package let detail: String
 
   /// The same for the user.
   ///
   /// - Parameter name: of the image: a path, an archive and its member.
-  public func named(_ name: String) -> DalleError {
+  package func named(_ name: String) -> DalleError {
     DalleError(.data, "\(name): cannot be decoded (\(detail)); replace or remove it")
   }
 }
@@ -42,21 +42,21 @@ enum Vips {
 
 extension Image {
   /// Pixels that a picture file may have: a small file can claim a size that fills all memory.
-  public static let pixelLimit = 100_000_000
+  package static let pixelLimit = 100_000_000
 
   /// Decodes a picture of any format that libvips reads safely: orientation and colour profile applied, transparency on
   /// white, 16 bits cut to 8, the first frame of several. A file that is cut off is refused.
   ///
   /// - Parameter leastSide: a JPEG may come reduced by 2, 4 or 8, which saves most of the decoding, as long as its shorter
   ///   side keeps this many pixels. By default it comes whole.
-  public init(contentsOf path: String, leastSide: Int? = nil) throws {
+  package init(contentsOf path: String, leastSide: Int? = nil) throws {
     do {
       try self.init(data: readFile(path), leastSide: leastSide)
     } catch let problem as UndecodableImage { throw problem.named(path) }
   }
 
   /// The same for a file's bytes.
-  public init(data: Data, pixelLimit: Int = pixelLimit, leastSide: Int? = nil) throws(UndecodableImage) {
+  package init(data: Data, pixelLimit: Int = pixelLimit, leastSide: Int? = nil) throws(UndecodableImage) {
     Vips.start()
     guard !data.isEmpty else { throw UndecodableImage(reason: .unreadable, detail: "the file is empty") }
     let decoded = data.withUnsafeBytes { file -> Result<Image, UndecodableImage> in
@@ -79,12 +79,12 @@ extension Image {
   }
 
   /// The picture as a PNG file.
-  public func png() throws -> Data {
+  package func png() throws -> Data {
     try file("PNG") { images_png(pixels, Int32(width), Int32(height), &$0, &$1) }
   }
 
   /// The picture as a JPEG file, quality from 1 to 100.
-  public func jpeg(quality: Int) throws -> Data {
+  package func jpeg(quality: Int) throws -> Data {
     try file("JPEG") { images_jpeg(pixels, Int32(width), Int32(height), Int32(quality), &$0, &$1) }
   }
 
@@ -98,5 +98,5 @@ extension Image {
   }
 
   /// Writes a PNG file, whole or not at all.
-  public func write(to path: String) throws { try replaceFile(path, with: png()) }
+  package func write(to path: String) throws { try replaceFile(path, with: png()) }
 }

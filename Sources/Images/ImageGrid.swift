@@ -1,7 +1,7 @@
 import CImages
 
 /// Pictures with captions, laid out as one image to look at.
-public struct ImageGrid {
+package struct ImageGrid {
   private static let margin = 12
   private static let ink: (UInt8, UInt8, UInt8) = (40, 40, 40)
   private static let paper: (UInt8, UInt8, UInt8) = (250, 250, 250)
@@ -13,7 +13,7 @@ public struct ImageGrid {
   /// - Parameters:
   ///   - rows: captions and their images.
   ///   - columns: groups side by side; a good number for captions with one image each.
-  public static func compose(_ rows: [(caption: String, images: [Image])], columns: Int = 1) throws -> Image {
+  package static func compose(_ rows: [(caption: String, images: [Image])], columns: Int = 1) throws -> Image {
     precondition(!rows.isEmpty && rows.allSatisfy { !$0.images.isEmpty }, "a grid without images")
     let size = rows[0].images[0]
     // Small images are enlarged by a whole factor, so that every pixel stays what it is.

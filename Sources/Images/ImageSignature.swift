@@ -2,17 +2,17 @@ import Files
 
 /// What a picture looks like from afar, for finding near duplicates: where brightness rises from left to right on a grid of
 /// 8 × 8 (the difference hash), and the mean colour.
-public struct ImageSignature: Codable, Hashable, Sendable, BitwiseCopyable {
+package struct ImageSignature: Codable, Hashable, Sendable, BitwiseCopyable {
   /// Bit 8·y + x is set where cell (x + 1, y) of 9 × 8 is brighter than cell (x, y).
-  public var gradients: UInt64
+  package var gradients: UInt64
   /// Mean red, green and blue.
-  public var colour: SIMD3<UInt8>
+  package var colour: SIMD3<UInt8>
 
   /// Bits that may differ, and steps of 256 by which each mean may: what scaling and compressing a picture again changes.
-  public static let bitTolerance = 3
-  public static let colourTolerance = 8
+  package static let bitTolerance = 3
+  package static let colourTolerance = 8
 
-  public init(_ picture: Image) {
+  package init(_ picture: Image) {
     let small = picture.resized(width: 9, height: 8).pixels
     let light = (0..<72).map { cell -> Int in
       let (red, green, blue) = (Int(small[3 * cell]), Int(small[3 * cell + 1]), Int(small[3 * cell + 2]))
@@ -31,7 +31,7 @@ public struct ImageSignature: Codable, Hashable, Sendable, BitwiseCopyable {
   }
 
   /// Whether two pictures look the same.
-  public func resembles(_ other: ImageSignature) -> Bool {
+  package func resembles(_ other: ImageSignature) -> Bool {
     (gradients ^ other.gradients).nonzeroBitCount <= Self.bitTolerance
       && (0..<3).allSatisfy { abs(Int(colour[$0]) - Int(other.colour[$0])) <= Self.colourTolerance }
   }
@@ -39,7 +39,7 @@ public struct ImageSignature: Codable, Hashable, Sendable, BitwiseCopyable {
 
 /// As text: 16 hexadecimal digits of gradients, 6 of colour.
 extension ImageSignature {
-  public init(from decoder: any Decoder) throws {
+  package init(from decoder: any Decoder) throws {
     let text = try decoder.singleValueContainer().decode(String.self)
     guard text.utf8.count == 22, let gradients = UInt64(text.prefix(16), radix: 16), let colour = UInt32(text.suffix(6), radix: 16)
     else { throw DecodingError.dataCorrupted(.init(codingPath: decoder.codingPath, debugDescription: "not 22 hexadecimal digits")) }
@@ -48,7 +48,7 @@ extension ImageSignature {
       UInt8(truncatingIfNeeded: colour >> 16), UInt8(truncatingIfNeeded: colour >> 8), UInt8(truncatingIfNeeded: colour))
   }
 
-  public func encode(to encoder: any Encoder) throws {
+  package func encode(to encoder: any Encoder) throws {
     var container = encoder.singleValueContainer()
     try container.encode(
       zeroPadded(gradients, digits: 16, radix: 16) + (0..<3).map { zeroPadded(colour[$0], digits: 2, radix: 16) }.joined())

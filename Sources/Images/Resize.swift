@@ -40,7 +40,7 @@ struct Rectangle {
 
 extension Image {
   /// The picture at another size: area averaging where it shrinks, linear interpolation where it grows.
-  public func resized(width: Int, height: Int) -> Image {
+  package func resized(width: Int, height: Int) -> Image {
     let target = Rectangle(x: 0, y: 0, width: width, height: height)
     return scaled(Rectangle(x: 0, y: 0, width: self.width, height: self.height), width: width, height: height, part: target)
   }

@@ -2,13 +2,13 @@ import Kernels
 import Memory
 
 /// The parameters of an attention layer on a residual stream: `NAME.norm`, `NAME.qkv` [3d, d], `NAME.output` [d, d].
-public struct AttentionParameters: Sendable {
-  public let block: BlockID
-  public let norm: LayerNormParameters
-  public let qkvWeight, qkvBias, outputWeight, outputBias: Parameter
+package struct AttentionParameters: Sendable {
+  package let block: BlockID
+  package let norm: LayerNormParameters
+  package let qkvWeight, qkvBias, outputWeight, outputBias: Parameter
 
   /// Matrices start as N(0, 0.125/sqrt(fan in)) (Child et al. 2019, section 6), `output` scaled by `residualScale` besides.
-  public init(_ name: String, width d: Int, residualScale: Float, in table: inout ParameterTable) {
+  package init(_ name: String, width d: Int, residualScale: Float, in table: inout ParameterTable) {
     block = table.addBlock(name)
     norm = LayerNormParameters("\(name).norm", width: d, to: block, in: &table)
     qkvWeight = table.add("\(name).qkv.weight", [3 * d, d], .matrix, .sparseTransformer(fanIn: d), to: block)
@@ -21,21 +21,21 @@ public struct AttentionParameters: Sendable {
 
 extension Initialization {
   /// N(0, 0.125/sqrt(fan in)), the initialization of Sparse Transformers (Child et al. 2019, section 6), times `scale`.
-  public static func sparseTransformer(fanIn: Int, scale: Float = 1) -> Initialization {
+  package static func sparseTransformer(fanIn: Int, scale: Float = 1) -> Initialization {
     .normal(standardDeviation: 0.125 / Float(fanIn).squareRoot() * scale)
   }
 }
 
 /// `x + W_output · attention(W_qkv · norm(x))` on a residual stream, with any pattern. n = samples · pattern length, d = width.
-public struct AttentionLayer<Element: Scalar> {
+package struct AttentionLayer<Element: Scalar> {
   /// What the backward pass needs besides the input.
-  public struct Saved {
+  package struct Saved {
     let norm: LayerNormStatistics
     let qkv: MatrixView<Element>  // [n, 3d]
     let attended: MatrixView<Element>  // [n, d]
     let logSums: Vector  // [heads · n]
 
-    public init(rows n: Int, width d: Int, heads: Int, in space: inout Space) {
+    package init(rows n: Int, width d: Int, heads: Int, in space: inout Space) {
       qkv = space.matrix(rows: n, columns: 3 * d, of: Element.self)
       attended = space.matrix(rows: n, columns: d, of: Element.self)
       logSums = space.vector(heads * n)
@@ -51,16 +51,16 @@ public struct AttentionLayer<Element: Scalar> {
     }
   }
 
-  public let parameters: AttentionParameters
-  public let pattern: AttentionPattern
-  public let heads: Int
+  package let parameters: AttentionParameters
+  package let pattern: AttentionPattern
+  package let heads: Int
 
-  public init(_ parameters: AttentionParameters, pattern: AttentionPattern, heads: Int) {
+  package init(_ parameters: AttentionParameters, pattern: AttentionPattern, heads: Int) {
     (self.parameters, self.pattern, self.heads) = (parameters, pattern, heads)
   }
 
   /// y = the layer's output for x, both [n, d]; y may be x.
-  public func forward(_ x: Matrix, _ w: BlockValues, saved: Saved, scratch: TransformerScratch<Element>, into y: Matrix) {
+  package func forward(_ x: Matrix, _ w: BlockValues, saved: Saved, scratch: TransformerScratch<Element>, into y: Matrix) {
     let saved = saved.first(x.rows, heads: heads)
     attend(x, w, saved, scratch)
     project(saved.attended, w, x, into: y, scratch)
@@ -69,7 +69,7 @@ public struct AttentionLayer<Element: Scalar> {
   /// Turns `dStream`, the gradient of the output, into that of x, and adds to the parameters' gradients.
   ///
   /// - Parameter recomputes: `saved` holds another layer's values and is computed again, to the same bits.
-  public func backward(
+  package func backward(
     _ x: Matrix, _ w: BlockValues, _ g: BlockValues, saved: Saved, scratch: TransformerScratch<Element>, dStream: Matrix,
     recomputes: Bool
   ) {
@@ -97,7 +97,7 @@ public struct AttentionLayer<Element: Scalar> {
   }
 
   /// The prefix of a group of a cache, in place: x is [prefix, d]. Each position attends to those up to its own.
-  public func prefill(
+  package func prefill(
     _ x: Matrix, _ w: BlockValues, group: Int, cache: KVCache<Element>, attention: CachedAttention<Element>, saved: Saved,
     scratch: TransformerScratch<Element>
   ) {
@@ -114,7 +114,7 @@ public struct AttentionLayer<Element: Scalar> {
   }
 
   /// One position after the prefix for all rows of a cache, in place: x is [rows, d].
-  public func step(
+  package func step(
     _ x: Matrix, _ w: BlockValues, position: Int, cache: KVCache<Element>, attention: CachedAttention<Element>, saved: Saved,
     scratch: TransformerScratch<Element>
   ) {

@@ -1,19 +1,19 @@
 /// One pass over a model's blocks in a known order: prefetches the next block before one is used, and releases a block after it.
 ///
 /// The only place in which models ask a `ParameterStore` for numbers. A pass uses every block of its order once.
-public final class BlockWalk {
+package final class BlockWalk {
   private let store: any ParameterStore
   private let order: [BlockID]
   private var next = 0
 
   /// Starts a pass that needs the weights of `order`, in this order. Prefetches the first block.
-  public init(_ store: any ParameterStore, _ order: [BlockID]) throws {
+  package init(_ store: any ParameterStore, _ order: [BlockID]) throws {
     (self.store, self.order) = (store, order)
     if let first = order.first { try store.prefetch(first) }
   }
 
   /// Forward: hands the block's weights to `body`, which must not keep them.
-  public func forward<Result>(_ block: BlockID, _ body: (_ weights: BlockValues) throws -> Result) throws -> Result {
+  package func forward<Result>(_ block: BlockID, _ body: (_ weights: BlockValues) throws -> Result) throws -> Result {
     precondition(
       next < order.count && order[next] == block, "block \(block.index) is used out of the pass's order, at \(next)")
     next += 1
@@ -31,7 +31,7 @@ public final class BlockWalk {
   }
 
   /// Backward: hands the block's weights and gradient to `body`, which adds to the gradient; then the gradient is done.
-  public func backward<Result>(
+  package func backward<Result>(
     _ block: BlockID, _ body: (_ weights: BlockValues, _ gradients: BlockValues) throws -> Result
   ) throws -> Result {
     let result = try forward(block) { try body($0, store.gradients(of: block)) }
@@ -40,7 +40,7 @@ public final class BlockWalk {
   }
 
   /// Backward of a block that needs no weights for it, such as an embedding: not part of the pass's order.
-  public func backward(withoutWeights block: BlockID, _ body: (_ gradients: BlockValues) throws -> Void) throws {
+  package func backward(withoutWeights block: BlockID, _ body: (_ gradients: BlockValues) throws -> Void) throws {
     try body(store.gradients(of: block))
     try store.backwardDone(block)
   }

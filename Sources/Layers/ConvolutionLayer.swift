@@ -4,12 +4,12 @@ import Memory
 /// The parameters of a convolution, `NAME.w` of shape `[outputs, inputs, kernel, kernel]` and `NAME.b`, and its shape.
 ///
 /// Weights start as N(0, 1 / sqrt(inputs · kernel²)), biases at 0 (released dVAE code).
-public struct ConvolutionParameters: Sendable {
-  public let weight: Parameter
-  public let bias: Parameter
-  public let shape: ConvolutionShape
+package struct ConvolutionParameters: Sendable {
+  package let weight: Parameter
+  package let bias: Parameter
+  package let shape: ConvolutionShape
 
-  public init(_ name: String, _ shape: ConvolutionShape, to block: BlockID, in table: inout ParameterTable) {
+  package init(_ name: String, _ shape: ConvolutionShape, to block: BlockID, in table: inout ParameterTable) {
     self.shape = shape
     let deviation = 1 / Float(shape.inputs * shape.kernel * shape.kernel).squareRoot()
     weight = table.add(
@@ -20,12 +20,12 @@ public struct ConvolutionParameters: Sendable {
 }
 
 /// A convolution with its parameters' addresses. Activations are channels-last, its operands in `Element`.
-public struct ConvolutionLayer<Element: Scalar> {
-  public let parameters: ConvolutionParameters
+package struct ConvolutionLayer<Element: Scalar> {
+  package let parameters: ConvolutionParameters
   private let convolution: Convolution<Element>
 
   /// Prepares for `samples` samples. The layer computes `scale · (weights * x + bias)`; see `Convolution.Output`.
-  public init(
+  package init(
     _ parameters: ConvolutionParameters, samples: Int, scale: Float = 1, output: Convolution<Element>.Output = .plain,
     training: Bool, scratch: ConvolutionScratch
   ) {
@@ -34,17 +34,17 @@ public struct ConvolutionLayer<Element: Scalar> {
       parameters.shape, samples: samples, scale: scale, output: output, training: training, scratch: scratch)
   }
 
-  public func forward<Result: Scalar>(_ x: VectorView<Element>, _ weights: BlockValues, into y: VectorView<Result>) {
+  package func forward<Result: Scalar>(_ x: VectorView<Element>, _ weights: BlockValues, into y: VectorView<Result>) {
     convolution.forward(x, weights: weights[parameters.weight], bias: weights[parameters.bias], into: y)
   }
 
   /// dx = the gradient of x, overwritten.
-  public func backwardInput<Result: Scalar>(_ dy: VectorView<Element>, _ weights: BlockValues, into dx: VectorView<Result>) {
+  package func backwardInput<Result: Scalar>(_ dy: VectorView<Element>, _ weights: BlockValues, into dx: VectorView<Result>) {
     convolution.backwardInput(dy, weights: weights[parameters.weight], into: dx)
   }
 
   /// Adds to the parameters' gradients.
-  public func backwardWeights(_ x: VectorView<Element>, _ dy: VectorView<Element>, into gradients: BlockValues) {
+  package func backwardWeights(_ x: VectorView<Element>, _ dy: VectorView<Element>, into gradients: BlockValues) {
     convolution.backwardWeights(
       x, dy, intoWeights: gradients[parameters.weight], bias: gradients[parameters.bias])
   }

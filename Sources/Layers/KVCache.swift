@@ -2,15 +2,15 @@ import Kernels
 import Memory
 
 /// The keys and values that one attention layer keeps for cached steps. Rows come in groups that share a prefix, one after the other.
-public struct KVCache<Element: Scalar> {
+package struct KVCache<Element: Scalar> {
   /// Positions of a prefix.
-  public let prefix: Int
+  package let prefix: Int
   /// Rows of each group.
-  public let groups: [Range<Int>]
+  package let groups: [Range<Int>]
   /// Positions after the prefix that each of them attends to, in ascending order.
-  public let visible: [[Int]]
+  package let visible: [[Int]]
   /// Positions after the prefix that are kept for a row: position p lies at p mod `window`.
-  public let window: Int
+  package let window: Int
   let prefixKeys: MatrixView<Element>  // [groups · prefix, d]
   /// Transposed, so that sums over the prefix run along rows.
   let prefixValues: MatrixView<Element>  // [groups · d, prefix]
@@ -19,7 +19,7 @@ public struct KVCache<Element: Scalar> {
   /// - Parameters:
   ///   - groups: rows of each group.
   ///   - visible: see `AttentionPattern.visible(after:)`.
-  public init(groups counts: [Int], prefix: Int, visible: [[Int]], width d: Int, in space: inout Space) {
+  package init(groups counts: [Int], prefix: Int, visible: [[Int]], width d: Int, in space: inout Space) {
     (self.prefix, self.visible) = (prefix, visible)
     var rows = 0
     groups = counts.map { count in

@@ -2,26 +2,26 @@ import Kernels
 import Memory
 
 /// The weight and bias of a layer norm over `width` values, `NAME.weight` and `NAME.bias`; they start at 1 and 0.
-public struct LayerNormParameters: Sendable {
-  public let weight, bias: Parameter
+package struct LayerNormParameters: Sendable {
+  package let weight, bias: Parameter
 
-  public init(_ name: String, width: Int, to block: BlockID, in table: inout ParameterTable) {
+  package init(_ name: String, width: Int, to block: BlockID, in table: inout ParameterTable) {
     weight = table.add("\(name).weight", [width], .normWeight, .constant(1), to: block)
     bias = table.add("\(name).bias", [width], .bias, .constant(0), to: block)
   }
 
   /// y = the norm of each row of x; leaves the rows' statistics in `saved`.
-  public func forward<Element: Scalar>(_ x: Matrix, _ w: BlockValues, saved: LayerNormStatistics, into y: MatrixView<Element>) {
+  package func forward<Element: Scalar>(_ x: Matrix, _ w: BlockValues, saved: LayerNormStatistics, into y: MatrixView<Element>) {
     layerNorm(x, weight: w[weight], bias: w[bias], into: y, mean: saved.mean, rstd: saved.rstd)
   }
 
   /// The same again from saved statistics: the same bits.
-  public func again<Element: Scalar>(_ x: Matrix, _ w: BlockValues, saved: LayerNormStatistics, into y: MatrixView<Element>) {
+  package func again<Element: Scalar>(_ x: Matrix, _ w: BlockValues, saved: LayerNormStatistics, into y: MatrixView<Element>) {
     layerNormAgain(x, weight: w[weight], bias: w[bias], mean: saved.mean, rstd: saved.rstd, into: y)
   }
 
   /// Adds to `dx` and to the parameters' gradients.
-  public func backward(
+  package func backward(
     _ dy: Matrix, _ x: Matrix, _ w: BlockValues, _ g: BlockValues, saved: LayerNormStatistics, addingTo dx: Matrix
   ) {
     layerNormBackward(
@@ -30,12 +30,12 @@ public struct LayerNormParameters: Sendable {
 }
 
 /// Mean and 1 / standard deviation of each row, `[n]`, which a layer norm keeps for its backward pass.
-public struct LayerNormStatistics {
-  public let mean, rstd: Vector
+package struct LayerNormStatistics {
+  package let mean, rstd: Vector
 
-  public init(rows n: Int, in space: inout Space) { (mean, rstd) = (space.vector(n), space.vector(n)) }
+  package init(rows n: Int, in space: inout Space) { (mean, rstd) = (space.vector(n), space.vector(n)) }
   private init(mean: Vector, rstd: Vector) { (self.mean, self.rstd) = (mean, rstd) }
 
   /// Those of the first `n` rows.
-  public func first(_ n: Int) -> LayerNormStatistics { LayerNormStatistics(mean: mean[0..<n], rstd: rstd[0..<n]) }
+  package func first(_ n: Int) -> LayerNormStatistics { LayerNormStatistics(mean: mean[0..<n], rstd: rstd[0..<n]) }
 }

@@ -2,13 +2,13 @@ import Kernels
 import Memory
 
 /// The parameters of an MLP layer on a residual stream: `NAME.norm`, `NAME.up` [4d, d], `NAME.down` [d, 4d].
-public struct MLPParameters: Sendable {
-  public let block: BlockID
-  public let norm: LayerNormParameters
-  public let upWeight, upBias, downWeight, downBias: Parameter
+package struct MLPParameters: Sendable {
+  package let block: BlockID
+  package let norm: LayerNormParameters
+  package let upWeight, upBias, downWeight, downBias: Parameter
 
   /// Matrices start as N(0, 0.125/sqrt(fan in)) (Child et al. 2019, section 6), `down` scaled by `residualScale` besides.
-  public init(_ name: String, width d: Int, residualScale: Float, in table: inout ParameterTable) {
+  package init(_ name: String, width d: Int, residualScale: Float, in table: inout ParameterTable) {
     block = table.addBlock(name)
     norm = LayerNormParameters("\(name).norm", width: d, to: block, in: &table)
     upWeight = table.add("\(name).up.weight", [4 * d, d], .matrix, .sparseTransformer(fanIn: d), to: block)
@@ -20,13 +20,13 @@ public struct MLPParameters: Sendable {
 }
 
 /// `x + W_down · gelu(W_up · norm(x))` for each row of a residual stream. A cached step is `forward` in place.
-public struct MLPLayer<Element: Scalar> {
+package struct MLPLayer<Element: Scalar> {
   /// What the backward pass needs besides the input.
-  public struct Saved {
+  package struct Saved {
     let norm: LayerNormStatistics
     let up: MatrixView<Element>  // [n, 4d], before the activation
 
-    public init(rows n: Int, width d: Int, in space: inout Space) {
+    package init(rows n: Int, width d: Int, in space: inout Space) {
       up = space.matrix(rows: n, columns: 4 * d, of: Element.self)
       norm = LayerNormStatistics(rows: n, in: &space)
     }
@@ -36,12 +36,12 @@ public struct MLPLayer<Element: Scalar> {
     func first(_ n: Int) -> Saved { Saved(norm.first(n), up.rows(0..<n)) }
   }
 
-  public let parameters: MLPParameters
+  package let parameters: MLPParameters
 
-  public init(_ parameters: MLPParameters) { self.parameters = parameters }
+  package init(_ parameters: MLPParameters) { self.parameters = parameters }
 
   /// y = the layer's output for x, both [n, d]; y may be x.
-  public func forward(_ x: Matrix, _ w: BlockValues, saved: Saved, scratch: TransformerScratch<Element>, into y: Matrix) {
+  package func forward(_ x: Matrix, _ w: BlockValues, saved: Saved, scratch: TransformerScratch<Element>, into y: Matrix) {
     let saved = saved.first(x.rows)
     let activated = scratch.wide.rows(0..<x.rows)
     up(x, w, saved, scratch)
@@ -52,7 +52,7 @@ public struct MLPLayer<Element: Scalar> {
   /// Turns `dStream`, the gradient of the output, into that of x, and adds to the parameters' gradients.
   ///
   /// - Parameter recomputes: `saved` holds another layer's values and is computed again, to the same bits.
-  public func backward(
+  package func backward(
     _ x: Matrix, _ w: BlockValues, _ g: BlockValues, saved: Saved, scratch: TransformerScratch<Element>, dStream: Matrix,
     recomputes: Bool
   ) {

@@ -6,7 +6,7 @@ import Random
 ///
 /// A pass over a block: `prefetch` while an earlier block is computed, `weights`, and `release` when they are not needed any
 /// more in this pass. A backward pass writes `gradients` between, and ends with `backwardDone`.
-public protocol ParameterStore: AnyObject {
+package protocol ParameterStore: AnyObject {
   var table: ParameterTable { get }
   /// The block's weights are needed soon: communication for them may start.
   func prefetch(_ block: BlockID) throws
@@ -22,32 +22,32 @@ public protocol ParameterStore: AnyObject {
 
 extension ParameterStore {
   // Most stores hold all weights at all times.
-  public func prefetch(_ block: BlockID) throws {}
-  public func release(_ block: BlockID) {}
+  package func prefetch(_ block: BlockID) throws {}
+  package func release(_ block: BlockID) {}
 }
 
 /// One value for each parameter of a block: its weights, its gradient, a moment.
-public struct BlockValues {
-  public let values: Vector
+package struct BlockValues {
+  package let values: Vector
   /// The same in bf16, where the source keeps that.
   private let computeCopy: VectorView<BFloat16>?
 
-  public init(_ values: Vector, computeCopy: VectorView<BFloat16>? = nil) {
+  package init(_ values: Vector, computeCopy: VectorView<BFloat16>? = nil) {
     (self.values, self.computeCopy) = (values, computeCopy)
   }
 
   /// A parameter as a flat vector.
-  public subscript(_ parameter: Parameter) -> Vector {
+  package subscript(_ parameter: Parameter) -> Vector {
     values[parameter.offset..<parameter.offset + parameter.count]
   }
 
   /// A parameter as a matrix: first axis by the product of the others.
-  public func matrix(_ parameter: Parameter) -> Matrix {
+  package func matrix(_ parameter: Parameter) -> Matrix {
     self[parameter].matrix(rows: parameter.shape[0], columns: parameter.count / parameter.shape[0])
   }
 
   /// The same as an operand of GEMMs in a format that the source keeps.
-  public func operand<Element: Scalar>(_ parameter: Parameter) -> MatrixView<Element> {
+  package func operand<Element: Scalar>(_ parameter: Parameter) -> MatrixView<Element> {
     if let matrix = matrix(parameter) as? MatrixView<Element> { return matrix }
     guard let copy = computeCopy as? VectorView<Element> else {
       preconditionFailure("the source keeps no weights in \(Element.self)")
@@ -58,8 +58,8 @@ public struct BlockValues {
 }
 
 /// Weights and gradients of one process that works alone, in ordinary memory.
-public final class LocalParameters: ParameterStore {
-  public let table: ParameterTable
+package final class LocalParameters: ParameterStore {
+  package let table: ParameterTable
   private let weightStorage: Buffer<Float>
   private let gradientStorage: Buffer<Float>?
   private let copyStorage: Buffer<BFloat16>?
@@ -69,7 +69,7 @@ public final class LocalParameters: ParameterStore {
   /// - Parameters:
   ///   - gradients: false makes a source for inference only.
   ///   - precision: for bf16 the weights are kept in that format, too; `refreshComputeCopy` after they have changed.
-  public init(_ table: ParameterTable, gradients: Bool = true, precision: Precision = .fp32) {
+  package init(_ table: ParameterTable, gradients: Bool = true, precision: Precision = .fp32) {
     self.table = table
     weightStorage = Buffer(count: table.floatCount)
     gradientStorage = gradients ? Buffer(count: table.floatCount) : nil
@@ -81,24 +81,24 @@ public final class LocalParameters: ParameterStore {
     }
   }
 
-  public func weights(of block: BlockID) -> BlockValues {
+  package func weights(of block: BlockID) -> BlockValues {
     BlockValues(window(block, weightStorage), computeCopy: hasCopy ? copyStorage.map { window(block, $0) } : nil)
   }
 
-  public func refreshComputeCopy() {
+  package func refreshComputeCopy() {
     guard let copyStorage else { return }
     round(weightStorage.vector, into: copyStorage.vector)
     hasCopy = true
   }
 
-  public func gradients(of block: BlockID) -> BlockValues {
+  package func gradients(of block: BlockID) -> BlockValues {
     guard let gradientStorage else { preconditionFailure("these parameters were made without gradients") }
     return BlockValues(window(block, gradientStorage))
   }
 
-  public func backwardDone(_ block: BlockID) {}
+  package func backwardDone(_ block: BlockID) {}
 
-  public func zeroGradients() { gradientStorage?.vector.fill(0) }
+  package func zeroGradients() { gradientStorage?.vector.fill(0) }
 
   private func window<Element>(_ block: BlockID, _ storage: Buffer<Element>) -> VectorView<Element> {
     VectorView(storage.base + starts[block.index], count: table[block].count)
@@ -108,12 +108,12 @@ public final class LocalParameters: ParameterStore {
 extension ParameterTable {
   /// Writes the initial values of `block` into `values`. They depend on the seed and the names alone, so every rank, and
   /// every number of ranks, starts equal.
-  public func initialize(_ block: BlockID, into values: BlockValues, seed: UInt64) {
+  package func initialize(_ block: BlockID, into values: BlockValues, seed: UInt64) {
     for parameter in self[block].parameters { initialize(parameter, into: values[parameter], seed: seed) }
   }
 
   /// Writes the initial values of a parameter from value `first` on, a multiple of 16.
-  public func initialize(_ parameter: Parameter, from first: Int = 0, into values: Vector, seed: UInt64) {
+  package func initialize(_ parameter: Parameter, from first: Int = 0, into values: Vector, seed: UInt64) {
     switch parameter.initialization {
     case .constant(let value): values.fill(value)
     case .normal(let std):

@@ -1,63 +1,63 @@
 /// A group of parameters whose gradient is finished, reduced and updated together: a residual block, or the embeddings.
-public struct BlockID: Hashable, Comparable, Sendable {
-  public let index: Int
-  public init(_ index: Int) { self.index = index }
-  public static func < (a: BlockID, b: BlockID) -> Bool { a.index < b.index }
+package struct BlockID: Hashable, Comparable, Sendable {
+  package let index: Int
+  package init(_ index: Int) { self.index = index }
+  package static func < (a: BlockID, b: BlockID) -> Bool { a.index < b.index }
 }
 
 /// What a parameter is for. Optimisers decide by role (weight decay: matrices only), never by position or name.
-public enum ParameterRole: String, Sendable, Codable {
+package enum ParameterRole: String, Sendable, Codable {
   case matrix  // of GEMMs and convolutions
   case normWeight, bias, embedding, head
 }
 
 /// How a parameter starts.
-public enum Initialization: Sendable, Equatable {
+package enum Initialization: Sendable, Equatable {
   case constant(Float)
   case normal(standardDeviation: Float)
 }
 
 /// One named array of a model.
-public struct Parameter: Sendable {
+package struct Parameter: Sendable {
   /// Name as in the files, PyTorch style: `blocks.3.mlp.up.weight`.
-  public let name: String
+  package let name: String
   /// PyTorch order: `[out, in]`, `[out, in, kh, kw]`.
-  public let shape: [Int]
-  public let role: ParameterRole
-  public let initialization: Initialization
-  public let block: BlockID
+  package let shape: [Int]
+  package let role: ParameterRole
+  package let initialization: Initialization
+  package let block: BlockID
   /// Where it starts in its block, in floats; a multiple of 16, so that it lies on a cache line.
-  public let offset: Int
+  package let offset: Int
   /// Number of floats.
-  public let count: Int
+  package let count: Int
 
   /// Extent of the first axis.
-  public var rows: Int { shape.first ?? 1 }
+  package var rows: Int { shape.first ?? 1 }
   /// Floats of a row: all axes but the first.
-  public var valuesPerRow: Int { rows == 0 ? 0 : count / rows }
+  package var valuesPerRow: Int { rows == 0 ? 0 : count / rows }
 }
 
 /// Every parameter of a model, by block. Made once from a model's configuration; the same table addresses weights,
 /// gradients, moments and averages, which all have the same layout.
-public struct ParameterTable: Sendable {
-  public struct Block: Sendable {
-    public let name: String
+package struct ParameterTable: Sendable {
+  package struct Block: Sendable {
+    package let name: String
     public fileprivate(set) var parameters: [Parameter] = []
     /// Floats of the block, padded to a multiple of 16. The padding stays zero.
     public fileprivate(set) var count = 0
   }
 
-  public private(set) var blocks: [Block] = []
+  package private(set) var blocks: [Block] = []
 
-  public init() {}
+  package init() {}
 
-  public mutating func addBlock(_ name: String) -> BlockID {
+  package mutating func addBlock(_ name: String) -> BlockID {
     blocks.append(Block(name: name))
     return BlockID(blocks.count - 1)
   }
 
   /// Adds a parameter at the end of `block` and returns its address.
-  public mutating func add(
+  package mutating func add(
     _ name: String, _ shape: [Int], _ role: ParameterRole, _ initialization: Initialization, to block: BlockID
   ) -> Parameter {
     precondition(!parameters.contains { $0.name == name }, "two parameters are named \(name)")
@@ -69,12 +69,12 @@ public struct ParameterTable: Sendable {
     return parameter
   }
 
-  public subscript(block: BlockID) -> Block { blocks[block.index] }
+  package subscript(block: BlockID) -> Block { blocks[block.index] }
 
-  public var blockIDs: [BlockID] { blocks.indices.map { BlockID($0) } }
-  public var parameters: [Parameter] { blocks.flatMap(\.parameters) }
+  package var blockIDs: [BlockID] { blocks.indices.map { BlockID($0) } }
+  package var parameters: [Parameter] { blocks.flatMap(\.parameters) }
   /// Number of trained values, without padding.
-  public var parameterCount: Int { parameters.reduce(0) { $0 + $1.count } }
+  package var parameterCount: Int { parameters.reduce(0) { $0 + $1.count } }
   /// Floats of all blocks with padding: what one copy of the model takes.
-  public var floatCount: Int { blocks.reduce(0) { $0 + $1.count } }
+  package var floatCount: Int { blocks.reduce(0) { $0 + $1.count } }
 }

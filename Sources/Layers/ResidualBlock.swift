@@ -6,20 +6,20 @@ import Memory
 /// Where the width stays, the identity path is the stream itself: the block works in place. The backward pass puts
 /// gradients in the place of the activations they belong to, so that they need no memory of their own. The stream is fp32;
 /// what convolutions take is in `Element`.
-public struct ResidualBlock<Element: Scalar> {
+package struct ResidualBlock<Element: Scalar> {
   /// What the backward pass needs of the forward pass besides the input.
-  public struct Saved {
+  package struct Saved {
     let rectified: VectorView<Element>  // [samples, inputSize², inputs]
     let hidden: Hidden
   }
 
   /// The residual path between its convolutions, each [samples, outputSize², hidden], rectified.
-  public struct Hidden {
+  package struct Hidden {
     let first, second, third: VectorView<Element>
   }
 
   /// Room that is free between calls, so all blocks may share it.
-  public struct Scratch {
+  package struct Scratch {
     /// The input and the output's gradient as operands; empty where the stream is in that format.
     let operands: (x: VectorView<Element>, dy: VectorView<Element>)
     let dRectified: VectorView<Element>  // [samples, inputSize², inputs]
@@ -30,7 +30,7 @@ public struct ResidualBlock<Element: Scalar> {
     let lowHidden: VectorView<Element>
   }
 
-  public let parameters: ResidualParameters
+  package let parameters: ResidualParameters
   private let convolutions: [ConvolutionLayer<Element>]
   private let identity: ConvolutionLayer<Element>?
   private let recomputes: Bool
@@ -38,7 +38,7 @@ public struct ResidualBlock<Element: Scalar> {
   /// - Parameters:
   ///   - scale: the post-gain of the residual path; small for a stable start (paper 2.1, footnote 4).
   ///   - recomputes: the backward pass computes `Saved.hidden` again, so blocks may share its memory.
-  public init(
+  package init(
     _ parameters: ResidualParameters, samples: Int, scale: Float, training: Bool, recomputes: Bool,
     scratch: ConvolutionScratch
   ) {
@@ -55,7 +55,7 @@ public struct ResidualBlock<Element: Scalar> {
   }
 
   /// y = the block's output for x. Without an identity convolution y must be x.
-  public func forward(_ x: Vector, _ weights: BlockValues, saved: Saved, scratch: Scratch, into y: Vector) {
+  package func forward(_ x: Vector, _ weights: BlockValues, saved: Saved, scratch: Scratch, into y: Vector) {
     let samples = samples(x, y)
     let rectified = part(saved.rectified, samples * parameters.inputCount)
     rectify(x, into: rectified)
@@ -77,7 +77,7 @@ public struct ResidualBlock<Element: Scalar> {
 
   /// On entry y holds the gradient of the block's output and x its input (with an identity convolution; without, x is y).
   /// On exit x holds the gradient of the input, and the parameters' gradients are added to `gradients`.
-  public func backward(
+  package func backward(
     _ x: Vector, _ y: Vector, _ weights: BlockValues, _ gradients: BlockValues, saved: Saved, scratch: Scratch
   ) {
     let samples = samples(x, y)
@@ -162,17 +162,17 @@ public struct ResidualBlock<Element: Scalar> {
 }
 
 extension ResidualParameters {
-  public func takeRectified<Element: Scalar>(_ samples: Int, from space: inout Space) -> VectorView<Element> {
+  package func takeRectified<Element: Scalar>(_ samples: Int, from space: inout Space) -> VectorView<Element> {
     space.vector(samples * inputCount, of: Element.self)
   }
 
-  public func takeHidden<Element: Scalar>(_ samples: Int, from space: inout Space) -> ResidualBlock<Element>.Hidden {
+  package func takeHidden<Element: Scalar>(_ samples: Int, from space: inout Space) -> ResidualBlock<Element>.Hidden {
     let count = samples * hiddenCount
     func take() -> VectorView<Element> { space.vector(count, of: Element.self) }
     return ResidualBlock.Hidden(first: take(), second: take(), third: take())
   }
 
-  public func takeScratch<Element: Scalar>(
+  package func takeScratch<Element: Scalar>(
     _ samples: Int, training: Bool, from space: inout Space
   ) -> ResidualBlock<Element>.Scratch {
     func take(_ isNeeded: Bool, _ countPerSample: Int) -> VectorView<Element> {
@@ -188,7 +188,7 @@ extension ResidualParameters {
 }
 
 extension ResidualBlock.Saved {
-  public init(_ rectified: VectorView<Element>, _ hidden: ResidualBlock<Element>.Hidden) {
+  package init(_ rectified: VectorView<Element>, _ hidden: ResidualBlock<Element>.Hidden) {
     self.init(rectified: rectified, hidden: hidden)
   }
 }

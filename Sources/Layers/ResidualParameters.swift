@@ -3,32 +3,32 @@ import Memory
 
 /// The parameters of a convolutional residual block, `NAME.res_path.conv_1` to `conv_4` and, where the width changes,
 /// `NAME.id_path` (released dVAE code).
-public struct ResidualParameters: Sendable {
+package struct ResidualParameters: Sendable {
   /// Where the wide 3x3 convolution lies: at the start in an encoder, at the end in a decoder.
-  public enum Kind: Sendable {
+  package enum Kind: Sendable {
     case encoder  // kernels 3, 3, 3, 1
     case decoder  // kernels 1, 3, 3, 3
   }
 
-  public let block: BlockID
-  public let inputs: Int
-  public let outputs: Int
+  package let block: BlockID
+  package let inputs: Int
+  package let outputs: Int
   /// Height and width of what goes in.
-  public let inputSize: Int
+  package let inputSize: Int
   /// Height and width of what comes out: twice `inputSize` in a block that upsamples.
-  public let outputSize: Int
-  public let convolutions: [ConvolutionParameters]
-  public let identity: ConvolutionParameters?
+  package let outputSize: Int
+  package let convolutions: [ConvolutionParameters]
+  package let identity: ConvolutionParameters?
 
-  public var upsamples: Bool { outputSize != inputSize }
+  package var upsamples: Bool { outputSize != inputSize }
   /// Channels inside the residual path.
-  public var hidden: Int { outputs / 4 }
+  package var hidden: Int { outputs / 4 }
 
   /// A block `inputs` -> `outputs` channels on pictures of `size` x `size`.
   ///
   /// A decoder block that upsamples computes `block(upsample(x))`. Its first convolution and its identity path are 1x1,
   /// which commute with nearest-neighbour upsampling (so does the rectifier), so they run before it on a quarter of the pixels.
-  public init(
+  package init(
     _ name: String, _ kind: Kind, inputs: Int, outputs: Int, size: Int, upsamples: Bool = false,
     in table: inout ParameterTable
   ) {
@@ -50,10 +50,10 @@ public struct ResidualParameters: Sendable {
   }
 
   /// Floats of one sample's input and output.
-  public var inputCount: Int { inputSize * inputSize * inputs }
-  public var outputCount: Int { outputSize * outputSize * outputs }
+  package var inputCount: Int { inputSize * inputSize * inputs }
+  package var outputCount: Int { outputSize * outputSize * outputs }
   var hiddenCount: Int { outputSize * outputSize * hidden }
 
   /// Floating-point operations of one sample's forward pass.
-  public var flops: Double { (convolutions + (identity.map { [$0] } ?? [])).reduce(0) { $0 + $1.shape.flops } }
+  package var flops: Double { (convolutions + (identity.map { [$0] } ?? [])).reduce(0) { $0 + $1.shape.flops } }
 }

@@ -2,39 +2,39 @@ import Kernels
 import Memory
 
 /// The parameters of a transformer block: `NAME.attention` and `NAME.mlp`, each a gradient block of its own.
-public struct TransformerBlockParameters: Sendable {
-  public let attention: AttentionParameters
-  public let mlp: MLPParameters
+package struct TransformerBlockParameters: Sendable {
+  package let attention: AttentionParameters
+  package let mlp: MLPParameters
 
-  public init(_ name: String, width: Int, residualScale: Float, in table: inout ParameterTable) {
+  package init(_ name: String, width: Int, residualScale: Float, in table: inout ParameterTable) {
     attention = AttentionParameters("\(name).attention", width: width, residualScale: residualScale, in: &table)
     mlp = MLPParameters("\(name).mlp", width: width, residualScale: residualScale, in: &table)
   }
 }
 
 /// An attention layer and an MLP layer on one residual stream. It knows no tokens: embeddings and heads are the model's.
-public struct TransformerBlock<Element: Scalar> {
+package struct TransformerBlock<Element: Scalar> {
   /// What the backward pass needs besides the inputs of both layers.
-  public struct Saved {
+  package struct Saved {
     let attention: AttentionLayer<Element>.Saved
     let mlp: MLPLayer<Element>.Saved
 
-    public init(rows: Int, width: Int, heads: Int, in space: inout Space) {
+    package init(rows: Int, width: Int, heads: Int, in space: inout Space) {
       attention = AttentionLayer.Saved(rows: rows, width: width, heads: heads, in: &space)
       mlp = MLPLayer.Saved(rows: rows, width: width, in: &space)
     }
   }
 
-  public let attention: AttentionLayer<Element>
-  public let mlp: MLPLayer<Element>
+  package let attention: AttentionLayer<Element>
+  package let mlp: MLPLayer<Element>
 
-  public init(_ parameters: TransformerBlockParameters, pattern: AttentionPattern, heads: Int) {
+  package init(_ parameters: TransformerBlockParameters, pattern: AttentionPattern, heads: Int) {
     attention = AttentionLayer(parameters.attention, pattern: pattern, heads: heads)
     mlp = MLPLayer(parameters.mlp)
   }
 
   /// From `streams.0` by `streams.1`, which the attention layer writes, to `streams.2`; all [n, d]. They may be one.
-  public func forward(
+  package func forward(
     _ streams: (Matrix, Matrix, Matrix), _ walk: BlockWalk, saved: Saved, scratch: TransformerScratch<Element>
   ) throws {
     try walk.forward(attention.parameters.block) {
@@ -50,7 +50,7 @@ public struct TransformerBlock<Element: Scalar> {
   /// - Parameters:
   ///   - streams: inputs of the attention and of the MLP layer, as `forward` left them.
   ///   - recomputes: `saved` holds another block's values and is computed again, to the same bits.
-  public func backward(
+  package func backward(
     _ streams: (Matrix, Matrix), _ walk: BlockWalk, saved: Saved, scratch: TransformerScratch<Element>, dStream: Matrix,
     recomputes: Bool
   ) throws {
@@ -64,7 +64,7 @@ public struct TransformerBlock<Element: Scalar> {
   }
 
   /// The prefix of a group of a cache, in place: `stream` is [prefix, d].
-  public func prefill(
+  package func prefill(
     _ stream: Matrix, _ walk: BlockWalk, group: Int, cache: KVCache<Element>, attention cached: CachedAttention<Element>,
     saved: Saved,
     scratch: TransformerScratch<Element>
@@ -76,7 +76,7 @@ public struct TransformerBlock<Element: Scalar> {
   }
 
   /// One position after the prefix, in place: `stream` is [rows, d].
-  public func step(
+  package func step(
     _ stream: Matrix, _ walk: BlockWalk, position: Int, cache: KVCache<Element>, attention cached: CachedAttention<Element>,
     saved: Saved, scratch: TransformerScratch<Element>
   ) throws {

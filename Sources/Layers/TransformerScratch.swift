@@ -2,9 +2,9 @@ import Kernels
 import Memory
 
 /// Memory that attention and MLP layers use during a call, shared by all blocks of a model. n = rows, d = width.
-public struct TransformerScratch<Element: Scalar> {
+package struct TransformerScratch<Element: Scalar> {
   /// Normed input of the layer at hand, [n, d].
-  public let normed: MatrixView<Element>
+  package let normed: MatrixView<Element>
   /// [n, 4d]: MLP activation, or the gradient of qkv.
   let wide: MatrixView<Element>
   /// What the backward pass needs besides; nil in memory for forward passes alone.
@@ -24,7 +24,7 @@ public struct TransformerScratch<Element: Scalar> {
   /// - Parameters:
   ///   - patterns: of the attention layers that compute all positions at once; none for cached steps.
   ///   - training: also room for backward passes.
-  public init(
+  package init(
     rows n: Int, width d: Int, headSize: Int, patterns: [AttentionPattern], training: Bool, in space: inout Space
   ) {
     normed = space.matrix(rows: n, columns: d, of: Element.self)
@@ -41,7 +41,7 @@ public struct TransformerScratch<Element: Scalar> {
   }
 
   /// The gradient of the normed input, [n, d], for layers that norm their input themselves.
-  public var dNormed: Matrix {
+  package var dNormed: Matrix {
     guard let gradients else { preconditionFailure("this scratch was laid out without gradients") }
     return gradients.dNormed
   }

@@ -14,7 +14,7 @@ extension CodeStatistics {
   private static let purpose: UInt64 = 0x636F_6465
 
   /// Counts the codes in training shards, frame by frame.
-  public init(_ shards: ShardSet, in folder: String, progress: (_ done: Int, _ total: Int) -> Void) throws {
+  package init(_ shards: ShardSet, in folder: String, progress: (_ done: Int, _ total: Int) -> Void) throws {
     var usage = CodebookUsage(vocabulary: shards.header.imageVocabulary)
     var pictures = 0
     for shard in shards.shards {
@@ -30,7 +30,7 @@ extension CodeStatistics {
   }
 
   /// Encodes random training pictures and counts their codes. Pictures that cannot be read do not count; nil if none can.
-  public init?(
+  package init?(
     _ dataset: Dataset, seed: UInt64, dvae: DVAE, weights: any ParameterStore, progress: (_ done: Int, _ total: Int) -> Void
   ) throws {
     var usage = CodebookUsage(vocabulary: dvae.config.vocabulary)

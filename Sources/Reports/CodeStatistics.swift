@@ -1,32 +1,32 @@
 import Models
 
 /// How evenly a dVAE uses its codes.
-public struct CodeStatistics: Codable, Equatable, Sendable {
+package struct CodeStatistics: Codable, Equatable, Sendable {
   /// The folder of the training shards whose codes were counted, every sample as often as an epoch sees it; nil if the middles
   /// of random pictures were encoded for the report.
-  public var shards: String?
-  public var pictures: Int
+  package var shards: String?
+  package var pictures: Int
   /// Codes in all those pictures.
-  public var tokens: Int
-  public var vocabulary: Int
+  package var tokens: Int
+  package var vocabulary: Int
   /// Different codes that occur.
-  public var used: Int
+  package var used: Int
   /// e to the entropy: as many codes, used equally often, would carry as much information.
-  public var perplexity: Double
+  package var perplexity: Double
   /// Shares of the codes that occur, the most frequent first, at ranks that are spread evenly over all of them.
-  public var curve: [Point]
+  package var curve: [Point]
 
-  public struct Point: Codable, Equatable, Sendable {
+  package struct Point: Codable, Equatable, Sendable {
     /// From 1.
-    public var rank: Int
-    public var share: Double
+    package var rank: Int
+    package var share: Double
   }
 
   /// Points of the curve, at most.
   private static let points = 160
 
   /// - Parameter usage: at least one code occurs.
-  public init(_ usage: CodebookUsage, pictures: Int, shards: String?) {
+  package init(_ usage: CodebookUsage, pictures: Int, shards: String?) {
     let total = usage.counts.reduce(0, +)
     precondition(total > 0, "statistics of no codes")
     (self.shards, self.pictures, tokens, vocabulary) = (shards, pictures, total, usage.counts.count)

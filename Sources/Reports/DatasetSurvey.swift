@@ -5,7 +5,7 @@ import Random
 import Tokenizer
 
 /// Reads a dataset once, sample by sample, and makes its report's numbers. Memory does not grow with the dataset.
-public struct DatasetSurvey {
+package struct DatasetSurvey {
   private let folder: DatasetFolder
   private let dataset: Dataset
   private let tokenizer: Tokenizer?
@@ -19,12 +19,12 @@ public struct DatasetSurvey {
   /// - Parameters:
   ///   - tokenizer: counts tokens of captions, if there is one.
   ///   - seed: chooses examples.
-  public init(_ dataset: Dataset, in folder: DatasetFolder, tokenizer: Tokenizer?, seed: UInt64) {
+  package init(_ dataset: Dataset, in folder: DatasetFolder, tokenizer: Tokenizer?, seed: UInt64) {
     (self.dataset, self.folder, self.tokenizer, self.seed) = (dataset, folder, tokenizer, seed)
   }
 
   /// - Parameter progress: told now and then how many entries of how many are read.
-  public func report(progress: (_ done: Int, _ total: Int) -> Void) throws -> DatasetReport {
+  package func report(progress: (_ done: Int, _ total: Int) -> Void) throws -> DatasetReport {
     var report = DatasetReport(
       dataset: folder.path, summary: dataset.summary, seed: seed,
       sources: dataset.summary.options.sources.map { .init(path: $0.path, weight: $0.weight) }, omissions: try omissions())

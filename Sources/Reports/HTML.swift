@@ -1,24 +1,24 @@
 /// Markup. Text that is interpolated into it is escaped, markup is not: so a caption or a file's name, which may hold
 /// anything, never becomes markup.
-public struct HTML: ExpressibleByStringInterpolation, Equatable, Sendable {
-  public let markup: String
+package struct HTML: ExpressibleByStringInterpolation, Equatable, Sendable {
+  package let markup: String
 
-  public init(stringLiteral markup: String) { self.markup = markup }
-  public init(stringInterpolation: StringInterpolation) { markup = stringInterpolation.markup }
+  package init(stringLiteral markup: String) { self.markup = markup }
+  package init(stringInterpolation: StringInterpolation) { markup = stringInterpolation.markup }
 
-  public struct StringInterpolation: StringInterpolationProtocol {
+  package struct StringInterpolation: StringInterpolationProtocol {
     fileprivate var markup = ""
 
-    public init(literalCapacity: Int, interpolationCount: Int) { markup.reserveCapacity(literalCapacity) }
+    package init(literalCapacity: Int, interpolationCount: Int) { markup.reserveCapacity(literalCapacity) }
 
-    public mutating func appendLiteral(_ markup: String) { self.markup += markup }
-    public mutating func appendInterpolation(_ text: String) { markup += HTML.escaped(text) }
-    public mutating func appendInterpolation(_ html: HTML?) { markup += html?.markup ?? "" }
-    public mutating func appendInterpolation(_ parts: [HTML]) { for part in parts { markup += part.markup } }
+    package mutating func appendLiteral(_ markup: String) { self.markup += markup }
+    package mutating func appendInterpolation(_ text: String) { markup += HTML.escaped(text) }
+    package mutating func appendInterpolation(_ html: HTML?) { markup += html?.markup ?? "" }
+    package mutating func appendInterpolation(_ parts: [HTML]) { for part in parts { markup += part.markup } }
     /// Plain digits, as attributes need them.
-    public mutating func appendInterpolation(_ number: Int) { markup += String(number) }
+    package mutating func appendInterpolation(_ number: Int) { markup += String(number) }
     /// A coordinate, to a tenth.
-    public mutating func appendInterpolation(_ coordinate: Double) {
+    package mutating func appendInterpolation(_ coordinate: Double) {
       let tenths = Int((coordinate * 10).rounded())
       markup += tenths % 10 == 0 ? String(tenths / 10) : String(Double(tenths) / 10)
     }

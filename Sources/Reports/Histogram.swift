@@ -1,15 +1,15 @@
 import Foundation
 
 /// How numbers are distributed: a few figures, and bars for drawing.
-public struct Histogram: Codable, Equatable, Sendable {
-  public struct Bar: Codable, Equatable, Sendable {
-    public var from: Double
+package struct Histogram: Codable, Equatable, Sendable {
+  package struct Bar: Codable, Equatable, Sendable {
+    package var from: Double
     /// The first number that is above the bar; nil if the bar holds everything from `from` on.
-    public var to: Double?
-    public var count: Int
+    package var to: Double?
+    package var count: Int
   }
 
-  public enum Scale: String, Codable, Sendable {
+  package enum Scale: String, Codable, Sendable {
     /// Bars of equal width.
     case linear
     /// Four bars from a number to its double.
@@ -18,15 +18,15 @@ public struct Histogram: Codable, Equatable, Sendable {
     case ratio
   }
 
-  public var scale: Scale
-  public var count: Int
-  public var minimum: Double
-  public var median: Double
-  public var mean: Double
+  package var scale: Scale
+  package var count: Int
+  package var minimum: Double
+  package var median: Double
+  package var mean: Double
   /// What 99 % of the numbers do not exceed.
-  public var ninetyNinth: Double
-  public var maximum: Double
-  public var bars: [Bar]
+  package var ninetyNinth: Double
+  package var maximum: Double
+  package var bars: [Bar]
 
   private init(_ tally: Tally, _ scale: Scale, bars: [Bar], value: (Int) -> Double) {
     (self.scale, self.bars, count) = (scale, bars, tally.count)

@@ -1,15 +1,15 @@
 import Foundation
 
 /// A report as one page of HTML that needs no other file, no script and no network.
-public struct ReportPage {
+package struct ReportPage {
   let report: DatasetReport
   let cards: [SampleCard]
 
-  public init(_ report: DatasetReport, cards: [SampleCard]) {
+  package init(_ report: DatasetReport, cards: [SampleCard]) {
     (self.report, self.cards) = (report, cards)
   }
 
-  public var html: String {
+  package var html: String {
     let sections = [
       ("samples", "Samples", samples), ("sources", "Sources", sources), ("filters", "Left out", filters),
       ("captions", "Captions", captions), ("words", "Words", words), ("pictures", "Pictures", pictures),

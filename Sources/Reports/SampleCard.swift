@@ -8,22 +8,22 @@ import Layers
 import Models
 
 /// A sample as the page shows it.
-public struct SampleCard: Sendable {
+package struct SampleCard: Sendable {
   /// A picture as a part of the page.
-  public struct Inlay: Sendable {
+  package struct Inlay: Sendable {
     /// What the picture is, for those who do not see it.
-    public var name: String
-    public var width: Int
-    public var height: Int
+    package var name: String
+    package var width: Int
+    package var height: Int
     /// `data:image/...;base64,...`
-    public var address: String
+    package var address: String
   }
 
-  public var sample: Sample
+  package var sample: Sample
   /// The picture; with a dVAE its middle square, and what the dVAE makes of that.
-  public var pictures: [Inlay]
+  package var pictures: [Inlay]
   /// Why there is no picture.
-  public var problem: String?
+  package var problem: String?
 
   /// Pixels of the longer side at which a picture without a dVAE is shown.
   private static let side = 256
@@ -35,7 +35,7 @@ public struct SampleCard: Sendable {
   /// - Parameters:
   ///   - dvae, weights: for reconstructions, if there are any.
   ///   - progress: told now and then how many cards of how many are made.
-  public static func random(
+  package static func random(
     _ count: Int, of dataset: Dataset, seed: UInt64, dvae: DVAE?, weights: (any ParameterStore)?,
     progress: (_ done: Int, _ total: Int) -> Void
   ) throws -> [SampleCard] {

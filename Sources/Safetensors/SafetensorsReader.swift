@@ -3,7 +3,7 @@ import Files
 import Foundation
 
 /// Number formats of the safetensors format that this project meets.
-public enum TensorType: String, Sendable, Codable {
+package enum TensorType: String, Sendable, Codable {
   case f64 = "F64"
   case f32 = "F32"
   case f16 = "F16"
@@ -18,7 +18,7 @@ public enum TensorType: String, Sendable, Codable {
   case u8 = "U8"
   case bool = "BOOL"
 
-  public var size: Int {
+  package var size: Int {
     switch self {
     case .f64, .i64, .u64: 8
     case .f32, .i32, .u32: 4
@@ -29,25 +29,25 @@ public enum TensorType: String, Sendable, Codable {
 }
 
 /// Where a tensor lies in a file.
-public struct TensorInfo: Sendable, Equatable {
-  public let type: TensorType
-  public let shape: [Int]
+package struct TensorInfo: Sendable, Equatable {
+  package let type: TensorType
+  package let shape: [Int]
   /// Bytes of the tensor, counted from the start of the file.
-  public let range: Range<Int>
-  public var count: Int { shape.reduce(1, *) }
+  package let range: Range<Int>
+  package var count: Int { shape.reduce(1, *) }
 }
 
 /// Reads a safetensors file: an 8-byte length, a JSON header, then the arrays. The header is checked whole when the file is
 /// opened; arrays are read on demand, without a copy of the file.
-public final class SafetensorsReader {
-  public let path: String
-  public let tensors: [String: TensorInfo]
-  public let metadata: [String: String]
+package final class SafetensorsReader {
+  package let path: String
+  package let tensors: [String: TensorInfo]
+  package let metadata: [String: String]
   private let descriptor: Int32
   /// A header larger than this is taken for damage, as the reference implementation does.
   static let largestHeader = 100_000_000
 
-  public init(_ path: String) throws {
+  package init(_ path: String) throws {
     self.path = path
     descriptor = open(path, O_RDONLY)
     guard descriptor >= 0 else { throw DalleError.file(path, "cannot be opened") }
@@ -148,7 +148,7 @@ public final class SafetensorsReader {
   }
 
   /// Reads values of a tensor into `target`: `target.count` of them, from element `start`. The shape must be `shape`.
-  public func read<Element: TensorElement>(
+  package func read<Element: TensorElement>(
     _ name: String, shape: [Int], from start: Int = 0, into target: UnsafeMutableBufferPointer<Element>
   ) throws {
     let info = try info(name, type: Element.tensorType)
@@ -163,7 +163,7 @@ public final class SafetensorsReader {
   }
 
   /// A whole tensor.
-  public func values<Element: TensorElement>(_ name: String, as type: Element.Type) throws -> [Element] {
+  package func values<Element: TensorElement>(_ name: String, as type: Element.Type) throws -> [Element] {
     let info = try info(name, type: Element.tensorType)
     return try [Element](unsafeUninitializedCapacity: info.count) { values, count in
       try Self.read(

@@ -5,8 +5,8 @@ import Foundation
 /// Writes a safetensors file of arrays, piece by piece in the announced order, so that memory stays bounded.
 ///
 /// Writes straight to `path` and syncs it; whoever needs an atomic replacement renames afterwards.
-public final class SafetensorsWriter {
-  public let path: String
+package final class SafetensorsWriter {
+  package let path: String
   private let descriptor: Int32
   /// What is still to be written, the next tensor last.
   private var announced: [(type: TensorType, byteCount: Int)]
@@ -14,7 +14,7 @@ public final class SafetensorsWriter {
   /// - Parameters:
   ///   - tensors: names, shapes and types, in the order in which their values will be written.
   ///   - metadata: strings for the header.
-  public init(
+  package init(
     _ path: String, tensors: [(name: String, shape: [Int], type: TensorType)], metadata: [String: String] = [:]
   ) throws {
     self.path = path
@@ -49,7 +49,7 @@ public final class SafetensorsWriter {
   deinit { close(descriptor) }
 
   /// Appends values, which may end one tensor and begin the next; together they must make up the announced tensors.
-  public func write<Element: TensorElement>(_ values: UnsafeBufferPointer<Element>) throws {
+  package func write<Element: TensorElement>(_ values: UnsafeBufferPointer<Element>) throws {
     var byteCount = Element.tensorType.size * values.count
     while byteCount > 0 {
       guard let next = announced.last else { preconditionFailure("more values than announced for \(path)") }
@@ -66,7 +66,7 @@ public final class SafetensorsWriter {
   var isComplete: Bool { announced.allSatisfy { $0.byteCount == 0 } }
 
   /// Forces everything to disk.
-  public func finish() throws {
+  package func finish() throws {
     let left = announced.reduce(0) { $0 + $1.byteCount }
     precondition(left == 0, "\(left) announced bytes were never written to \(path)")
     guard fsync(descriptor) == 0 else { throw DalleError.file(path, "cannot be forced to disk") }

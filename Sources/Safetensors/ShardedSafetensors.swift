@@ -27,11 +27,11 @@ enum ShardedSafetensors {
 }
 
 /// Writes tensors in the announced order into one file, or into several of bounded size, with memory for none of them.
-public final class ShardedSafetensorsWriter {
-  public typealias Tensor = (name: String, shape: [Int], type: TensorType)
+package final class ShardedSafetensorsWriter {
+  package typealias Tensor = (name: String, shape: [Int], type: TensorType)
 
   /// Names of the files in the folder, the index among them.
-  public let files: [String]
+  package let files: [String]
   private let folder: String
   private let name: String
   private let metadata: [String: String]
@@ -41,13 +41,13 @@ public final class ShardedSafetensorsWriter {
   private var writer: SafetensorsWriter?
 
   /// Bytes of a file from which on Hugging Face's libraries begin another.
-  public static let usualLimit = 5_000_000_000
+  package static let usualLimit = 5_000_000_000
 
   /// - Parameters:
   ///   - name: of the set; see `ShardedSafetensors`.
   ///   - tensors: names, shapes and types, in the order in which their values will be written.
   ///   - limit: bytes of a file at most, except where one tensor has more.
-  public init(folder: String, name: String, tensors: [Tensor], metadata: [String: String] = [:], limit: Int = usualLimit) throws {
+  package init(folder: String, name: String, tensors: [Tensor], metadata: [String: String] = [:], limit: Int = usualLimit) throws {
     (self.folder, self.name, self.metadata) = (folder, name, metadata)
     var shards: [[Tensor]] = [[]]
     var byteCount = 0
@@ -78,7 +78,7 @@ public final class ShardedSafetensorsWriter {
   }
 
   /// Appends values of the tensor that is next; a call must not go beyond its end.
-  public func write<Element: TensorElement>(_ values: UnsafeBufferPointer<Element>) throws {
+  package func write<Element: TensorElement>(_ values: UnsafeBufferPointer<Element>) throws {
     if let writer, writer.isComplete, next < shards.count, !values.isEmpty {
       try writer.finish()
       try open()
@@ -87,7 +87,7 @@ public final class ShardedSafetensorsWriter {
   }
 
   /// Forces everything to disk.
-  public func finish() throws {
+  package func finish() throws {
     try writer?.finish()
     guard shards.count > 1 else { return }
     var index = ShardedSafetensors.Index(metadata: .init(totalSize: 0), weightMap: [:])
@@ -102,13 +102,13 @@ public final class ShardedSafetensorsWriter {
 }
 
 /// Reads what `ShardedSafetensorsWriter`, or Hugging Face's libraries, have written.
-public struct ShardedSafetensorsReader {
+package struct ShardedSafetensorsReader {
   /// The file, or the index.
-  public let path: String
+  package let path: String
   private let readers: [String: SafetensorsReader]
 
   /// - Throws: `DalleError` if there is neither file nor index, or one of them is damaged.
-  public init(folder: String, name: String) throws {
+  package init(folder: String, name: String) throws {
     let index = "\(folder)/\(ShardedSafetensors.index(name))"
     guard FileManager.default.fileExists(atPath: index) else {
       path = "\(folder)/\(ShardedSafetensors.single(name))"
@@ -133,12 +133,12 @@ public struct ShardedSafetensorsReader {
     readers = map.mapValues { files[$0]! }
   }
 
-  public var names: some Collection<String> { readers.keys }
+  package var names: some Collection<String> { readers.keys }
 
-  public func info(_ name: String) -> TensorInfo? { readers[name]?.tensors[name] }
+  package func info(_ name: String) -> TensorInfo? { readers[name]?.tensors[name] }
 
   /// Reads values of a tensor into `target`: `target.count` of them, from element `start`. The shape must be `shape`.
-  public func read<Element: TensorElement>(
+  package func read<Element: TensorElement>(
     _ name: String, shape: [Int], from start: Int = 0, into target: UnsafeMutableBufferPointer<Element>
   ) throws {
     guard let reader = readers[name] else {

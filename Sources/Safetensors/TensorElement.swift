@@ -1,22 +1,22 @@
 import Memory
 
 /// A Swift type whose values lie in a safetensors file as they lie in memory.
-public protocol TensorElement: BitwiseCopyable {
+package protocol TensorElement: BitwiseCopyable {
   static var tensorType: TensorType { get }
 }
 
 extension Float: TensorElement {
-  public static var tensorType: TensorType { .f32 }
+  package static var tensorType: TensorType { .f32 }
 }
 extension BFloat16: TensorElement {
-  public static var tensorType: TensorType { .bf16 }
+  package static var tensorType: TensorType { .bf16 }
 }
 extension Int32: TensorElement {
-  public static var tensorType: TensorType { .i32 }
+  package static var tensorType: TensorType { .i32 }
 }
 extension UInt16: TensorElement {
-  public static var tensorType: TensorType { .u16 }
+  package static var tensorType: TensorType { .u16 }
 }
 extension UInt8: TensorElement {
-  public static var tensorType: TensorType { .u8 }
+  package static var tensorType: TensorType { .u8 }
 }

@@ -1,28 +1,28 @@
 import Images
 
 /// An object that was found in a picture.
-public struct FoundObject: Sendable, Equatable {
-  public var object: SceneObject
+package struct FoundObject: Sendable, Equatable {
+  package var object: SceneObject
   /// Centre in shares of the picture's side.
-  public var centre: SIMD2<Float>
+  package var centre: SIMD2<Float>
   /// How well the best shape fits: shared area over covered area.
-  public var fit: Float
+  package var fit: Float
 }
 
 /// What of a description a picture shows.
-public struct SceneVerdict: Sendable, Equatable {
+package struct SceneVerdict: Sendable, Equatable {
   /// Exactly the described shapes, each in its colour.
-  public var shapesAndColours: Bool
+  package var shapesAndColours: Bool
   /// And in the right size.
-  public var sizes: Bool
+  package var sizes: Bool
   /// And the first as described to the second; true for one object.
-  public var relation: Bool
-  public var isRight: Bool { shapesAndColours && sizes && relation }
+  package var relation: Bool
+  package var isRight: Bool { shapesAndColours && sizes && relation }
 }
 
 /// Finds the objects of a picture and compares them with a description. Works on drawn pictures and on a model's softer
 /// ones.
-public enum SceneChecker {
+package enum SceneChecker {
   /// Distance from the background, in RGB, from which a pixel belongs to an object.
   private static let contrast: Float = 60
   /// Largest distance between an object's colour and the palette's.
@@ -32,7 +32,7 @@ public enum SceneChecker {
   /// Least fit of a shape.
   private static let leastFit: Float = 0.7
 
-  public static func check(_ picture: Image, against description: SceneDescription) -> SceneVerdict {
+  package static func check(_ picture: Image, against description: SceneDescription) -> SceneVerdict {
     guard var left = objects(in: picture), left.count == description.objects.count else {
       return SceneVerdict(shapesAndColours: false, sizes: false, relation: false)
     }
@@ -48,7 +48,7 @@ public enum SceneChecker {
   }
 
   /// The objects in a square picture; nil if something in it is none.
-  public static func objects(in picture: Image) -> [FoundObject]? {
+  package static func objects(in picture: Image) -> [FoundObject]? {
     precondition(picture.width == picture.height, "a scene of \(picture.width) x \(picture.height)")
     let size = picture.width
     let pixels = (0..<size * size).map { index in

@@ -1,10 +1,10 @@
 import Random
 
 /// Colours of objects.
-public enum SceneColour: String, CaseIterable, Codable, Sendable {
+package enum SceneColour: String, CaseIterable, Codable, Sendable {
   case red, orange, yellow, green, blue, purple, brown, black
 
-  public var rgb: SIMD3<Float> {
+  package var rgb: SIMD3<Float> {
     switch self {
     case .red: [220, 40, 40]
     case .orange: [240, 140, 20]
@@ -18,28 +18,28 @@ public enum SceneColour: String, CaseIterable, Codable, Sendable {
   }
 }
 
-public enum SceneShape: String, CaseIterable, Codable, Sendable {
+package enum SceneShape: String, CaseIterable, Codable, Sendable {
   case circle, square, triangle, diamond, cross, star
 }
 
-public enum SceneSize: String, CaseIterable, Codable, Sendable {
+package enum SceneSize: String, CaseIterable, Codable, Sendable {
   case small, large
 
   /// Radius of an object as a share of the picture's side.
   var radius: Float { self == .small ? 0.17 : 0.22 }
 }
 
-public enum SceneRelation: String, CaseIterable, Codable, Sendable {
+package enum SceneRelation: String, CaseIterable, Codable, Sendable {
   case above, below
   case leftOf = "left of"
   case rightOf = "right of"
 }
 
-public enum SceneBackground: String, CaseIterable, Codable, Sendable {
+package enum SceneBackground: String, CaseIterable, Codable, Sendable {
   case white, grey
   case lightBlue = "light blue"
 
-  public var rgb: SIMD3<Float> {
+  package var rgb: SIMD3<Float> {
     switch self {
     case .white: [245, 245, 245]
     case .grey: [200, 200, 200]
@@ -49,12 +49,12 @@ public enum SceneBackground: String, CaseIterable, Codable, Sendable {
 }
 
 /// What a caption says of one object.
-public struct SceneObject: Codable, Sendable, Hashable {
-  public var size: SceneSize
-  public var colour: SceneColour
-  public var shape: SceneShape
+package struct SceneObject: Codable, Sendable, Hashable {
+  package var size: SceneSize
+  package var colour: SceneColour
+  package var shape: SceneShape
 
-  public init(_ size: SceneSize, _ colour: SceneColour, _ shape: SceneShape) {
+  package init(_ size: SceneSize, _ colour: SceneColour, _ shape: SceneShape) {
     (self.size, self.colour, self.shape) = (size, colour, shape)
   }
 
@@ -72,26 +72,26 @@ public struct SceneObject: Codable, Sendable, Hashable {
 }
 
 /// What a caption says: one object, or two and how the first lies to the second.
-public struct SceneDescription: Codable, Sendable, Hashable {
-  public var objects: [SceneObject]
+package struct SceneDescription: Codable, Sendable, Hashable {
+  package var objects: [SceneObject]
   /// Nil for one object.
-  public var relation: SceneRelation?
+  package var relation: SceneRelation?
 
-  public init(_ object: SceneObject) { objects = [object] }
+  package init(_ object: SceneObject) { objects = [object] }
 
-  public init(_ first: SceneObject, _ relation: SceneRelation, _ second: SceneObject) {
+  package init(_ first: SceneObject, _ relation: SceneRelation, _ second: SceneObject) {
     objects = [first, second]
     self.relation = relation
   }
 
   /// "a small red circle above a large blue square"
-  public var words: String {
+  package var words: String {
     guard let relation else { return objects[0].words }
     return "\(objects[0].words) \(relation.rawValue) \(objects[1].words)"
   }
 
   /// The description with `above` or `left of`; "A above B" and "B below A" are the same picture.
-  public var canonical: SceneDescription {
+  package var canonical: SceneDescription {
     switch relation {
     case .below: SceneDescription(objects[1], .above, objects[0])
     case .rightOf: SceneDescription(objects[1], .leftOf, objects[0])

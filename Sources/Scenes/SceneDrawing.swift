@@ -94,7 +94,7 @@ func cover(
 
 extension Scene {
   /// The scene as a picture of `size` × `size` pixels, edges smoothed.
-  public func draw(size: Int) -> Image {
+  package func draw(size: Int) -> Image {
     let paper = background.rgb
     var picture = Image(width: size, height: size, (UInt8(paper.x), UInt8(paper.y), UInt8(paper.z)))
     for (object, placement) in zip(description.objects, placements) {

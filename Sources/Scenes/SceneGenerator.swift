@@ -1,21 +1,21 @@
 import Random
 
 /// A picture's content: what its caption says, and where things lie.
-public struct Scene: Sendable, Equatable {
+package struct Scene: Sendable, Equatable {
   /// Where an object lies, in shares of the picture's side; y grows downwards.
-  public struct Placement: Sendable, Equatable {
-    public var centre: SIMD2<Float>
-    public var radius: Float
+  package struct Placement: Sendable, Equatable {
+    package var centre: SIMD2<Float>
+    package var radius: Float
   }
 
-  public var description: SceneDescription
-  public var placements: [Placement]
-  public var background: SceneBackground
-  public var caption: String
+  package var description: SceneDescription
+  package var placements: [Placement]
+  package var background: SceneBackground
+  package var caption: String
 }
 
 /// Which scenes are drawn.
-public enum SceneSplit: UInt64, Sendable {
+package enum SceneSplit: UInt64, Sendable {
   /// For training: neither held-out descriptions nor never-seen pairs.
   case training
   /// Held-out descriptions; each of their (colour, shape) pairs occurs in training.
@@ -25,12 +25,12 @@ public enum SceneSplit: UInt64, Sendable {
 }
 
 /// Scenes by number. The seed and the number decide everything; any scene can be made at any time.
-public struct SceneGenerator: Sendable {
+package struct SceneGenerator: Sendable {
   private let seed: UInt64
 
-  public init(seed: UInt64) { self.seed = seed }
+  package init(seed: UInt64) { self.seed = seed }
 
-  public func scene(_ index: Int, _ split: SceneSplit) -> Scene {
+  package func scene(_ index: Int, _ split: SceneSplit) -> Scene {
     var random = RandomStream(seed: seed, 0x5343_454E, split.rawValue, UInt64(index))  // "SCEN"
     var description: SceneDescription
     repeat { description = Self.description(using: &random) } while !Self.belongs(description, to: split)
@@ -49,7 +49,7 @@ public struct SceneGenerator: Sendable {
   }
 
   /// Prompts to test a model with: `count` different descriptions, in plain words.
-  public func evaluationPrompts(_ count: Int, _ split: SceneSplit) -> [SceneDescription] {
+  package func evaluationPrompts(_ count: Int, _ split: SceneSplit) -> [SceneDescription] {
     var chosen: [SceneDescription] = []
     var known: Set<SceneDescription> = []
     var index = 0

@@ -1,15 +1,15 @@
 /// How many of a set of prompts a model drew right.
-public struct SceneScore: Codable, Sendable, Equatable {
-  public private(set) var prompts = 0
-  public private(set) var shapesAndColours = 0
-  public private(set) var sizes = 0
-  public private(set) var relation = 0
+package struct SceneScore: Codable, Sendable, Equatable {
+  package private(set) var prompts = 0
+  package private(set) var shapesAndColours = 0
+  package private(set) var sizes = 0
+  package private(set) var relation = 0
   /// Shapes, colours, sizes and relation.
-  public private(set) var everything = 0
+  package private(set) var everything = 0
 
-  public init() {}
+  package init() {}
 
-  public mutating func add(_ verdict: SceneVerdict) {
+  package mutating func add(_ verdict: SceneVerdict) {
     prompts += 1
     if verdict.shapesAndColours { shapesAndColours += 1 }
     if verdict.sizes { sizes += 1 }
@@ -18,7 +18,7 @@ public struct SceneScore: Codable, Sendable, Equatable {
   }
 
   /// "shapes and colours 93.8 %, sizes 90.6 %, relation 92.2 %, everything 89.1 % of 64 prompts"
-  public var summary: String {
+  package var summary: String {
     func share(_ count: Int) -> String {
       let permille = prompts == 0 ? 0 : (1000 * count + prompts / 2) / prompts
       return "\(permille / 10).\(permille % 10) %"

@@ -1,7 +1,7 @@
 import Foundation
 
 /// Makes batches ahead of time on a thread of its own: batch `start`, `start + 1`, ... in order.
-public final class Prefetcher<Batch: Sendable>: @unchecked Sendable {
+package final class Prefetcher<Batch: Sendable>: @unchecked Sendable {
   // Safe to share: everything that changes is guarded by `condition`.
   private let condition = NSCondition()
   private var ready: [Result<Batch, any Error>] = []
@@ -10,7 +10,7 @@ public final class Prefetcher<Batch: Sendable>: @unchecked Sendable {
   /// - Parameters:
   ///   - capacity: batches that wait at most.
   ///   - make: makes batch number k. An error is handed to whoever asks for that batch, and ends the thread.
-  public init(startingAt start: Int, capacity: Int, make: @escaping @Sendable (Int) throws -> Batch) {
+  package init(startingAt start: Int, capacity: Int, make: @escaping @Sendable (Int) throws -> Batch) {
     let thread = Thread { [weak self] in
       var number = start
       while true {
@@ -35,7 +35,7 @@ public final class Prefetcher<Batch: Sendable>: @unchecked Sendable {
   }
 
   /// The next batch; waits for it.
-  public func next() throws -> Batch {
+  package func next() throws -> Batch {
     condition.lock()
     defer { condition.unlock() }
     while ready.isEmpty && !isStopped { condition.wait() }
@@ -47,7 +47,7 @@ public final class Prefetcher<Batch: Sendable>: @unchecked Sendable {
   }
 
   /// Ends the thread.
-  public func stop() {
+  package func stop() {
     condition.lock()
     isStopped = true
     condition.broadcast()

@@ -1,45 +1,45 @@
 import Foundation
 
 /// A picture and its captions as tokens.
-public struct TokenSample: Sendable, Equatable {
+package struct TokenSample: Sendable, Equatable {
   /// At least one caption, at most `captionLimit`.
-  public var texts: [[UInt16]]
+  package var texts: [[UInt16]]
   /// grid² tokens in raster order.
-  public var image: [UInt16]
+  package var image: [UInt16]
 
   /// Captions that a sample may have.
-  public static let captionLimit = 64
+  package static let captionLimit = 64
 
-  public init(texts: [[UInt16]], image: [UInt16]) { (self.texts, self.image) = (texts, image) }
+  package init(texts: [[UInt16]], image: [UInt16]) { (self.texts, self.image) = (texts, image) }
 }
 
 /// A picture and one of its captions: what training sees.
-public struct TokenPair: Sendable, Equatable {
-  public var text: [UInt16]
-  public var image: [UInt16]
+package struct TokenPair: Sendable, Equatable {
+  package var text: [UInt16]
+  package var image: [UInt16]
 
-  public init(text: [UInt16], image: [UInt16]) { (self.text, self.image) = (text, image) }
+  package init(text: [UInt16], image: [UInt16]) { (self.text, self.image) = (text, image) }
 }
 
 /// What a shard says of itself, as JSON in its first frame.
-public struct ShardHeader: Codable, Sendable, Equatable {
-  public var version = ShardHeader.currentVersion
+package struct ShardHeader: Codable, Sendable, Equatable {
+  package var version = ShardHeader.currentVersion
   /// Version 1 had one caption a sample, without their number.
-  public static let currentVersion = 2
+  package static let currentVersion = 2
   /// Longest caption in tokens.
-  public var textLength: Int
+  package var textLength: Int
   /// Width and height of pictures in tokens.
-  public var grid: Int
-  public var textVocabulary: Int
-  public var imageVocabulary: Int
+  package var grid: Int
+  package var textVocabulary: Int
+  package var imageVocabulary: Int
   /// Samples in the shard, and in each of its frames but the last.
-  public var samples = 0
-  public var frameSamples: Int
+  package var samples = 0
+  package var frameSamples: Int
   /// SHA-256 of the tokenizer file and of the dVAE's weights that made the tokens.
-  public var tokenizer: String
-  public var dvae: String
+  package var tokenizer: String
+  package var dvae: String
 
-  public init(
+  package init(
     textLength: Int, grid: Int, textVocabulary: Int, imageVocabulary: Int, frameSamples: Int, tokenizer: String, dvae: String
   ) {
     self.textLength = textLength

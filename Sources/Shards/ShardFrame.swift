@@ -1,6 +1,6 @@
 /// The samples of a frame as they lie in a shard: the number of captions, each caption's length and tokens, the picture's
 /// tokens; everything a `UInt16`.
-public struct ShardFrame: Sendable {
+package struct ShardFrame: Sendable {
   private let tokens: [UInt16]
   /// Where each sample starts.
   private let starts: [Int]
@@ -49,10 +49,10 @@ public struct ShardFrame: Sendable {
     (self.tokens, self.starts, self.imageCount) = (tokens, starts, imageCount)
   }
 
-  public var count: Int { starts.count }
+  package var count: Int { starts.count }
 
   /// Samples with all their captions.
-  public var samples: [TokenSample] {
+  package var samples: [TokenSample] {
     (0..<count).map { index in
       let (texts, image) = parts(index)
       return TokenSample(texts: texts.map { Array(tokens[$0]) }, image: Array(tokens[image]))

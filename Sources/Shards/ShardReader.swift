@@ -4,14 +4,14 @@ import Files
 import Foundation
 
 /// Reads the frames of one shard, each checked: checksum, sizes, token ranges.
-public final class ShardReader: Sendable {
-  public let path: String
-  public let header: ShardHeader
+package final class ShardReader: Sendable {
+  package let path: String
+  package let header: ShardHeader
   /// Where each frame of samples lies in the file, and its size when decompressed.
   private let frames: [(range: Range<Int>, size: Int)]
   private let file: RandomAccessFile
 
-  public init(_ path: String) throws {
+  package init(_ path: String) throws {
     self.path = path
     file = try RandomAccessFile(path)
     let table = try Self.table(file)
@@ -31,10 +31,10 @@ public final class ShardReader: Sendable {
     }
   }
 
-  public var frameCount: Int { frames.count }
+  package var frameCount: Int { frames.count }
 
   /// The samples of a frame, checked.
-  public func frame(_ index: Int) throws -> ShardFrame {
+  package func frame(_ index: Int) throws -> ShardFrame {
     let entry = frames[index]
     let compressed = try Self.read(file, entry.range)
     // Memory is taken only for what the frame itself says, too.
@@ -58,7 +58,7 @@ public final class ShardReader: Sendable {
   }
 
   /// Throws unless the shard was made with the tokenizer, the dVAE and the shape of `expected`.
-  public func check(_ expected: ShardHeader) throws {
+  package func check(_ expected: ShardHeader) throws {
     var (ours, theirs) = (header, expected)
     (ours.samples, theirs.samples) = (0, 0)
     guard ours == theirs else {

@@ -6,7 +6,7 @@ import Random
 ///
 /// Each epoch shuffles the frames, and the samples within windows of consecutive shuffled frames. Of several captions one is
 /// drawn for each position.
-public final class ShardSampler: @unchecked Sendable {
+package final class ShardSampler: @unchecked Sendable {
   // Safe to share: everything that changes is guarded by `lock`.
   private let lock = NSLock()
   private let set: ShardSet
@@ -28,7 +28,7 @@ public final class ShardSampler: @unchecked Sendable {
     let windowStarts: [Int]
   }
 
-  public init(_ set: ShardSet, seed: UInt64, windowFrames: Int = 64) {
+  package init(_ set: ShardSet, seed: UInt64, windowFrames: Int = 64) {
     self.set = set
     self.seed = seed
     self.windowFrames = windowFrames
@@ -39,7 +39,7 @@ public final class ShardSampler: @unchecked Sendable {
   }
 
   /// What is at positions `range` of the stream.
-  public func pairs(_ range: Range<Int>) throws -> [TokenPair] {
+  package func pairs(_ range: Range<Int>) throws -> [TokenPair] {
     lock.lock()
     defer { lock.unlock() }
     return try range.map(pair)

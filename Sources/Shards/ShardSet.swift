@@ -3,23 +3,23 @@ import Files
 import Foundation
 
 /// All shards of one split, in the order of their names, checked against each other and against what the run expects.
-public struct ShardSet: Sendable {
-  public let shards: [ShardReader]
+package struct ShardSet: Sendable {
+  package let shards: [ShardReader]
   /// Header of the first shard; the others differ in the number of samples alone.
-  public let header: ShardHeader
-  public var samples: Int { shards.reduce(0) { $0 + $1.header.samples } }
+  package let header: ShardHeader
+  package var samples: Int { shards.reduce(0) { $0 + $1.header.samples } }
 
-  public static let fileExtension = "tok.zst"
+  package static let fileExtension = "tok.zst"
 
   /// Path of shard `number` of a split.
-  public static func path(_ folder: String, _ split: String, _ number: Int) -> String {
+  package static func path(_ folder: String, _ split: String, _ number: Int) -> String {
     "\(folder)/\(split)-\(zeroPadded(number, digits: 5)).\(fileExtension)"
   }
 
   /// Opens the `split` shards in a folder.
   ///
   /// - Parameter expected: what the run needs; shards made with another tokenizer, dVAE or shape are refused.
-  public init(_ folder: String, _ split: String, expected: ShardHeader? = nil) throws {
+  package init(_ folder: String, _ split: String, expected: ShardHeader? = nil) throws {
     let names = ((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? [])
       .filter { $0.hasPrefix(split + "-") && $0.hasSuffix("." + Self.fileExtension) }.sorted()
     guard !names.isEmpty else {
@@ -37,7 +37,7 @@ public struct ShardSet: Sendable {
   }
 
   /// Every sample, in order, with its first caption.
-  public func all() throws -> [TokenPair] {
+  package func all() throws -> [TokenPair] {
     try shards.flatMap { shard in
       try (0..<shard.frameCount).flatMap { try shard.frame($0).samples.map { TokenPair(text: $0.texts[0], image: $0.image) } }
     }

@@ -5,23 +5,23 @@ import Foundation
 
 /// Writes one shard: a header in a skippable frame, independent zstd frames with content checksums, a seek table. The same
 /// samples give the same bytes. The file gets its name when it is complete.
-public final class ShardWriter {
-  public let path: String
+package final class ShardWriter {
+  package let path: String
   private var header: ShardHeader
   private var frame: [UInt8] = []
   private var frames: [(compressed: [UInt8], size: Int)] = []
   private static let level: Int32 = 9
 
-  public init(_ path: String, header: ShardHeader) {
+  package init(_ path: String, header: ShardHeader) {
     precondition(header.frameSamples > 0, "frames of \(header.frameSamples) samples")
     self.path = path
     self.header = header
     self.header.samples = 0
   }
 
-  public var samples: Int { header.samples }
+  package var samples: Int { header.samples }
 
-  public func append(_ sample: TokenSample) throws {
+  package func append(_ sample: TokenSample) throws {
     precondition(sample.image.count == header.grid * header.grid, "\(sample.image.count) image tokens in a sample")
     precondition((1...TokenSample.captionLimit).contains(sample.texts.count), "\(sample.texts.count) captions in a sample")
     frame.append(UInt16(sample.texts.count))
@@ -36,7 +36,7 @@ public final class ShardWriter {
   }
 
   /// Completes the shard.
-  public func finish() throws {
+  package func finish() throws {
     if !frame.isEmpty { try closeFrame() }
     let json = try JSON.line(header)
     var file: [UInt8] = []

@@ -4,21 +4,21 @@ import HeapModule
 ///
 /// Exactly reproducible: of equally frequent pairs the one with the smaller left token wins, then the smaller right token;
 /// the order of captions does not matter.
-public struct BPETrainer {
+package struct BPETrainer {
   private var words = WordCounts()
   private let split: PreTokenizer
 
-  public init(split: PreTokenizer) { self.split = split }
+  package init(split: PreTokenizer) { self.split = split }
 
   /// Counts the words of a caption.
-  public mutating func add(_ caption: String) {
+  package mutating func add(_ caption: String) {
     split.forEachPiece(of: caption) { piece in
       if piece.count > 1 { words.add(piece) }
     }
   }
 
   /// Learns a vocabulary of at most `vocabulary` tokens, 256 bytes included. It ends earlier when no pair is left.
-  public func train(vocabulary: Int) -> Tokenizer {
+  package func train(vocabulary: Int) -> Tokenizer {
     precondition((256...65_536).contains(vocabulary), "a vocabulary of \(vocabulary)")
     var words = MergingWords(words)
     var heap = Heap(words.pairs.indices.map(words.entry))

@@ -1,5 +1,5 @@
 /// How text is cut into the pieces inside which BPE may merge. Text is lower-cased first, by either rule.
-public enum PreTokenizer: String, Codable, CaseIterable, Sendable {
+package enum PreTokenizer: String, Codable, CaseIterable, Sendable {
   /// As published (issue 22 of the released code): a run of a-z is a piece, every other character stands alone; so digits,
   /// punctuation and spaces are never merged with anything.
   case published

@@ -1,15 +1,15 @@
 /// Byte-level BPE: text to tokens and back. Token `i < 256` is byte `i`; each merge adds one. Nothing is unknown, and there
 /// are no special tokens: padding and starts are learned vectors of the transformer.
-public struct Tokenizer: Sendable {
+package struct Tokenizer: Sendable {
   /// Pairs of tokens in the order in which they were learned; merge `i` makes token `256 + i`.
-  public let merges: [(left: UInt16, right: UInt16)]
+  package let merges: [(left: UInt16, right: UInt16)]
   /// How text is cut before merging.
-  public let split: PreTokenizer
+  package let split: PreTokenizer
   /// The number of a merge, by its pair.
   private let ranks: PairTable
   private let pieces: [[UInt8]]
 
-  public init(merges: [(left: UInt16, right: UInt16)], split: PreTokenizer) {
+  package init(merges: [(left: UInt16, right: UInt16)], split: PreTokenizer) {
     precondition(256 + merges.count <= 65_536, "\(merges.count) merges do not fit 16-bit tokens")
     (self.merges, self.split) = (merges, split)
     var pieces = (0..<256).map { [UInt8($0)] }
@@ -25,23 +25,23 @@ public struct Tokenizer: Sendable {
   }
 
   /// Number of tokens.
-  public var vocabularyCount: Int { pieces.count }
+  package var vocabularyCount: Int { pieces.count }
 
   /// The bytes of a token.
-  public func bytes(of token: UInt16) -> [UInt8] { pieces[Int(token)] }
+  package func bytes(of token: UInt16) -> [UInt8] { pieces[Int(token)] }
 
-  public func encode(_ text: String) -> [UInt16] { encode(text) { true } }
+  package func encode(_ text: String) -> [UInt16] { encode(text) { true } }
 
   /// Encodes with BPE dropout (Provilkov et al. 2020): at each merge step every candidate pair is passed over with
   /// probability `dropout`; a word ends when no candidate is left.
-  public func encode(
+  package func encode(
     _ text: String, dropout: Float, using random: inout some RandomNumberGenerator
   ) -> [UInt16] {
     encode(text) { Float.random(in: 0..<1, using: &random) >= dropout }
   }
 
   /// The text of tokens; bytes that are not UTF-8 become replacement characters.
-  public func decode(_ tokens: some Sequence<UInt16>) -> String {
+  package func decode(_ tokens: some Sequence<UInt16>) -> String {
     String(decoding: tokens.flatMap { Int($0) < pieces.count ? pieces[Int($0)] : [] }, as: UTF8.self)
   }
 

@@ -4,7 +4,7 @@ import Foundation
 
 extension Tokenizer {
   /// The tokenizer in the format of Hugging Face's `tokenizers`: `Tokenizer.from_file` gives the same ids.
-  public func json() -> Data {
+  package func json() -> Data {
     var vocabulary: [String: Int] = [:]
     for token in 0..<vocabularyCount { vocabulary[ByteAlphabet.text(bytes(of: UInt16(token)))] = token }
     let name = { (token: UInt16) in ByteAlphabet.text(bytes(of: token)) }
@@ -24,10 +24,10 @@ extension Tokenizer {
     return try! JSONSerialization.data(withJSONObject: object, options: [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes])
   }
 
-  public func write(to path: String) throws { try replaceFile(path, with: json()) }
+  package func write(to path: String) throws { try replaceFile(path, with: json()) }
 
   /// Reads a tokenizer that this project wrote. Another kind of tokenizer is refused.
-  public init(contentsOf path: String) throws {
+  package init(contentsOf path: String) throws {
     func damage(_ problem: String) -> DalleError {
       DalleError(.data, "\(path): \(problem); restore it, or train a tokenizer with dalle-prep tokenizer")
     }

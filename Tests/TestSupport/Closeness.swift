@@ -3,7 +3,7 @@ import Memory
 import Testing
 
 /// Expects equal counts and |actual - expected| <= absolute + relative · |expected| everywhere; reports the worst place.
-public func expectClose(
+package func expectClose(
   _ actual: [Float], _ expected: [Float], absolute: Float = 0, relative: Float = 0, _ comment: String = "",
   sourceLocation: SourceLocation = #_sourceLocation
 ) {
@@ -26,14 +26,14 @@ public func expectClose(
 }
 
 /// The same normal numbers at every call.
-public func normalNumbers(_ count: Int, seed: UInt64 = 1, stream: UInt64, deviation: Float = 1) -> [Float] {
+package func normalNumbers(_ count: Int, seed: UInt64 = 1, stream: UInt64, deviation: Float = 1) -> [Float] {
   let values = Buffer<Float>(count: count)
   fillNormal(values.vector, seed: seed, stream: stream, standardDeviation: deviation)
   return values.array
 }
 
 /// A buffer that lives for ever: views of it stay valid, where a local buffer would be freed after its last mention.
-public func kept<Element: BitwiseCopyable>(_ values: [Element]) -> Buffer<Element> {
+package func kept<Element: BitwiseCopyable>(_ values: [Element]) -> Buffer<Element> {
   let buffer = Buffer<Element>(count: values.count)
   buffer.vector.copy(from: values)
   _ = Unmanaged.passRetained(buffer)
@@ -41,4 +41,4 @@ public func kept<Element: BitwiseCopyable>(_ values: [Element]) -> Buffer<Elemen
 }
 
 /// The same, zeroed.
-public func kept(count: Int) -> Buffer<Float> { kept([Float](repeating: 0, count: count)) }
+package func kept(count: Int) -> Buffer<Float> { kept([Float](repeating: 0, count: count)) }

@@ -5,21 +5,21 @@ import Safetensors
 import Testing
 
 /// A file of `Tests/Goldens`, found beside the sources.
-public func golden(_ name: String, file: String = #filePath) throws -> SafetensorsReader {
+package func golden(_ name: String, file: String = #filePath) throws -> SafetensorsReader {
   let tests = URL(fileURLWithPath: file).deletingLastPathComponent().deletingLastPathComponent()
   return try SafetensorsReader(tests.appendingPathComponent("Goldens/\(name)").path)
 }
 
 extension LocalParameters {
   /// Weights named `weight/NAME` in a golden file.
-  public func load(_ golden: SafetensorsReader) throws {
+  package func load(_ golden: SafetensorsReader) throws {
     for parameter in table.parameters {
       weights(of: parameter.block)[parameter].copy(from: try golden.values("weight/\(parameter.name)", as: Float.self))
     }
   }
 
   /// Expects every gradient to match `gradient/NAME`, relative to the largest of its parameter.
-  public func expectGradients(
+  package func expectGradients(
     _ golden: SafetensorsReader, tolerance: Float, sourceLocation: SourceLocation = #_sourceLocation
   ) throws {
     for parameter in table.parameters {

@@ -4,7 +4,7 @@ import Layers
 import Memory
 
 /// Where the Gumbel noise of a training step comes from.
-public enum GumbelNoise {
+package enum GumbelNoise {
   /// Drawn for training step `step`; `samples` are the samples' indices in the data set. The numbers depend on nothing
   /// else, so not on how samples are spread over batches and ranks.
   case drawn(seed: UInt64, step: Int, samples: [Int])
@@ -16,20 +16,20 @@ public enum GumbelNoise {
 ///
 /// Pictures are bytes, `[samples, imageSize, imageSize, 3]`; codes are `[samples, grid, grid]` in reading order. All
 /// memory is laid out when the model is made; a call takes any number of samples up to `batch`.
-public final class DVAE {
-  public let config: DVAEConfig
-  public let batch: Int
-  public let mode: ModelMode
-  public let precision: Precision
-  public let architecture: DVAEArchitecture
-  public var table: ParameterTable { architecture.table }
+package final class DVAE {
+  package let config: DVAEConfig
+  package let batch: Int
+  package let mode: ModelMode
+  package let precision: Precision
+  package let architecture: DVAEArchitecture
+  package var table: ParameterTable { architecture.table }
   /// Bytes of the activations and of the convolutions' scratch.
-  public var activationBytes: Int { passes.activationBytes }
+  package var activationBytes: Int { passes.activationBytes }
 
   private let passes: any DVAEPasses
 
   /// With bf16 the sources of weights must keep that format. Throws `DalleError` if the config is impossible.
-  public init(_ config: DVAEConfig, batch: Int, mode: ModelMode = .training, precision: Precision = .fp32) throws {
+  package init(_ config: DVAEConfig, batch: Int, mode: ModelMode = .training, precision: Precision = .fp32) throws {
     try config.validate()
     precondition(batch > 0, "a batch of \(batch)")
     (self.config, self.batch, self.mode, self.precision) = (config, batch, mode, precision)
@@ -43,7 +43,7 @@ public final class DVAE {
   }
 
   /// The bytes that the activations of a model would take (without the convolutions' scratch, which is small).
-  public static func activationBytes(
+  package static func activationBytes(
     _ config: DVAEConfig, batch: Int, mode: ModelMode = .training, precision: Precision = .fp32
   ) throws -> Int {
     try config.validate()
@@ -56,7 +56,7 @@ public final class DVAE {
 
   /// One pass forward and backward. Adds `scale` times the gradient of the sum over `count` samples of
   /// `(reconstruction + klWeight · KL) / (imageSize² · 3)` (paper A.2, A.3); `scale` is normally 1 / global batch.
-  public func forwardBackward(
+  package func forwardBackward(
     _ pixels: UnsafePointer<UInt8>, count: Int, _ source: ParameterStore, temperature: Float, klWeight: Float,
     noise: GumbelNoise, scale: Float
   ) throws -> DVAELoss {
@@ -68,7 +68,7 @@ public final class DVAE {
 
   /// The loss with the most likely codes in place of their relaxation, and the error of the reconstructed bytes. The
   /// codes are left in `codes`, `[count, grid, grid]`.
-  public func evaluate(
+  package func evaluate(
     _ pixels: UnsafePointer<UInt8>, count: Int, _ source: ParameterStore, into codes: UnsafeMutablePointer<UInt16>
   ) throws -> DVAELoss {
     check(count)
@@ -76,7 +76,7 @@ public final class DVAE {
   }
 
   /// The most likely code of every grid position: the image tokens of the second stage (paper 2.2).
-  public func encode(
+  package func encode(
     _ pixels: UnsafePointer<UInt8>, count: Int, _ source: ParameterStore, into codes: UnsafeMutablePointer<UInt16>
   ) throws {
     check(count)
@@ -84,7 +84,7 @@ public final class DVAE {
   }
 
   /// The pictures of codes: the mean of the decoder's distribution in logit space, ignoring its width (paper A.3).
-  public func decode(
+  package func decode(
     _ codes: UnsafePointer<UInt16>, count: Int, _ source: ParameterStore, into pixels: UnsafeMutablePointer<UInt8>
   ) throws {
     check(count)

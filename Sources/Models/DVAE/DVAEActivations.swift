@@ -3,7 +3,7 @@ import Layers
 import Memory
 
 /// What a model is made for.
-public enum ModelMode: Sendable {
+package enum ModelMode: Sendable {
   case training
   /// Forward passes only: blocks share their activations.
   case inference

@@ -3,8 +3,8 @@ import Layers
 
 /// The layers of a dVAE and their parameters, named as in the released code. One gradient block per residual block, and
 /// one for each input and output convolution.
-public struct DVAEArchitecture: Sendable {
-  public let table: ParameterTable
+package struct DVAEArchitecture: Sendable {
+  package let table: ParameterTable
   let encoderInput: ConvolutionParameters
   let encoderGroups: [[ResidualParameters]]
   let encoderOutput: ConvolutionParameters
@@ -14,7 +14,7 @@ public struct DVAEArchitecture: Sendable {
   let decoderOutput: ConvolutionParameters
 
   /// The config must be valid.
-  public init(_ config: DVAEConfig) {
+  package init(_ config: DVAEConfig) {
     var table = ParameterTable()
 
     func convolution(_ name: String, _ inputs: Int, _ outputs: Int, size: Int, kernel: Int) -> ConvolutionParameters {
@@ -51,12 +51,12 @@ public struct DVAEArchitecture: Sendable {
   }
 
   /// Floating-point operations of one sample's forward pass through the encoder.
-  public var encoderFlops: Double {
+  package var encoderFlops: Double {
     encoderInput.shape.flops + encoderOutput.shape.flops + encoderGroups.joined().reduce(0) { $0 + $1.flops }
   }
 
   /// Floating-point operations of one sample's forward pass through the decoder, from the relaxation.
-  public var decoderFlops: Double {
+  package var decoderFlops: Double {
     decoderInput.shape.flops + decoderOutput.shape.flops + decoderGroups.joined().reduce(0) { $0 + $1.flops }
   }
 }

@@ -1,40 +1,40 @@
 import Errors
 
 /// Size and shape of a dVAE. The defaults are the published model (paper A.1, released code).
-public struct DVAEConfig: Codable, Sendable, Equatable {
+package struct DVAEConfig: Codable, Sendable, Equatable {
   /// Height and width of the pictures.
-  public var imageSize = 256
+  package var imageSize = 256
   /// Groups of residual blocks in the encoder and in the decoder; between groups the picture's size halves or doubles.
-  public var groups = 4
-  public var blocksPerGroup = 2
+  package var groups = 4
+  package var blocksPerGroup = 2
   /// Channels (n_hid) of the encoder's first and the decoder's last group; each group further in has twice as many.
-  public var baseChannels = 256
+  package var baseChannels = 256
   /// Channels (n_init) of a codebook entry: what the decoder makes of a code first.
-  public var codebookDim = 128
+  package var codebookDim = 128
   /// Number of codes.
-  public var vocabulary = 8192
+  package var vocabulary = 8192
   /// Compute each block's hidden activations again in the backward pass instead of keeping them: less memory, same bits.
-  public var recompute = false
+  package var recompute = false
 
-  public init() {}
+  package init() {}
 
   /// Height and width of the grid of codes.
-  public var grid: Int { imageSize >> (groups - 1) }
+  package var grid: Int { imageSize >> (groups - 1) }
   /// Channels at the grid.
   var innerWidth: Int { baseChannels << (groups - 1) }
   /// Post-gain of the residual paths, 1 / layers² (paper 2.1, footnote 4).
   var postGain: Float { 1 / Float((groups * blocksPerGroup) * (groups * blocksPerGroup)) }
   /// Values of one picture, over which the loss is averaged.
-  public var pixelValues: Int { imageSize * imageSize * 3 }
+  package var pixelValues: Int { imageSize * imageSize * 3 }
 
   /// Limits of each value, for `validate` and for configurations that have these values as keys.
-  public static let limits: [String: ClosedRange<Int>] = [
+  package static let limits: [String: ClosedRange<Int>] = [
     "imageSize": 8...4096, "groups": 1...8, "blocksPerGroup": 1...64, "baseChannels": 4...8192, "codebookDim": 1...8192,
     "vocabulary": 2...65_536,
   ]
 
   /// Throws `DalleError` of kind `configuration` if no dVAE has this shape.
-  public func validate() throws {
+  package func validate() throws {
     for (name, value) in [
       ("groups", groups), ("blocksPerGroup", blocksPerGroup), ("baseChannels", baseChannels), ("codebookDim", codebookDim),
       ("vocabulary", vocabulary), ("imageSize", imageSize),

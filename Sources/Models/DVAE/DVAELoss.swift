@@ -3,30 +3,30 @@
 #endif
 
 /// Sums over samples, to be added up over batches and ranks before they are averaged.
-public struct DVAELoss: Sendable, Equatable {
-  public var samples = 0
+package struct DVAELoss: Sendable, Equatable {
+  package var samples = 0
   /// Negative log-likelihood of all pixel values, in nats (paper A.3).
-  public var reconstruction = 0.0
+  package var reconstruction = 0.0
   /// KL(q || uniform) of all grid positions, in nats.
-  public var kl = 0.0
+  package var kl = 0.0
   /// Squared difference of bytes between pictures and their reconstructions, by `evaluate` alone.
-  public var squaredError = 0.0
-  public var forwardSeconds = 0.0
-  public var backwardSeconds = 0.0
+  package var squaredError = 0.0
+  package var forwardSeconds = 0.0
+  package var backwardSeconds = 0.0
 
-  public init() {}
+  package init() {}
 
   /// The training loss: reconstruction and `klWeight` times KL, per sample and pixel value (paper A.2).
-  public func total(klWeight: Double, pixelValues: Int) -> Double {
+  package func total(klWeight: Double, pixelValues: Int) -> Double {
     (reconstruction + klWeight * kl) / Double(samples * pixelValues)
   }
 
   /// Peak signal-to-noise ratio of the reconstructions in decibels.
-  public func psnr(pixelValues: Int) -> Double {
+  package func psnr(pixelValues: Int) -> Double {
     10 * log10(255 * 255 * Double(samples * pixelValues) / squaredError)
   }
 
-  public static func += (a: inout DVAELoss, b: DVAELoss) {
+  package static func += (a: inout DVAELoss, b: DVAELoss) {
     a.samples += b.samples
     a.reconstruction += b.reconstruction
     a.kl += b.kl
@@ -37,26 +37,26 @@ public struct DVAELoss: Sendable, Equatable {
 }
 
 /// How often each code occurs.
-public struct CodebookUsage: Sendable {
-  public private(set) var counts: [Int]
+package struct CodebookUsage: Sendable {
+  package private(set) var counts: [Int]
 
-  public init(vocabulary: Int) { counts = Array(repeating: 0, count: vocabulary) }
+  package init(vocabulary: Int) { counts = Array(repeating: 0, count: vocabulary) }
 
-  public mutating func add(_ codes: UnsafeBufferPointer<UInt16>) {
+  package mutating func add(_ codes: UnsafeBufferPointer<UInt16>) {
     for code in codes { counts[Int(code)] += 1 }
   }
 
   /// Adds what another batch or rank counted over the same vocabulary.
-  public mutating func add(_ other: [Int]) {
+  package mutating func add(_ other: [Int]) {
     precondition(other.count == counts.count, "counts of \(other.count) codes for \(counts.count)")
     for code in counts.indices { counts[code] += other[code] }
   }
 
   /// The share of the codes that occur at all.
-  public var used: Double { Double(counts.count { $0 > 0 }) / Double(counts.count) }
+  package var used: Double { Double(counts.count { $0 > 0 }) / Double(counts.count) }
 
   /// e^entropy of the codes' frequencies: how many equally frequent codes would be as varied.
-  public var perplexity: Double {
+  package var perplexity: Double {
     let total = Double(counts.reduce(0, +))
     return exp(-counts.reduce(0) { $1 == 0 ? $0 : $0 + Double($1) / total * log(Double($1) / total) })
   }

@@ -7,10 +7,10 @@ import Memory
 ///
 /// Every caption is read once; any number of images is sampled for it side by side. The numbers of an image do not depend on what
 /// else is sampled.
-public final class CachedTransformer<Element: Scalar> {
-  public let config: TransformerConfig
+package final class CachedTransformer<Element: Scalar> {
+  package let config: TransformerConfig
   /// Images sampled side by side: those of the first caption, then those of the next.
-  public let rows: Int
+  package let rows: Int
   private let parameters: TransformerParameters
   private let blocks: [TransformerBlock<Element>]
   private let order: [BlockID]
@@ -33,7 +33,7 @@ public final class CachedTransformer<Element: Scalar> {
   /// - Parameters:
   ///   - captions: tokens, at most `textLength` each; an empty caption is all padding.
   ///   - images: how many are sampled for each caption.
-  public init(
+  package init(
     _ config: TransformerConfig, captions: [[Int32]], images: [Int], source: any ParameterStore
   ) throws {
     precondition(captions.allSatisfy { $0.count <= config.textLength }, "a caption is longer than \(config.textLength)")
@@ -54,7 +54,7 @@ public final class CachedTransformer<Element: Scalar> {
   }
 
   /// Bytes that sampling takes, beside the weights.
-  public static func byteCount(_ config: TransformerConfig, images: [Int]) -> Int {
+  package static func byteCount(_ config: TransformerConfig, images: [Int]) -> Int {
     let patterns = Transformer.patterns(config)
     return Arena.measure { layOut(config, patterns, images: images, in: &$0) }
   }
@@ -88,7 +88,7 @@ public final class CachedTransformer<Element: Scalar> {
   /// The logits of image position `position`, `[rows, image vocabulary]`; they are overwritten by the next call.
   ///
   /// - Parameter previous: each row's token of the position before; empty at position 0.
-  public func step(_ position: Int, previous: [Int32]) throws -> Matrix {
+  package func step(_ position: Int, previous: [Int32]) throws -> Matrix {
     precondition(previous.count == (position == 0 ? 0 : rows), "\(previous.count) tokens for \(rows) rows")
     let walk = try BlockWalk(source, order)
     let stream = work.stream.rows(0..<rows)

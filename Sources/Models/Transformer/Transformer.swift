@@ -7,18 +7,18 @@ import Memory
 ///
 /// Inputs are shifted within each segment: `[start of text, t0, ...]` and `[start of image, z0, ...]`; the output at a
 /// position predicts the token of that position.
-public final class Transformer {
-  public let config: TransformerConfig
-  public let table: ParameterTable
-  public let patterns: [AttentionPattern]
+package final class Transformer {
+  package let config: TransformerConfig
+  package let table: ParameterTable
+  package let patterns: [AttentionPattern]
   /// Most samples of one call.
-  public let batch: Int
-  public let precision: Precision
+  package let batch: Int
+  package let precision: Precision
   private let passes: any TransformerPasses
   private let arena: Arena
 
   /// Lays out activations for micro-batches of up to `batch` samples. With bf16 the sources of weights must keep that format.
-  public init(_ config: TransformerConfig, batch: Int, precision: Precision = .fp32) throws {
+  package init(_ config: TransformerConfig, batch: Int, precision: Precision = .fp32) throws {
     try config.validate()
     self.config = config
     self.batch = batch
@@ -45,14 +45,14 @@ public final class Transformer {
   }
 
   /// Every parameter of a transformer of this shape.
-  public static func table(_ config: TransformerConfig) -> ParameterTable {
+  package static func table(_ config: TransformerConfig) -> ParameterTable {
     var table = ParameterTable()
     _ = TransformerParameters(config, &table)
     return table
   }
 
   /// The attention of each layer.
-  public static func patterns(_ config: TransformerConfig) -> [AttentionPattern] {
+  package static func patterns(_ config: TransformerConfig) -> [AttentionPattern] {
     var made: [AttentionKind: AttentionPattern] = [:]
     return (0..<config.layers).map { layer in
       let kind = AttentionKind.ofLayer(layer, of: config.layers)
@@ -65,10 +65,10 @@ public final class Transformer {
   }
 
   /// Bytes of all activations.
-  public var activationBytes: Int { arena.byteCount }
+  package var activationBytes: Int { arena.byteCount }
 
   /// Bytes that activations for `batch` samples would take.
-  public static func activationBytes(_ config: TransformerConfig, batch: Int, precision: Precision) -> Int {
+  package static func activationBytes(_ config: TransformerConfig, batch: Int, precision: Precision) -> Int {
     let patterns = patterns(config)
     var table = ParameterTable()
     let parameters = TransformerParameters(config, &table)
@@ -76,7 +76,7 @@ public final class Transformer {
   }
 
   /// Loss and gradient: adds the gradient of `textScale · Σ text nats + imageScale · Σ image nats` to `source`.
-  public func forwardBackward(
+  package func forwardBackward(
     _ samples: TransformerBatch, _ source: any ParameterStore, textScale: Float, imageScale: Float
   ) throws -> TransformerLoss {
     check(samples)
@@ -90,7 +90,7 @@ public final class Transformer {
   }
 
   /// Loss alone.
-  public func evaluate(_ samples: TransformerBatch, _ source: any ParameterStore) throws -> TransformerLoss {
+  package func evaluate(_ samples: TransformerBatch, _ source: any ParameterStore) throws -> TransformerLoss {
     check(samples)
     return try passes.evaluate(samples, source)
   }

@@ -7,22 +7,22 @@ import Layers
 #endif
 
 /// The shape of the transformer over text and image tokens (paper 2.2, B.1).
-public struct TransformerConfig: Codable, Sendable, Equatable {
-  public var layers: Int
-  public var heads: Int
-  public var headSize: Int
+package struct TransformerConfig: Codable, Sendable, Equatable {
+  package var layers: Int
+  package var heads: Int
+  package var headSize: Int
   /// Text positions.
-  public var textLength: Int
+  package var textLength: Int
   /// Width and height of the image in tokens.
-  public var grid: Int
-  public var textVocabulary: Int
-  public var imageVocabulary: Int
+  package var grid: Int
+  package var textVocabulary: Int
+  package var imageVocabulary: Int
   /// Window of the last layer's convolutional attention; odd.
-  public var convolutionKernel: Int
+  package var convolutionKernel: Int
   /// Keep only the inputs of resblocks and compute the rest again in the backward pass: less memory, same bits.
-  public var recompute: Bool
+  package var recompute: Bool
 
-  public init(
+  package init(
     layers: Int, heads: Int, headSize: Int, textLength: Int, grid: Int, textVocabulary: Int, imageVocabulary: Int,
     convolutionKernel: Int = 11, recompute: Bool = false
   ) {
@@ -38,19 +38,19 @@ public struct TransformerConfig: Codable, Sendable, Equatable {
   }
 
   /// Width of the residual stream.
-  public var width: Int { heads * headSize }
-  public var imageLength: Int { grid * grid }
+  package var width: Int { heads * headSize }
+  package var imageLength: Int { grid * grid }
   /// Positions of a sample: text, then image.
-  public var length: Int { textLength + imageLength }
+  package var length: Int { textLength + imageLength }
 
   /// Limits of each value, for `validate` and for configurations that have these values as keys.
-  public static let limits: [String: ClosedRange<Int>] = [
+  package static let limits: [String: ClosedRange<Int>] = [
     "layers": 1...1024, "heads": 1...1024, "headSize": 1...1024, "textLength": 1...4096, "grid": 1...512,
     "textVocabulary": 1...65_536, "imageVocabulary": 1...65_536, "convolutionKernel": 1...101,
   ]
 
   /// Throws `DalleError` of kind `configuration` if no transformer has this shape.
-  public func validate() throws {
+  package func validate() throws {
     for (name, value) in [
       ("layers", layers), ("heads", heads), ("headSize", headSize), ("textLength", textLength), ("grid", grid),
       ("textVocabulary", textVocabulary), ("imageVocabulary", imageVocabulary), ("convolutionKernel", convolutionKernel),
@@ -72,7 +72,7 @@ public struct TransformerConfig: Codable, Sendable, Equatable {
   }
 
   /// GEMMs and attention pairs of one sample's forward pass, in FLOPs; sparse attention counts what it may compute.
-  public func flops(patterns: [AttentionPattern]) -> Double {
+  package func flops(patterns: [AttentionPattern]) -> Double {
     let d = Double(width)
     let blocks = Double(layers) * Double(length) * 24 * d * d
     let attention = patterns.reduce(0) { $0 + 4 * d * Double($1.pairCount) }

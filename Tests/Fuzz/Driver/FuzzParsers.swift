@@ -13,7 +13,7 @@ private enum Fuzzing {
 }
 
 @_cdecl("LLVMFuzzerInitialize")
-public func initialize(
+package func initialize(
   _ count: UnsafeMutablePointer<Int32>, _ values: UnsafeMutablePointer<UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>>
 ) -> Int32 {
   let arguments = (0..<Int(count.pointee)).map { String(cString: values.pointee[$0]!) }
@@ -38,7 +38,7 @@ public func initialize(
 }
 
 @_cdecl("LLVMFuzzerTestOneInput")
-public func testOneInput(_ bytes: UnsafePointer<UInt8>?, _ size: Int) -> Int32 {
+package func testOneInput(_ bytes: UnsafePointer<UInt8>?, _ size: Int) -> Int32 {
   Fuzzing.target.feed(bytes.map { Data(bytes: $0, count: size) } ?? Data(), Fuzzing.file)
   return 0
 }

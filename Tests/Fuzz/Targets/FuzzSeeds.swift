@@ -5,9 +5,9 @@ import Shards
 import Tokenizer
 
 /// Small inputs that are right, for the fuzzer to start from.
-public enum FuzzSeeds {
+package enum FuzzSeeds {
   /// - Returns: nothing for formats whose seeds `Tests/Fuzz/run` makes with other tools.
-  public static func of(_ target: FuzzTarget) throws -> [Data] {
+  package static func of(_ target: FuzzTarget) throws -> [Data] {
     switch target {
     case .shard: try [0, 1, 11].map(shard)
     case .frame:

@@ -8,7 +8,7 @@ import Training
 
 /// A parser of what comes from elsewhere, as the fuzzer and the tests feed it. Any bytes must give a value that can be used,
 /// or an error that names the file: anything else is a finding, and ends the process.
-public enum FuzzTarget: String, CaseIterable, Sendable {
+package enum FuzzTarget: String, CaseIterable, Sendable {
   /// A file as it is, and the tokens of a frame in a file that is right around them: checksums would keep the fuzzer out.
   case shard, frame
   case tar, jsonl, csv, tsv
@@ -18,7 +18,7 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
 
   /// Returns whether the parser took the bytes.
   @discardableResult
-  public func feed(_ bytes: Data, _ file: FuzzFile) -> Bool {
+  package func feed(_ bytes: Data, _ file: FuzzFile) -> Bool {
     file.fill(self == .frame ? FrameShard.file(bytes) : bytes)
     do {
       switch self {
@@ -130,11 +130,11 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
 }
 
 /// A file that is filled with one input after another. Goes away with its owner.
-public final class FuzzFile {
-  public let path = NSTemporaryDirectory() + "fuzz-\(UUID().uuidString)"
+package final class FuzzFile {
+  package let path = NSTemporaryDirectory() + "fuzz-\(UUID().uuidString)"
   private let descriptor: Int32
 
-  public init() {
+  package init() {
     descriptor = open(path, O_RDWR | O_CREAT | O_EXCL, 0o600)
     precondition(descriptor >= 0, "\(path) cannot be created")
   }
