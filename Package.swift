@@ -109,7 +109,8 @@ let package = Package(
     module(
       "Generation",
       dependencies: [
-        "Safetensors", "Scenes", "Images", "Tokenizer", "Models", "Layers", "Kernels", "Random", "Files", "Memory", "Errors",
+        "Safetensors", "Scenes", "Images", "Tokenizer", "Models", "Layers", "Kernels", "Hashing", "Random", "Files", "Memory",
+        "Errors",
         .product(name: "HeapModule", package: "swift-collections"),
       ]),
 
@@ -173,7 +174,7 @@ let package = Package(
     // Run by `Launch/test` under mpirun with 1 to 4 ranks.
     .executableTarget(
       name: "rank-tests",
-      dependencies: ["MPI", "Parallel", "Checkpoint", "Layers", "Kernels", "Memory", "Random", "Optimization", "Errors"],
+      dependencies: ["MPI", "Parallel", "Checkpoint", "Layers", "Kernels", "Memory", "Random", "Optimization", "Files", "Errors"],
       path: "Tests/RankTests", exclude: ["run"], swiftSettings: swift),
     // A model, an optimizer, stages and a sink that no module of Sources knows.
     .executableTarget(

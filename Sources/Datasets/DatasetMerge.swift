@@ -186,6 +186,12 @@ struct DatasetMerge {
       hashes[place] = facts[index].content
     }
     hashes.sort(by: <)
+    guard hashes.first != hashes.last else {
+      throw DalleError(
+        .data,
+        "\(options.sources.map(\.path).joined(separator: ", ")): its \(facts.count) usable samples show 1 distinct image, at least 2 are "
+          + "needed; add other images with captions")
+    }
     let count = min(options.validation, hashes.count / 2)
     guard count > 0 else { return }
     let limit = hashes[count - 1]

@@ -69,7 +69,7 @@ func exponentials<Element: Scalar>(
   }
   var sum = lanes.total()
   while i < values.count {
-    let e = expf(values[i] * scale - offset)
+    let e = exponential(values[i] * scale - offset)
     result[i] = Element(e)
     sum += e
     i += 1
@@ -90,7 +90,7 @@ private func sumOfExponentials(_ values: UnsafePointer<Float>, minus offset: Flo
   }
   var result = sum.total()
   while i < count {
-    result += expf(values[i] - offset)
+    result += exponential(values[i] - offset)
     i += 1
   }
   return result

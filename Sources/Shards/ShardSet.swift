@@ -18,8 +18,10 @@ package struct ShardSet: Sendable {
 
   /// Opens the `split` shards in a folder.
   ///
-  /// - Parameter expected: what the run needs; shards made with another tokenizer, dVAE or shape are refused.
-  package init(_ folder: String, _ split: String, expected: ShardHeader? = nil) throws {
+  /// - Parameters:
+  ///   - expected: what the run needs; shards made with another tokenizer, dVAE or shape are refused.
+  ///   - mayBeEmpty: shards without samples are not refused.
+  package init(_ folder: String, _ split: String, expected: ShardHeader? = nil, mayBeEmpty: Bool = false) throws {
     let names = ((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? [])
       .filter { $0.hasPrefix(split + "-") && $0.hasSuffix("." + Self.fileExtension) }.sorted()
     guard !names.isEmpty else {
@@ -31,7 +33,7 @@ package struct ShardSet: Sendable {
     shards = try names.map { try ShardReader(folder + "/" + $0) }
     header = shards[0].header
     for shard in shards { try shard.check(expected ?? header) }
-    guard samples > 0 else {
+    guard samples > 0 || mayBeEmpty else {
       throw DalleError(.data, "\(folder): its \(split) shards hold no samples; remove them and encode the dataset again")
     }
   }

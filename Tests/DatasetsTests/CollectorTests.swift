@@ -334,6 +334,23 @@ func tar(_ members: [(name: String, bytes: Data)], gnuLongNames: Bool = false) -
   }
 
   /// Pictures that were scaled and compressed again are found, others are not.
+  /// Copies of one image under other names, with captions of their own.
+  @Test(arguments: [Filters.Duplicates.merge, .near, .keep]) func oneDistinctImageIsTooFew(duplicates: Filters.Duplicates) throws {
+    let shop = try Workshop()
+    for number in 0..<4 {
+      try shop.write("a/\(number).png", try shop.picture(1))
+      try shop.write("a/\(number).txt", "picture \(number)")
+    }
+    var filters = Filters()
+    filters.duplicates = duplicates
+    #expect { try shop.collect([Source("a")], filters: filters) } throws: {
+      "\($0)".contains("\(shop.path)/a: its 4 usable samples show 1 distinct image, at least 2 are needed")
+    }
+    try shop.write("a/other.png", try shop.picture(2))
+    try shop.write("a/other.txt", "another")
+    #expect(try shop.collect([Source("a")], filters: filters).summary.training >= 1)
+  }
+
   @Test func nearDuplicatesOfPhotographs() throws {
     let shop = try Workshop()
     // Blurred patches of colour, which scale and compress as photographs do.

@@ -15,15 +15,15 @@ package final class TransformerTask: TrainingTask {
   private let model: Transformer
   private let textShare: Double
   private let validation: TransformerBatch
-  private let sampleSheet: (any ParameterStore) throws -> Image
+  private let sampleSheet: (any ParameterStore) throws -> Image?
 
   /// - Parameters:
-  ///   - validation: samples that are never trained on.
+  ///   - validation: samples that are never trained on; may be none.
   ///   - sampleSheet: makes an image of samples with given weights.
   ///   - load: this rank's samples of a step.
   package init(
     _ model: Transformer, textShare: Double, validation: TransformerBatch,
-    sampleSheet: @escaping (any ParameterStore) throws -> Image,
+    sampleSheet: @escaping (any ParameterStore) throws -> Image?,
     load: @escaping @Sendable (_ step: Int, _ part: Range<Int>) throws -> TransformerBatch
   ) {
     (self.model, self.textShare, self.validation) = (model, textShare, validation)
@@ -32,8 +32,8 @@ package final class TransformerTask: TrainingTask {
 
   /// Trains on token shards.
   package convenience init(
-    _ config: RunConfig, _ model: Transformer, training: ShardSet, validation: ShardSet, tokenizer: Tokenizer,
-    sampleSheet: @escaping (any ParameterStore) throws -> Image
+    _ config: RunConfig, _ model: Transformer, training: ShardSet, validation: ShardSet?, tokenizer: Tokenizer,
+    sampleSheet: @escaping (any ParameterStore) throws -> Image?
   ) throws {
     let stage = config.transformer
     let textLength = model.config.textLength
@@ -41,7 +41,7 @@ package final class TransformerTask: TrainingTask {
     let sampler = ShardSampler(training, seed: seed)
     self.init(
       model, textShare: stage.textLossShare,
-      validation: Self.batch(try validation.all().map { ($0.text, $0.image) }), sampleSheet: sampleSheet
+      validation: Self.batch(try (validation?.all() ?? []).map { ($0.text, $0.image) }), sampleSheet: sampleSheet
     ) { step, part in
       let start = step * stage.training.batch
       let samples = try sampler.pairs(start + part.lowerBound..<start + part.upperBound)
@@ -68,6 +68,8 @@ package final class TransformerTask: TrainingTask {
   package var table: ParameterTable { model.table }
   package var precision: Precision { model.precision }
   package var activationBytes: Int { model.activationBytes }
+  /// Tokens as `Int32`.
+  package var sampleBytes: Int { 4 * model.config.length }
   package var unit: (name: String, perSample: Double) { ("tokens", Double(model.config.length)) }
 
   package func count(_ batch: TransformerBatch) -> Int { batch.count }
@@ -110,6 +112,7 @@ package final class TransformerTask: TrainingTask {
   }
 
   package func validationReport(_ sums: [Double]) -> [(name: String, value: Double)] {
+    if sums[3] == 0 { return [] }
     let report = report(sums)
     return [("loss", report.loss)] + report.parts
   }
