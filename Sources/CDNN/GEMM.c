@@ -102,7 +102,7 @@ static void destroy(struct product *p) {
   free(p);
 }
 
-/// The product of this shape, prepared when it is first asked for.
+/// The GEMM of this shape, prepared when it is first requested.
 static dnnl_status_t find(struct product **result, const cdnn_gemm_shape *shape) {
   struct product **place = &products[bucket(shape)];
   for (struct product *p = *place; p; p = p->next) {

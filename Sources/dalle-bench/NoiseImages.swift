@@ -2,7 +2,7 @@ import Datasets
 import Images
 import Random
 
-/// Pictures of noise, for measuring.
+/// Images of noise, for measuring.
 struct NoiseImages: ImageSource {
   let size: Int
 

@@ -123,7 +123,7 @@ struct Show: ParsableCommand {
       let captions = sample.texts.map(bundle.tokenizer.decode)
       let picture = try DVAE(bundle.dvae, batch: 1, mode: .inference, precision: bundle.precision).decode(
         sample.image, bundle.dvaeWeights)
-      try ImageGrid.compose([(caption: captions.joined(separator: " | "), images: picture)]).write(to: out)
+      try ImageGrid.compose([.init(caption: captions.joined(separator: " | "), images: picture)]).write(to: out)
       print("\(out): \(captions.map { "\"\($0)\"" }.joined(separator: ", "))")
     } catch { Failure.end(error) }
   }

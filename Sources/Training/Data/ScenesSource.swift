@@ -3,7 +3,7 @@ import Images
 import Random
 import Scenes
 
-/// Scenes that the project draws itself.
+/// Rendered scenes.
 package struct ScenesSource: ImageSource {
   private let generator: SceneGenerator
   private let config: DataConfig
@@ -14,7 +14,7 @@ package struct ScenesSource: ImageSource {
   }
 
   private func scene(_ index: Int, _ split: Split) -> Scene {
-    generator.scene(index, split == .training ? .training : .heldOut)
+    generator.scene(index, split == .training ? .training : .validation)
   }
 
   package func identity() -> String { "\(config.scenes) + \(config.validation) scenes of \(config.imageSize) pixels" }
@@ -22,12 +22,12 @@ package struct ScenesSource: ImageSource {
   package func captions(_ index: Int, _ split: Split) -> [String] { [scene(index, split).caption] }
   package func name(_ index: Int, _ split: Split) -> String { "scene \(index)" }
   package func picture(_ index: Int, _ split: Split, forCropsOf side: Int?) -> Image {
-    scene(index, split).draw(size: config.imageSize)
+    scene(index, split).render(size: config.imageSize)
   }
 
-  /// Half held-out descriptions, half with a pair of colour and shape that is never trained on.
+  /// Half descriptions of the validation split, half with a pair of colour and shape that never occurs in training.
   package func prompts(_ count: Int) -> [String] {
-    (generator.evaluationPrompts(count - count / 2, .heldOut) + generator.evaluationPrompts(count / 2, .neverSeen))
+    (generator.evaluationPrompts(count - count / 2, .validation) + generator.evaluationPrompts(count / 2, .unseenPairs))
       .map(\.words)
   }
 }
