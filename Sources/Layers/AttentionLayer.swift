@@ -84,13 +84,13 @@ package struct AttentionLayer<Element: Scalar> {
     }
     let dy = Element.rounded(dStream.vector, into: work.dStream).matrix(rows: x.rows, columns: x.columns)
     let dQKV = MatrixView(scratch.wide.base, rows: x.rows, columns: 3 * x.columns)
-    matmul(dy.transposed, saved.attended, into: g.matrix(p.outputWeight), .accumulate)
+    matmul(dy, saved.attended, transposing: .first, into: g.matrix(p.outputWeight), .accumulate)
     biasBackward(dStream, addingTo: g[p.outputBias])
     matmul(dy, w.operand(p.outputWeight), into: work.dAttended)
     pattern.backward(
       work.dAttended, saved.qkv, output: saved.attended, logSums: saved.logSums, heads: heads, into: dQKV,
       scratch: scratch.attention!)
-    matmul(dQKV.transposed, normed, into: g.matrix(p.qkvWeight), .accumulate)
+    matmul(dQKV, normed, transposing: .first, into: g.matrix(p.qkvWeight), .accumulate)
     biasBackward(dQKV, addingTo: g[p.qkvBias])
     matmul(dQKV, w.operand(p.qkvWeight), into: work.dNormed)
     p.norm.backward(work.dNormed, x, w, g, saved: saved.norm, addingTo: dStream)
@@ -143,7 +143,8 @@ package struct AttentionLayer<Element: Scalar> {
     let normed = scratch.normed.rows(0..<x.rows)
     parameters.norm.forward(x, w, saved: saved.norm, into: normed)
     matmul(
-      normed, w.operand(parameters.qkvWeight).transposed, into: saved.qkv, bias: w[parameters.qkvBias], rowwise: scratch.isRowwise)
+      normed, w.operand(parameters.qkvWeight), transposing: .second, into: saved.qkv, bias: w[parameters.qkvBias],
+      rowwise: scratch.isRowwise)
   }
 
   private func attend(_ x: Matrix, _ w: BlockValues, _ saved: Saved, _ scratch: TransformerScratch<Element>) {
