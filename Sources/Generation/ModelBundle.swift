@@ -51,10 +51,10 @@ package struct ModelBundle {
   package init(_ path: String) throws {
     let tokens = try TokenBundle(path)
     (folder, tokenizer, dvae, dvaeWeights) = (tokens.folder, tokens.tokenizer, tokens.dvae, tokens.dvaeWeights)
+    let path = try Self.existing(File.transformer, in: folder)
     transformer = try VersionedJSON.read(
-      TransformerConfig.self, from: Self.existing(File.transformer, in: folder), version: Self.formatVersion,
-      defaults: ["recompute": false])
-    try transformer.validate()
+      TransformerConfig.self, from: path, version: Self.formatVersion, defaults: ["recompute": false])
+    try Self.validate(path, transformer.validate)
     for (name, ours, theirs) in [
       ("tokens", transformer.textVocabulary, tokenizer.vocabularyCount),
       ("image tokens", transformer.imageVocabulary, dvae.vocabulary), ("rows of image tokens", transformer.grid, dvae.grid),
@@ -85,11 +85,18 @@ package struct ModelBundle {
   }
 
   package static func dvae(in folder: String, _ precision: Precision) throws -> LoadedDVAE {
-    let config = try VersionedJSON.read(
-      DVAEConfig.self, from: existing(File.dvae, in: folder), version: formatVersion, defaults: DVAEConfig())
-    try config.validate()
+    let path = try existing(File.dvae, in: folder)
+    let config = try VersionedJSON.read(DVAEConfig.self, from: path, version: formatVersion, defaults: DVAEConfig())
+    try validate(path, config.validate)
     return LoadedDVAE(
       config: config, weights: try weights(DVAEArchitecture(config).table, existing(File.dvaeWeights, in: folder), precision))
+  }
+
+  /// Names the file in the error of a shape that no model can have.
+  private static func validate(_ path: String, _ validate: () throws -> Void) throws {
+    do { try validate() } catch let error as DalleError {
+      throw DalleError(.data, "\(path): \(error); copy the file again from its run")
+    }
   }
 
   private static func existing(_ name: String, in folder: String) throws -> String {

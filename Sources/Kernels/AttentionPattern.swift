@@ -141,7 +141,7 @@ public struct AttentionPattern: Sendable {
   /// The visible positions of cached steps after a shared prefix: for each position after it, those after it that it attends to, in
   /// ascending order. The prefix ends at the earliest where the image begins; bidirectional attention has no cached step.
   public func visible(after prefix: Int) -> [[Int]] {
-    precondition(isCausal, "bidirectional attention cannot be computed a position at a time")
+    precondition(isCausal, "bidirectional attention cannot be computed one position at a time")
     precondition(imageLength == 0 ? prefix <= length : prefix == denseLength, "a prefix of \(prefix) of \(denseLength) positions")
     return (0..<length - prefix).map { query in
       (0...query).filter { allows(query: prefix + query, key: prefix + $0) }

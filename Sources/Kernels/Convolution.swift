@@ -43,7 +43,7 @@ public final class ConvolutionScratch {
 /// they are small compared to the activations, and the model need not track when they change. What oneDNN prepares for a number
 /// of samples is kept, so that a step allocates nothing after the first with that number.
 public final class Convolution<Element: Scalar> {
-  /// What happens to the result. A residual stream is fp32 and so is its gradient; what lies between convolutions is in `Element`.
+  /// What happens to the result. A residual stream is fp32 and so is its gradient; what is between convolutions is in `Element`.
   public enum Output {
     /// From stream to stream: y and dx are fp32.
     case plain

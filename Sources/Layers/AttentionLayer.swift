@@ -68,7 +68,7 @@ package struct AttentionLayer<Element: Scalar> {
 
   /// Turns `dStream`, the gradient of the output, into that of x, and adds to the parameters' gradients.
   ///
-  /// - Parameter recomputes: `saved` holds another layer's values and is computed again, to the same bits.
+  /// - Parameter recomputes: `saved` has another layer's values and is computed again, to the same bits.
   package func backward(
     _ x: Matrix, _ w: BlockValues, _ g: BlockValues, saved: Saved, scratch: TransformerScratch<Element>, dStream: Matrix,
     recomputes: Bool

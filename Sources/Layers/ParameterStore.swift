@@ -21,7 +21,7 @@ package protocol ParameterStore: AnyObject {
 }
 
 extension ParameterStore {
-  // Most stores hold all weights at all times.
+  // Most stores have all weights at all times.
   package func prefetch(_ block: BlockID) throws {}
   package func release(_ block: BlockID) {}
 }

@@ -75,8 +75,8 @@ package struct ResidualBlock<Element: Scalar> {
     convolutions[3].forward(third, weights, into: y)
   }
 
-  /// On entry y holds the gradient of the block's output and x its input (with an identity convolution; without, x is y).
-  /// On exit x holds the gradient of the input, and the parameters' gradients are added to `gradients`.
+  /// On entry y has the gradient of the block's output and x its input (with an identity convolution; without, x is y).
+  /// On exit x has the gradient of the input, and the parameters' gradients are added to `gradients`.
   package func backward(
     _ x: Vector, _ y: Vector, _ weights: BlockValues, _ gradients: BlockValues, saved: Saved, scratch: Scratch
   ) {

@@ -49,7 +49,7 @@ package struct TransformerBlock<Element: Scalar> {
   ///
   /// - Parameters:
   ///   - x, middle: inputs of the attention and of the MLP layer, as `forward` left them.
-  ///   - recomputes: `saved` holds another block's values and is computed again, to the same bits.
+  ///   - recomputes: `saved` has another block's values and is computed again, to the same bits.
   package func backward(
     _ x: Matrix, middle: Matrix, _ walk: BlockWalk, saved: Saved, scratch: TransformerScratch<Element>, dStream: Matrix,
     recomputes: Bool

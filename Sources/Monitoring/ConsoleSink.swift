@@ -4,7 +4,7 @@ import Foundation
 /// show these two alone.
 package final class ConsoleSink: EventSink {
   private let isCoordinator: Bool
-  /// Of the training that is under way.
+  /// Of the current training.
   private var steps = 0
   private var logEvery = 1
   private var remaining = RemainingTime()

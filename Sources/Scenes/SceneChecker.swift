@@ -95,7 +95,7 @@ package enum SceneChecker {
     let colour = SceneColour.allCases.min { distance($0.rgb, ink) < distance($1.rgb, ink) }!
     guard distance(colour.rgb, ink) <= colourTolerance else { return nil }
 
-    // How much of each pixel the object covers: where its colour lies between the background's and the object's.
+    // How much of each pixel the object covers: where its colour is between the background's and the object's.
     var coverage: [Int: Float] = [:]
     let contrast = ink - paper
     let strength: Float = (contrast * contrast).sum()

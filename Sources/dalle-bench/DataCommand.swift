@@ -22,7 +22,10 @@ struct DataCommand: ParsableCommand {
   @Option(help: "Vocabulary of the tokenizers that are trained; the 256 bytes count.")
   var vocabulary = 16_384
 
-  @Option(help: "A folder whose .jpg and .png images are decoded, cropped to their middle square and scaled to 256 x 256.")
+  @Option(
+    help:
+      "A folder whose .jpg and .png images are decoded, center-cropped to a square and scaled to 256 x 256. Default: this is not measured."
+  )
   var photos: String?
 
   @Option(help: "Folder for the captions and tokenizers: captions.txt, published.json, gpt2.json. Default: they are not kept.")

@@ -13,7 +13,8 @@ struct DalleTrain: ParsableCommand {
     discussion: """
       Start it with mpirun for several ranks: mpirun -n 8 dalle-train. It runs every stage that is not finished; the same command \
       resumes where an earlier one stopped. SIGTERM, SIGINT and SIGUSR1 save a checkpoint and stop.
-      A tokenizer or a dVAE from elsewhere is copied into RUN/model before the run begins; its stage then counts as finished.
+      To use a tokenizer or a dVAE from elsewhere, copy its files into RUN/model before the first start; its stage then counts as \
+      finished.
       """)
 
   @Option(

@@ -61,7 +61,7 @@ private final class Document: NSObject, XMLParserDelegate {
     for number in 0..<40 {
       let folder = number < 25 ? "a" : "b"
       try shop.write("\(folder)/\(number).png", shop.picture(number, width: 24 + number, height: 30))
-      try shop.write("\(folder)/\(number).txt", "an image of \(number)" + (number % 5 == 0 ? "\nanother line for it" : ""))
+      try shop.write("\(folder)/\(number).txt", "a photo of \(number)" + (number % 5 == 0 ? "\nanother line for it" : ""))
     }
     for (name, caption) in [("short", "x"), ("file", "IMG_2034.jpg"), ("good and bad", "x\na good caption")] {
       try shop.write("a/\(name).png", shop.picture(100 + name.count))

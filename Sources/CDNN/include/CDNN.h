@@ -16,7 +16,7 @@ void cdnn_parallel(int count, void (*work)(int part, void *context), void *conte
 /// Whether this CPU multiplies bf16 faster than fp32 (AVX512_BF16 or AMX).
 int cdnn_has_fast_bf16(void);
 
-/// A GEMM of bf16 matrices with sums in fp32. Element (i, j) of an operand lies at i * row + j * column.
+/// A GEMM of bf16 matrices with sums in fp32. Element (i, j) of an operand is at i * row + j * column.
 typedef struct {
   int32_t m, n, k;
   int32_t a_row, a_column, b_row, b_column, result_row;

@@ -141,7 +141,7 @@ struct DVAEStep<Element: Scalar>: DVAEPasses {
     }
   }
 
-  /// The squared error of the bytes that the location maps stand for.
+  /// The squared error of the bytes that the location maps reconstruct.
   private func reconstructionError(_ output: Matrix, _ pixels: UnsafePointer<UInt8>) -> Double {
     let image = [UInt8](unsafeUninitializedCapacity: 3 * output.columns) { buffer, count in
       PixelMap.reconstruct(output.rows(0..<3), into: buffer.baseAddress!)
