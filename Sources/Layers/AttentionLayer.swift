@@ -105,10 +105,8 @@ package struct AttentionLayer<Element: Scalar> {
     qkv(x, w, saved, scratch)
     let (query, key, value) = Self.parts(saved.qkv)
     let values = cache.prefixValues.rows(group * value.columns..<(group + 1) * value.columns)
-    for row in 0..<cache.prefix {
-      cache.prefixKeys.row(group * cache.prefix + row).copy(from: key.row(row))
-      for column in 0..<value.columns { values[column, row] = value[row, column] }
-    }
+    for row in 0..<cache.prefix { cache.prefixKeys.row(group * cache.prefix + row).copy(from: key.row(row)) }
+    transpose(value, into: values)
     attention.text(query, keys: key, values: value, into: saved.attended)
     project(saved.attended, w, x, into: x, scratch)
   }
