@@ -15,7 +15,9 @@ package struct ImageFolder {
     self.path = path
     try makeFolder(path)
     let probe = "\(path)/.probe-\(UUID().uuidString)"
-    _ = try claim(probe)
+    let descriptor = open(probe, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
+    guard descriptor >= 0 else { throw DalleError.file(path, "files cannot be created in this folder") }
+    close(descriptor)
     unlink(probe)
   }
 
