@@ -27,7 +27,7 @@ package struct DatasetSurvey {
   package func report(progress: (_ done: Int, _ total: Int) -> Void) throws -> DatasetReport {
     var report = DatasetReport(
       dataset: folder.path, summary: dataset.summary, seed: seed,
-      sources: dataset.summary.options.sources.map { .init(path: $0.path, weight: $0.weight) }, omissions: try omissions())
+      sources: dataset.summary.options.sources.map { .init(path: $0.path, repeat: $0.repeat) }, omissions: try omissions())
     var (characters, tokens, captions) = (Tally(), Tally(), Tally())
     var (sides, ratios) = (Tally(), Tally())
     var words = WordCounter()
@@ -39,7 +39,7 @@ package struct DatasetSurvey {
 
           throw DalleError(
             .data,
-            "\(folder.samples(split)): the sample \(sample.place) has impossible values, the file is damaged; remove \(folder.path) and collect it again"
+            "\(folder.samples(split)): the sample \(sample.location) has impossible values, the file is damaged; remove \(folder.path) and collect it again"
           )
 
         }
@@ -79,7 +79,7 @@ package struct DatasetSurvey {
     var random = RandomStream(seed: seed, Self.examplePurpose)
     try forEachLine(folder.skipped) { (skip: Skip) in
       var omission = found[skip.reason] ?? .init(reason: skip.reason, samples: 0, parts: 0, examples: [])
-      if skip.sampleStays ?? false { omission.parts += 1 } else { omission.samples += 1 }
+      if skip.keepsSample ?? false { omission.parts += 1 } else { omission.samples += 1 }
       if omission.examples.count < Self.examples {
         omission.examples.append(skip)
       } else {

@@ -14,9 +14,9 @@ extension ReportPage {
       (.boilerplate, "boilerplate", boilerplate(filters)),
       (.aspectRatio, "aspect ratio", any(filters.aspectRatio == 0, "at most \(NumberText.short(filters.aspectRatio)) : 1")),
       (
-        .smallPicture, "smallest side", any(filters.minimumSide <= 1, "at least \(NumberText.amount(filters.minimumSide, "pixel"))")
+        .smallImage, "smallest side", any(filters.minimumSide <= 1, "at least \(NumberText.amount(filters.minimumSide, "pixel"))")
       ),
-      (.largePicture, "largest size", size),
+      (.largeImage, "largest size", size),
       (.nearDuplicate, "near duplicates", any(filters.duplicates != .near, "of pictures that look the same the first stays")),
     ]
     let omissions = Dictionary(uniqueKeysWithValues: report.omissions.map { ($0.reason, $0) })
@@ -28,7 +28,7 @@ extension ReportPage {
 
     let examples = report.omissions.map { omission -> HTML in
       let items = omission.examples.map { skip -> HTML in
-        "<li><p dir=\"auto\">\(skip.detail)</p><p class=\"place\">\(bdi(skip.place))</p></li>\n"
+        "<li><p dir=\"auto\">\(skip.detail)</p><p class=\"place\">\(bdi(skip.location))</p></li>\n"
       }
       return """
         <div><h3>\(omission.reason.rawValue) <span class="count">\(NumberText.grouped(omission.count))</span></h3>

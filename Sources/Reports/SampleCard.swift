@@ -44,7 +44,7 @@ package struct SampleCard: Sendable {
     for (number, sample) in chosen {
       var card = SampleCard(sample: sample, pictures: [], problem: nil)
       do {
-        let picture = try dataset.picture(number, .training)
+        let picture = try dataset.image(number, .training)
         if let dvae, let weights {
           let crop = picture.centreCrop(dvae.config.imageSize)
           let copy = try dvae.decode(dvae.encode([crop], weights), weights)[0]

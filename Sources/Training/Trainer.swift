@@ -138,7 +138,7 @@ package final class Trainer<Task: TrainingTask> {
   /// Samples come from the EMA weights, as those of the finished model will.
   private func drawSamples() throws {
     let ema = try parameters.reading(ExponentialMovingAverage.state)
-    guard grid.isCoordinator, let image = try task.samplePicture(ema) else { return }
+    guard grid.isCoordinator, let image = try task.sampleImage(ema) else { return }
     let path = "\(samplesFolder)/\(task.name)-\(zeroPadded(state.step, digits: 8)).png"
     try image.write(to: path)
     try log.record(.sampleSheet(path: path), stage: task.name, step: state.step)

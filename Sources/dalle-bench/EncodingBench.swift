@@ -22,8 +22,8 @@ struct EncodingBench: Codable {
     let weights = LocalParameters(dvae.table, gradients: false, precision: precision)
     for block in dvae.table.blockIDs { dvae.table.initialize(block, into: weights.weights(of: block), seed: 1) }
     weights.refreshComputeCopy()
-    let pictures = NoiseImages(size: config.imageSize)
-    let pixels = (0..<count).flatMap { pictures.picture($0, .training, forCropsOf: nil).pixels }
+    let images = NoiseImages(size: config.imageSize)
+    let pixels = (0..<count).flatMap { images.image($0, .training, forCropsOf: nil).pixels }
     var codes = [UInt16](repeating: 0, count: count * config.grid * config.grid)
     seconds = try MachineRates.median(world, repeats) {
       try pixels.withUnsafeBufferPointer { pixels in

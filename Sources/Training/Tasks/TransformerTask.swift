@@ -114,5 +114,5 @@ package final class TransformerTask: TrainingTask {
     return [("loss", report.loss)] + report.parts
   }
 
-  package func samplePicture(_ source: any ParameterStore) throws -> Image? { try sampleSheet(source) }
+  package func sampleImage(_ source: any ParameterStore) throws -> Image? { try sampleSheet(source) }
 }
