@@ -66,7 +66,7 @@ let package = Package(
     module("Memory", dependencies: ["Errors", "CMemory"]),
     module("Files", dependencies: ["Errors"]),
     module("Random"),
-    module("MPI", dependencies: ["Memory", "CMPI"]),
+    module("MPI", dependencies: ["Memory", "Errors", "CMPI"]),
     module("Monitoring", dependencies: ["Errors"]),
     module("Hashing", dependencies: ["COpenSSL"]),
 

@@ -9,11 +9,8 @@ import Training
 
 /// How a command ends when something goes wrong: one message, and an exit code as in `sysexits.h`.
 package enum Failure {
-  /// EX_SOFTWARE: an error that nobody has foreseen.
-  private static let unforeseen: Int32 = 70
-
   private static func code(_ error: any Error) -> Int32 {
-    (error as? DalleError)?.kind.rawValue ?? unforeseen
+    ((error as? DalleError)?.kind ?? .software).rawValue
   }
 
   /// Ends a command of one process.

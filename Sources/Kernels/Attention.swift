@@ -151,7 +151,7 @@ extension AttentionPattern {
             scratch.values.gather(head.v.rows(keys, after: denseLength), at: denseLength)
           }
           let queries = scratch.queries.gather(head.q.rows(piece.queries, after: 0))
-          matmul(queries, scratch.keys.rows(0..<piece.keyCount).transposed, into: scores)
+          matmul(queries, scratch.keys.rows(0..<piece.keyCount), transposing: .second, into: scores)
           let outputs = scratch.outputs.rows(0..<scores.rows)
           for row in 0..<scores.rows {
             let values = scores.row(row)
@@ -212,8 +212,8 @@ extension AttentionPattern {
           let queries = scratch.queries.gather(head.q.rows(piece.queries, after: 0))
           let target = out.rows(piece.queries, after: 0)
           let dTarget = scratch.dOutputs.gather(dOut.rows(piece.queries, after: 0))
-          matmul(queries, keys.transposed, into: scores)
-          matmul(dTarget, values.transposed, into: gradients)
+          matmul(queries, keys, transposing: .second, into: scores)
+          matmul(dTarget, values, transposing: .second, into: gradients)
           for row in 0..<rowCount {
             let count = piece.apply(row, to: scores.row(row))
             softmaxBackward(
@@ -221,8 +221,8 @@ extension AttentionPattern {
               gradients.row(row), delta: dot(dTarget.row(row), target.row(row)), weights: weights.row(row),
               into: dScores.row(row))
           }
-          matmul(weights.transposed, dTarget, into: scratch.dValues.rows(0..<keyCount))
-          matmul(dScores.transposed, queries, into: scratch.dKeys.rows(0..<keyCount))
+          matmul(weights, dTarget, transposing: .first, into: scratch.dValues.rows(0..<keyCount))
+          matmul(dScores, queries, transposing: .first, into: scratch.dKeys.rows(0..<keyCount))
           matmul(dScores, keys, into: scratch.outputs.rows(0..<rowCount))
           let dQueries = gradient.q.rows(piece.queries, after: 0)
           for row in 0..<rowCount { scaled(scratch.outputs.row(row), by: 1, into: dQueries.row(row)) }

@@ -143,8 +143,9 @@ public struct AttentionPattern: Sendable {
   public func visible(after prefix: Int) -> [[Int]] {
     precondition(isCausal, "bidirectional attention cannot be computed a position at a time")
     precondition(imageLength == 0 ? prefix <= length : prefix == denseLength, "a prefix of \(prefix) of \(denseLength) positions")
-    return (0..<length - prefix).map { query in
-      (0...query).filter { allows(query: prefix + query, key: prefix + $0) }
+    guard case .image(let kind, _, let grid, let kernel) = shape else { return (0..<length - prefix).map { Array(0...$0) } }
+    return (0..<imageLength).map { query in
+      (0...query).filter { Self.allows(kind, query: query, key: $0, grid: grid, kernel: kernel) }
     }
   }
 

@@ -41,7 +41,7 @@ public struct CachedAttention<Element: Scalar> {
     let scale = scale(queries)
     for head in 0..<heads {
       let columns = columns(head, queries)
-      matmul(queries.columns(columns), keys.columns(columns).transposed, into: scores)
+      matmul(queries.columns(columns), keys.columns(columns), transposing: .second, into: scores)
       for row in 0..<textLength {
         let visible = scores.row(row)[0..<row + 1]
         let highest = scale * largest(visible.base, count: visible.count)
@@ -77,7 +77,7 @@ public struct CachedAttention<Element: Scalar> {
     for head in 0..<heads {
       let columns = columns(head, queries)
       matmul(
-        queries.columns(columns), textKeys.columns(columns).transposed, into: part(head, scores).columns(0..<textLength),
+        queries.columns(columns), textKeys.columns(columns), transposing: .second, into: part(head, scores).columns(0..<textLength),
         rowwise: true)
     }
     forEachPart(of: images) { images in
@@ -103,7 +103,7 @@ public struct CachedAttention<Element: Scalar> {
     for head in 0..<heads where textLength > 0 {
       let columns = columns(head, queries)
       matmul(
-        part(head, weights).columns(0..<textLength), textValues.rows(columns).transposed,
+        part(head, weights).columns(0..<textLength), textValues.rows(columns), transposing: .second,
         into: outputs.rows(0..<images).columns(columns), .accumulate, rowwise: true)
     }
     for image in 0..<images { store(image, rows: images, into: result.row(image)) }

@@ -84,13 +84,13 @@ package struct AttentionLayer<Element: Scalar> {
     }
     let dy = Element.rounded(dStream.vector, into: room.dStream).matrix(rows: x.rows, columns: x.columns)
     let dQKV = MatrixView(scratch.wide.base, rows: x.rows, columns: 3 * x.columns)
-    matmul(dy.transposed, saved.attended, into: g.matrix(p.outputWeight), .accumulate)
+    matmul(dy, saved.attended, transposing: .first, into: g.matrix(p.outputWeight), .accumulate)
     biasBackward(dStream, addingTo: g[p.outputBias])
     matmul(dy, w.operand(p.outputWeight), into: room.dAttended)
     pattern.backward(
       room.dAttended, saved.qkv, output: saved.attended, logSums: saved.logSums, heads: heads, into: dQKV,
       scratch: scratch.attention!)
-    matmul(dQKV.transposed, normed, into: g.matrix(p.qkvWeight), .accumulate)
+    matmul(dQKV, normed, transposing: .first, into: g.matrix(p.qkvWeight), .accumulate)
     biasBackward(dQKV, addingTo: g[p.qkvBias])
     matmul(dQKV, w.operand(p.qkvWeight), into: room.dNormed)
     p.norm.backward(room.dNormed, x, w, g, saved: saved.norm, addingTo: dStream)
@@ -105,10 +105,8 @@ package struct AttentionLayer<Element: Scalar> {
     qkv(x, w, saved, scratch)
     let (query, key, value) = Self.parts(saved.qkv)
     let values = cache.prefixValues.rows(group * value.columns..<(group + 1) * value.columns)
-    for row in 0..<cache.prefix {
-      cache.prefixKeys.row(group * cache.prefix + row).copy(from: key.row(row))
-      for column in 0..<value.columns { values[column, row] = value[row, column] }
-    }
+    for row in 0..<cache.prefix { cache.prefixKeys.row(group * cache.prefix + row).copy(from: key.row(row)) }
+    transpose(value, into: values)
     attention.text(query, keys: key, values: value, into: saved.attended)
     project(saved.attended, w, x, into: x, scratch)
   }
@@ -143,7 +141,8 @@ package struct AttentionLayer<Element: Scalar> {
     let normed = scratch.normed.rows(0..<x.rows)
     parameters.norm.forward(x, w, saved: saved.norm, into: normed)
     matmul(
-      normed, w.operand(parameters.qkvWeight).transposed, into: saved.qkv, bias: w[parameters.qkvBias], rowwise: scratch.isRowwise)
+      normed, w.operand(parameters.qkvWeight), transposing: .second, into: saved.qkv, bias: w[parameters.qkvBias],
+      rowwise: scratch.isRowwise)
   }
 
   private func attend(_ x: Matrix, _ w: BlockValues, _ saved: Saved, _ scratch: TransformerScratch<Element>) {

@@ -68,9 +68,9 @@ package struct MLPLayer<Element: Scalar> {
     let dy = Element.rounded(dStream.vector, into: room.dStream).matrix(rows: x.rows, columns: x.columns)
     matmul(dy, w.operand(p.downWeight), into: room.dUp)
     quickGELUBackward(room.dUp, saved.up, again: activated, addingTo: g[p.upBias])
-    matmul(dy.transposed, activated, into: g.matrix(p.downWeight), .accumulate)
+    matmul(dy, activated, transposing: .first, into: g.matrix(p.downWeight), .accumulate)
     biasBackward(dStream, addingTo: g[p.downBias])
-    matmul(room.dUp.transposed, normed, into: g.matrix(p.upWeight), .accumulate)
+    matmul(room.dUp, normed, transposing: .first, into: g.matrix(p.upWeight), .accumulate)
     matmul(room.dUp, w.operand(p.upWeight), into: room.dNormed)
     p.norm.backward(room.dNormed, x, w, g, saved: saved.norm, addingTo: dStream)
   }
@@ -79,6 +79,7 @@ package struct MLPLayer<Element: Scalar> {
     let normed = scratch.normed.rows(0..<x.rows)
     parameters.norm.forward(x, w, saved: saved.norm, into: normed)
     matmul(
-      normed, w.operand(parameters.upWeight).transposed, into: saved.up, bias: w[parameters.upBias], rowwise: scratch.isRowwise)
+      normed, w.operand(parameters.upWeight), transposing: .second, into: saved.up, bias: w[parameters.upBias],
+      rowwise: scratch.isRowwise)
   }
 }

@@ -59,8 +59,8 @@ func addToStream<Element: Scalar>(
   _ a: MatrixView<Element>, _ weight: MatrixView<Element>, bias: Vector, _ x: Matrix, into y: Matrix, rowwise: Bool
 ) {
   if y.base == x.base {
-    matmul(a, weight.transposed, into: y, .accumulate, bias: bias, rowwise: rowwise)
+    matmul(a, weight, transposing: .second, into: y, .accumulate, bias: bias, rowwise: rowwise)
   } else {
-    matmul(a, weight.transposed, into: y, bias: bias, residual: x, rowwise: rowwise)
+    matmul(a, weight, transposing: .second, into: y, bias: bias, residual: x, rowwise: rowwise)
   }
 }

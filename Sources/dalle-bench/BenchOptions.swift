@@ -13,11 +13,7 @@ struct BenchOptions: ParsableArguments {
   @Flag(help: "Print JSON.")
   var json = false
 
-  @Option(help: "Of a training: blocks whose gradients a rank holds at a time, at least 3. Default: all.")
-  var gradientBlocks = 1000
-
   func validate() throws {
-    guard gradientBlocks >= 3 else { throw ValidationError("--gradient-blocks is \(gradientBlocks); it must be at least 3") }
     guard (1...1000).contains(repeats) else { throw ValidationError("--repeats is \(repeats); it must lie between 1 and 1000") }
   }
 
@@ -28,6 +24,16 @@ struct BenchOptions: ParsableArguments {
     } else {
       Swift.print(text)
     }
+  }
+}
+
+/// What the measurement of a training takes besides.
+struct GradientOptions: ParsableArguments {
+  @Option(help: "Blocks whose gradients a rank holds at a time, at least 3. Default: all.")
+  var gradientBlocks = 1000
+
+  func validate() throws {
+    guard gradientBlocks >= 3 else { throw ValidationError("--gradient-blocks is \(gradientBlocks); it must be at least 3") }
   }
 }
 

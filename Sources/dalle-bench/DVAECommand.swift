@@ -11,6 +11,7 @@ struct DVAECommand: ParsableCommand {
     discussion: "The FLOPs that are counted are those of the convolutions, forward and twice backward.")
 
   @OptionGroup var options: BenchOptions
+  @OptionGroup var gradients: GradientOptions
 
   @Option(help: "dvae-64 (128 x 128 pixels, a quarter of the channels) or dvae-256 (as published).")
   var shape = ReferenceShape.DVAE.dvae64
@@ -31,7 +32,7 @@ struct DVAECommand: ParsableCommand {
       let batch = batch ?? shape.batch
       let precision = try precision.resolved()
       let training = try TrainingBench.dvae(
-        shape, batch: batch, precision: precision, gradientBlocks: options.gradientBlocks, repeats: options.repeats, world)
+        shape, batch: batch, precision: precision, gradientBlocks: gradients.gradientBlocks, repeats: options.repeats, world)
       let encoding = try EncodingBench(shape, batch: batch, precision: precision, repeats: options.repeats, world)
       let rates = try MachineRates(world, repeats: options.repeats)
       guard world.rank == 0 else { return }

@@ -28,7 +28,8 @@ struct MachineRates: Codable {
       let seconds = try Self.median(world, repeats) {
         for _ in 0..<8 {
           matmul(
-            operands[0].vector.matrix(rows: size, columns: size), operands[1].vector.matrix(rows: size, columns: size).transposed,
+            operands[0].vector.matrix(rows: size, columns: size), operands[1].vector.matrix(rows: size, columns: size),
+            transposing: .second,
             into: result.vector.matrix(rows: size, columns: size))
         }
       }

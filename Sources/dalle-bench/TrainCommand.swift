@@ -18,6 +18,7 @@ struct TrainCommand: ParsableCommand {
       """)
 
   @OptionGroup var options: BenchOptions
+  @OptionGroup var gradients: GradientOptions
 
   @Option(help: "Samples per step, over all ranks.")
   var batch = 2
@@ -34,7 +35,7 @@ struct TrainCommand: ParsableCommand {
       let setting = try BenchSetting(world)
       // The training first: its start and its memory are measured from the process's.
       let result = try TrainingBench.transformer(
-        ReferenceShape.small, batch: batch, precision: try precision.resolved(), gradientBlocks: options.gradientBlocks,
+        ReferenceShape.small, batch: batch, precision: try precision.resolved(), gradientBlocks: gradients.gradientBlocks,
         repeats: options.repeats, world)
       let rates = try MachineRates(world, repeats: options.repeats)
       guard world.rank == 0 else { return }

@@ -82,16 +82,16 @@ struct TrainingBench: Codable {
     var timers: [PhaseTimer] = []
     var seconds: [Double] = []
     var first = 0.0
+    let kernels = KernelClock()
     // The first two touch all memory and prepare what the kernels keep.
     for number in 0..<2 + repeats {
-      if number == 2 { KernelClock.start() }
       var timer = PhaseTimer()
-      _ = try step.run(batch, &state, stop: false, timer: &timer) { _ in }
+      func run() throws { _ = try step.run(batch, &state, stop: false, timer: &timer) { _ in } }
+      if number < 2 { try run() } else { try kernels.measure(run) }
       if number == 0 { first = processSeconds() }
       timers.append(timer)
       seconds.append(timer.total)
     }
-    let kernels = KernelClock.stop()
     let counted = zip(seconds, timers).dropFirst(2).sorted { $0.0 < $1.0 }
     let median = counted[repeats / 2]
     var memory = [peakResidentBytes()]
@@ -101,7 +101,7 @@ struct TrainingBench: Codable {
       firstStep: first, throughput: Double(training.batch) * task.unit.perSample / median.0, unit: "\(task.unit.name)/s",
       flops: flops,
       phases: Dictionary(uniqueKeysWithValues: median.1.seconds.map { ($0.key.rawValue, $0.value) }),
-      kernels: kernels.mapValues { $0 / Double(repeats) }, peakMemory: memory[0])
+      kernels: kernels.seconds.mapValues { $0 / Double(repeats) }, peakMemory: memory[0])
   }
 
   func text(peak: Double) -> String {

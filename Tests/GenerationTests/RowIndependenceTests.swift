@@ -67,7 +67,7 @@ import Testing
       let (a, b) = (matrix(64, 1), matrix(77, 2))
       func product(_ rows: Range<Int>, rowwise: Bool = true) -> [Float] {
         let result = kept(count: rows.count * 77).vector.matrix(rows: rows.count, columns: 77)
-        matmul(a.rows(rows), b.transposed, into: result, rowwise: rowwise)
+        matmul(a.rows(rows), b, transposing: .second, into: result, rowwise: rowwise)
         return result.vector.array
       }
       let whole = product(0..<64)

@@ -29,7 +29,7 @@ private func onThreads<Element: Scalar>(_: Element.Type, _ threads: Int) -> [Flo
     let into = product.vector.matrix(rows: 3, columns: 1003)
     product.vector.fill(.nan)
     if isTransposed {
-      matmul(a, matrix(1003, 130, 2).transposed, into: into)
+      matmul(a, matrix(1003, 130, 2), transposing: .second, into: into)
     } else {
       matmul(a, matrix(130, 1003, 3), into: into)
     }

@@ -46,7 +46,7 @@ struct DVAECodebook<Element: Scalar> {
     try walk.forward(logits.weight.block) { weights in
       forEachBlock(of: x.rows) { rows in
         let block = block(rows)
-        matmul(x.rows(rows), weights.operand(logits.weight).transposed, into: block, bias: weights[logits.bias])
+        matmul(x.rows(rows), weights.operand(logits.weight), transposing: .second, into: block, bias: weights[logits.bias])
         for row in rows { body(row, block.row(row - rows.lowerBound)) }
       }
     }
@@ -69,7 +69,7 @@ struct DVAECodebook<Element: Scalar> {
     }
     try walk.forward(codebook.weight.block) { weights in
       matmul(
-        relaxed, weights.operand(codebook.weight).transposed, into: positions(entry, codebook.shape.outputs),
+        relaxed, weights.operand(codebook.weight), transposing: .second, into: positions(entry, codebook.shape.outputs),
         bias: weights[codebook.bias])
     }
     return kl
@@ -110,7 +110,7 @@ struct DVAECodebook<Element: Scalar> {
   private func addGradients(
     of layer: ConvolutionParameters, _ dy: MatrixView<Element>, _ x: MatrixView<Element>, to gradients: BlockValues
   ) {
-    matmul(dy.transposed, x, into: gradients.matrix(layer.weight), .accumulate)
+    matmul(dy, x, transposing: .first, into: gradients.matrix(layer.weight), .accumulate)
     biasBackward(dy, addingTo: gradients[layer.bias])
   }
 

@@ -47,7 +47,7 @@ struct DVAEDecoder<Element: Scalar> {
     let planes = outputPlanes(activations.output, samples)
     try walk.forward(output.weight.block) { weights in
       for plane in 0..<planes.rows { planes.row(plane).fill(weights[output.bias][plane]) }
-      matmul(weights.operand(output.weight), positions(rectified).transposed, into: planes, .accumulate)
+      matmul(weights.operand(output.weight), positions(rectified), transposing: .second, into: planes, .accumulate)
     }
   }
 
@@ -59,7 +59,7 @@ struct DVAEDecoder<Element: Scalar> {
     try walk.backward(output.weight.block) { weights, gradients in
       matmul(dPlanes, positions(rectified), into: gradients.matrix(output.weight), .accumulate)
       for plane in 0..<dPlanes.rows { gradients[output.bias][plane] += Float(total(dPlanes.row(plane))) }
-      matmul(dPlanes.transposed, weights.operand(output.weight), into: positions(stream))
+      matmul(dPlanes, weights.operand(output.weight), transposing: .first, into: positions(stream))
       rectifyBackward(stream, rectified: rectified)
     }
 

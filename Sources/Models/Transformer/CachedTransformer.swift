@@ -106,7 +106,7 @@ package final class CachedTransformer<Element: Scalar> {
     try walk.forward(heads.block) { w in
       let normed = work.scratch.normed.rows(0..<rows)
       heads.norm.forward(stream, w, saved: work.finalNorm, into: normed)
-      matmul(normed, w.operand(heads.image).transposed, into: work.logits, rowwise: true)
+      matmul(normed, w.operand(heads.image), transposing: .second, into: work.logits, rowwise: true)
     }
     return work.logits
   }

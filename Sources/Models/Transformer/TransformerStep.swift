@@ -165,13 +165,13 @@ struct TransformerStep<Element: Scalar>: TransformerPasses {
       scored.rows(size..<padded).vector.fill(Element(0))
       let logits = Matrix(a.logits.base, rows: padded, columns: weights.rows)
       let dLogits = MatrixView(a.dLogits.base, rows: padded, columns: weights.rows)
-      matmul(scored, weights.transposed, into: logits)
+      matmul(scored, weights, transposing: .second, into: logits)
       total += softmaxCrossEntropy(
         logits.rows(0..<size), targets: a.targets + first, gradient: gradient.map { (dLogits.rows(0..<size), $0.scale) })
       guard let (g, _) = gradient else { continue }
       let dScored = a.dScored.rows(0..<padded)
       dLogits.rows(size..<padded).vector.fill(Element(0))
-      matmul(dLogits.transposed, scored, into: g.matrix(weight), .accumulate)
+      matmul(dLogits, scored, transposing: .first, into: g.matrix(weight), .accumulate)
       matmul(dLogits, weights, into: dScored)
       for row in 0..<size { a.scratch.dNormed.row(Int(a.targetRows[first + row])).copy(from: dScored.row(row)) }
     }
