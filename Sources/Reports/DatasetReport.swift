@@ -4,7 +4,8 @@ import Datasets
 package struct DatasetReport: Codable, Equatable, Sendable {
   package struct SourceCounts: Codable, Equatable, Sendable {
     package var path: String
-    package var weight: Double
+    /// How often an epoch has each sample.
+    package var `repeat`: Double
     /// Samples to train on, each counted once.
     package var samples = 0
     /// The same as often as they occur in an epoch.

@@ -27,7 +27,7 @@ package struct DatasetSurvey {
   package func report(progress: (_ done: Int, _ total: Int) -> Void) throws -> DatasetReport {
     var report = DatasetReport(
       dataset: folder.path, summary: dataset.summary, seed: seed,
-      sources: dataset.summary.options.sources.map { .init(path: $0.path, weight: $0.weight) }, skipped: try skippedByReason())
+      sources: dataset.summary.options.sources.map { .init(path: $0.path, repeat: $0.repeat) }, skipped: try skippedByReason())
     var (characters, tokens, captions) = (Tally(), Tally(), Tally())
     var (sides, ratios) = (Tally(), Tally())
     var words = WordCounter()
@@ -38,7 +38,7 @@ package struct DatasetSurvey {
         guard report.sources.indices.contains(sample.source), sample.width > 0, sample.height > 0 else {
           throw DalleError(
             .data,
-            "\(folder.samples(split)): the sample \(sample.place) has an impossible source or size (source \(sample.source), \(sample.width) x \(sample.height)), so the file is damaged; remove \(folder.path) and collect it again"
+            "\(folder.samples(split)): the sample \(sample.location) has an impossible source or size (source \(sample.source), \(sample.width) x \(sample.height)), so the file is damaged; remove \(folder.path) and collect it again"
           )
         }
         if split == .training {
@@ -77,7 +77,7 @@ package struct DatasetSurvey {
     var random = RandomStream(seed: seed, Self.examplePurpose)
     try forEachLine(folder.skipped) { (skip: Skip) in
       var entry = found[skip.reason] ?? .init(reason: skip.reason, samples: 0, parts: 0, examples: [])
-      if skip.sampleStays ?? false { entry.parts += 1 } else { entry.samples += 1 }
+      if skip.keepsSample ?? false { entry.parts += 1 } else { entry.samples += 1 }
       if entry.examples.count < Self.examples {
         entry.examples.append(skip)
       } else {

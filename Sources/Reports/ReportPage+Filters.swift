@@ -14,9 +14,9 @@ extension ReportPage {
       (.boilerplate, "boilerplate", boilerplate(filters)),
       (.aspectRatio, "aspect ratio", any(filters.aspectRatio == 0, "at most \(NumberText.short(filters.aspectRatio)) : 1")),
       (
-        .smallPicture, "smallest side", any(filters.minimumSide <= 1, "at least \(NumberText.amount(filters.minimumSide, "pixel"))")
+        .smallImage, "smallest side", any(filters.minimumSide <= 1, "at least \(NumberText.amount(filters.minimumSide, "pixel"))")
       ),
-      (.largePicture, "largest size", size),
+      (.largeImage, "largest size", size),
       (.nearDuplicate, "near duplicates", any(filters.duplicates != .near, "of images that look the same the first is kept")),
     ]
     let skipped = Dictionary(uniqueKeysWithValues: report.skipped.map { ($0.reason, $0) })
@@ -28,7 +28,7 @@ extension ReportPage {
 
     let examples = report.skipped.map { entry -> HTML in
       let items = entry.examples.map { skip -> HTML in
-        "<li><p dir=\"auto\">\(skip.detail)</p><p class=\"place\">\(bdi(skip.place))</p></li>\n"
+        "<li><p dir=\"auto\">\(skip.detail)</p><p class=\"place\">\(bdi(skip.location))</p></li>\n"
       }
       return """
         <div><h3>\(entry.reason.rawValue) <span class="count">\(NumberText.grouped(entry.count))</span></h3>

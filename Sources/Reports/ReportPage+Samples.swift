@@ -30,7 +30,7 @@ extension ReportPage {
         """
     }
     let problem = card.problem.map { reason -> HTML in "<p class=\"problem\">no image: \(reason)</p>" }
-    let name = (card.sample.place as NSString).lastPathComponent
+    let name = (card.sample.location as NSString).lastPathComponent
     let captions = card.sample.captions
     let hidden: HTML = """
       <details><summary>\(NumberText.amount(captions.count - Self.captionsShown, "more caption"))</summary>
@@ -41,7 +41,7 @@ extension ReportPage {
       <article>
       <div class="look">\(problem)\(images)</div>
       \(captions.prefix(Self.captionsShown).map(caption))\(captions.count > Self.captionsShown ? hidden : nil)\
-      <p class="place">\(card.sample.width) × \(card.sample.height) · <bdi title="\(card.sample.place)">\(name)</bdi></p>
+      <p class="place">\(card.sample.width) × \(card.sample.height) · <bdi title="\(card.sample.location)">\(name)</bdi></p>
       </article>
 
       """

@@ -80,7 +80,7 @@ package struct ReportPage {
     let total = report.summary.training
     let rows = report.sources.map { source -> HTML in
       """
-      <tr><td class="long">\(bdi(source.path))</td><td>\(NumberText.short(source.weight))</td>\
+      <tr><td class="long">\(bdi(source.path))</td><td>\(NumberText.short(source.repeat))</td>\
       <td>\(NumberText.grouped(source.samples))</td><td>\(NumberText.grouped(source.perEpoch))</td>\
       <td>\(NumberText.percent(source.perEpoch, of: total))</td><td>\(NumberText.grouped(source.validation))</td>\
       <td>\(NumberText.grouped(source.captions))</td></tr>
@@ -89,12 +89,12 @@ package struct ReportPage {
     }
     return """
       <div class="scroll"><table>
-      <thead><tr><th>source</th><th>weight</th><th>samples</th><th>per epoch</th><th>share</th><th>validation</th>\
+      <thead><tr><th>source</th><th>repeat</th><th>samples</th><th>per epoch</th><th>share</th><th>validation</th>\
       <th>captions</th></tr></thead>
       <tbody>
       \(rows)</tbody>
       </table></div>
-      <p class="note">The weight of a source is how often each of its samples occurs in an epoch. A sample that several sources have belongs to \
+      <p class="note">The repeat of a source is how often each of its samples occurs in an epoch. A sample that several sources have belongs to \
       the first of them.</p>
 
       """

@@ -44,7 +44,7 @@ package struct SampleCard: Sendable {
     for (number, sample) in chosen {
       var card = SampleCard(sample: sample, images: [], problem: nil)
       do {
-        let image = try dataset.picture(number, .training)
+        let image = try dataset.image(number, .training)
         if let dvae, let weights {
           let crop = image.centreCrop(dvae.config.imageSize)
           let copy = try dvae.decode(dvae.encode([crop], weights), weights)[0]

@@ -11,8 +11,8 @@ extension Dataset {
     for index in 0..<all where chosen.count < count {
       let number = order[index]
       let sample = try sample(number, .training)
-      // A weight gives a sample several numbers.
-      if places.insert(sample.place).inserted { chosen.append((number, sample)) }
+      // A repeated sample has several numbers.
+      if places.insert(sample.location).inserted { chosen.append((number, sample)) }
     }
     return chosen
   }

@@ -23,7 +23,7 @@ struct EncodingBench: Codable {
     for block in dvae.table.blockIDs { dvae.table.initialize(block, into: weights.weights(of: block), seed: 1) }
     weights.refreshComputeCopy()
     let images = NoiseImages(size: config.imageSize)
-    let pixels = (0..<count).flatMap { images.picture($0, .training, forCropsOf: nil).pixels }
+    let pixels = (0..<count).flatMap { images.image($0, .training, forCropsOf: nil).pixels }
     var codes = [UInt16](repeating: 0, count: count * config.grid * config.grid)
     seconds = try MachinePeaks.median(world, repeats) {
       try pixels.withUnsafeBufferPointer { pixels in

@@ -59,7 +59,7 @@ struct TrainingBench: Codable {
     var config = shape.config
     config.dvae.training.batch = batch
     config.dvae.training.microBatch = max(1, mine.count)
-    let task = try DVAETask(config, precision: precision, source: NoiseImages(size: config.data.imageSize)) { _ in }
+    let task = try DVAETask(config, precision: precision, data: NoiseImages(size: config.data.imageSize)) { _ in }
     let architecture = DVAEArchitecture(config.dvaeConfig)
     return try measure(
       task, config, config.dvae.training, task.load(0, mine), name: shape.rawValue,

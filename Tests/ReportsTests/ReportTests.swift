@@ -60,23 +60,23 @@ private final class Document: NSObject, XMLParserDelegate {
   private func collection(_ shop: Workshop) throws -> Dataset {
     for number in 0..<40 {
       let folder = number < 25 ? "a" : "b"
-      try shop.write("\(folder)/\(number).png", shop.picture(number, width: 24 + number, height: 30))
+      try shop.write("\(folder)/\(number).png", shop.image(number, width: 24 + number, height: 30))
       try shop.write("\(folder)/\(number).txt", "a photo of \(number)" + (number % 5 == 0 ? "\nanother line for it" : ""))
     }
     for (name, caption) in [("short", "x"), ("file", "IMG_2034.jpg"), ("good and bad", "x\na good caption")] {
-      try shop.write("a/\(name).png", shop.picture(100 + name.count))
+      try shop.write("a/\(name).png", shop.image(100 + name.count))
       try shop.write("a/\(name).txt", caption)
     }
     for number in 0..<7 {
       try shop.write("b/empty \(number).png", Data())
       try shop.write("b/empty \(number).txt", "an empty image")
     }
-    try shop.write("b/again.png", shop.picture(3, width: 27, height: 30))
+    try shop.write("b/again.png", shop.image(3, width: 27, height: 30))
     try shop.write("b/again.txt", "the same as before")
     var filters = Filters()
     filters.minimumCharacters = 5
     filters.boilerplate = true
-    return try shop.collect([Source("a"), Source("b", weight: 2)], filters: filters, validation: 6)
+    return try shop.collect([DatasetSource("a"), DatasetSource("b", repeat: 2)], filters: filters, validation: 6)
   }
 
   @Test func numbersAreThoseOfTheDataset() throws {
@@ -87,7 +87,8 @@ private final class Document: NSObject, XMLParserDelegate {
     #expect(report.summary == dataset.summary)
 
     // Everything again from the samples, without the report's code.
-    let training = Dictionary(grouping: try (0..<dataset.count(.training)).map { try dataset.sample($0, .training) }, by: \.place)
+    let training = Dictionary(
+      grouping: try (0..<dataset.count(.training)).map { try dataset.sample($0, .training) }, by: \.location)
     let validation = try (0..<dataset.count(.validation)).map { try dataset.sample($0, .validation) }
     let distinct = training.values.map { $0[0] }
     let all = distinct + validation
@@ -110,7 +111,7 @@ private final class Document: NSObject, XMLParserDelegate {
     #expect(report.words.top.first?.word == "a" && report.words.top.first?.count == captions.count { $0.hasPrefix("a ") })
     #expect(report.words.error == 0)
 
-    #expect(report.skipped.map(\.reason) == [.unreadablePicture, .captionLength, .boilerplate])
+    #expect(report.skipped.map(\.reason) == [.unreadableImage, .captionLength, .boilerplate])
     #expect(report.skipped.map(\.samples) == [7, 1, 1] && report.skipped.map(\.parts) == [0, 1, 0])
     #expect(report.skipped.map(\.examples.count) == [3, 2, 1])
     #expect(Dictionary(uniqueKeysWithValues: report.skipped.map { ($0.reason.rawValue, $0.samples) }) == dataset.summary.skipped)
@@ -125,7 +126,7 @@ private final class Document: NSObject, XMLParserDelegate {
     let dataset = try collection(shop)
     #expect(try page(dataset, shop, seed: 1, samples: 10) == page(dataset, shop, seed: 1, samples: 10))
     func chosen(_ seed: UInt64) throws -> [String] {
-      try SampleCard.random(10, of: dataset, seed: seed, dvae: nil, weights: nil) { _, _ in }.map(\.sample.place)
+      try SampleCard.random(10, of: dataset, seed: seed, dvae: nil, weights: nil) { _, _ in }.map(\.sample.location)
     }
     #expect(try Set(chosen(1)).count == 10 && chosen(1) != chosen(2))
     #expect(try report(dataset, shop, seed: 1).skipped[0].examples != report(dataset, shop, seed: 2).skipped[0].examples)
@@ -146,13 +147,13 @@ private final class Document: NSObject, XMLParserDelegate {
       // Twice, so that one of them is not in the validation split.
       for copy in 0..<2 {
         let name = "f/<i>\"&amp;\(copy)\(number)"
-        try shop.write(name + ".png", shop.picture(10 * number + copy))
+        try shop.write(name + ".png", shop.image(10 * number + copy))
         try shop.write(name + ".txt", caption)
       }
     }
     try shop.write("f/<u>bad.png", Data())
     try shop.write("f/<u>bad.txt", "<u>")
-    let dataset = try shop.collect([Source("f")])
+    let dataset = try shop.collect([DatasetSource("f")])
     let html = try page(dataset, shop)
     let document = try Document(html)
     #expect(document.elements.isDisjoint(with: ["script", "i", "u"]))
@@ -174,9 +175,9 @@ private final class Document: NSObject, XMLParserDelegate {
   @Test func imagesThatAreGone() throws {
     let shop = try Workshop()
     let dataset = try collection(shop)
-    let place = try dataset.sample(0, .training).picture.path
-    try FileManager.default.removeItem(atPath: place)
-    let other = try dataset.sample(dataset.count(.training) - 1, .training).picture.path
+    let missing = try dataset.sample(0, .training).image.path
+    try FileManager.default.removeItem(atPath: missing)
+    let other = try dataset.sample(dataset.count(.training) - 1, .training).image.path
     try Data("changed".utf8).write(to: URL(fileURLWithPath: other))
     let cards = try SampleCard.random(50, of: dataset, seed: 1, dvae: nil, weights: nil) { _, _ in }
     #expect(cards.count { $0.problem != nil } == 2 && cards.count { $0.images.count == 1 } == 33)
@@ -200,7 +201,7 @@ private final class Document: NSObject, XMLParserDelegate {
       let images = try card.images.map { inlay in
         try Image(data: #require(Data(base64Encoded: String(inlay.address.drop { $0 != "," }.dropFirst()))))
       }
-      let crop = try Image(contentsOf: card.sample.picture.path).centreCrop(16)
+      let crop = try Image(contentsOf: card.sample.image.path).centreCrop(16)
       #expect(try images == [crop, dvae.decode(dvae.encode([crop], weights), weights)[0]])
     }
     var report = try report(dataset, shop)
@@ -215,10 +216,10 @@ private final class Document: NSObject, XMLParserDelegate {
   @Test func largeImagesAreShrunk() throws {
     let shop = try Workshop()
     for number in 0..<3 {
-      try shop.write("f/\(number).png", shop.picture(number, width: 2000, height: 1000 + number))
+      try shop.write("f/\(number).png", shop.image(number, width: 2000, height: 1000 + number))
       try shop.write("f/\(number).txt", "wide \(number)")
     }
-    let dataset = try shop.collect([Source("f")])
+    let dataset = try shop.collect([DatasetSource("f")])
     for card in try SampleCard.random(3, of: dataset, seed: 1, dvae: nil, weights: nil, progress: { _, _ in }) {
       #expect(card.images[0].width == 256 && card.images[0].height == 128)
       #expect(card.images[0].address.hasPrefix("data:image/jpeg;base64,"))
