@@ -26,7 +26,7 @@ const char *images_error(void) { return reason; }
 void images_free(void *memory) { g_free(memory); }
 
 int images_start(void) {
-  // Damaged pictures are errors here; libvips' warnings about readable oddities would drown the ranks' output.
+  // Damaged images are errors here; libvips' warnings about readable oddities would drown the ranks' output.
   setenv("VIPS_WARNING", "0", 0);
   if (vips_init("dalle")) return failed();
   vips_concurrency_set(1);
@@ -35,10 +35,10 @@ int images_start(void) {
   return 0;
 }
 
-/// A picture between images_open and images_read.
-struct images_picture {
+/// An opened image file, between images_open and images_read.
+struct images_decoder {
   VipsImage *image;
-  /// The file, if it is a JPEG whose pixels are the picture's; else NULL.
+  /// The file, if it is a JPEG whose pixels are the image's; else NULL.
   const void *plain_jpeg;
   size_t size;
   int shrink;
@@ -59,7 +59,7 @@ static uint32_t big_endian(const uint8_t *bytes) {
   return (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 | (uint32_t)bytes[2] << 8 | bytes[3];
 }
 
-/// Whether a picture's colour profile calls itself sRGB, as most do: nothing is to be done then, and setting a transform up takes
+/// Whether an image's colour profile calls itself sRGB, as most do: nothing is to be done then, and setting a transform up takes
 /// longer than decoding. (ICC.1: 128 bytes, a count, entries of signature, offset, size; the text of versions 2 and 4.)
 static int profile_is_srgb(VipsImage *image) {
   const void *blob;
@@ -78,9 +78,9 @@ static int profile_is_srgb(VipsImage *image) {
   return 0;
 }
 
-int images_open(const void *bytes, size_t size, int64_t max_pixels, int least_side, images_picture **picture, int *width,
+int images_open(const void *bytes, size_t size, int64_t max_pixels, int least_side, images_decoder **decoder, int *width,
                 int *height) {
-  // Holds every stage; dropping it drops them all.
+  // Owns every stage; releasing it releases them all.
   VipsImage *owner = vips_image_new();
   VipsImage **stage = (VipsImage **)vips_object_local_array(VIPS_OBJECT(owner), 8);
   VipsImage *image = stage[0] = load(bytes, size, 1);
@@ -131,7 +131,7 @@ int images_open(const void *bytes, size_t size, int64_t max_pixels, int least_si
     vips_error("decode", "has %d colour bands", image->Bands);
     goto error;
   }
-  images_picture *opened = *picture = g_new0(images_picture, 1);
+  images_decoder *opened = *decoder = g_new0(images_decoder, 1);
   opened->image = g_object_ref(image);
   if (is_jpeg(bytes, size) && (image == stage[0] || image == stage[1])) opened->plain_jpeg = bytes;
   opened->size = size;
@@ -159,7 +159,7 @@ static void end_jpeg_if_warned(j_common_ptr decoder, int level) {
 
 /// Decodes a JPEG that needs nothing else straight into `pixels`: libvips would do the same with copies and locks that take as
 /// long again. Returns -1 where anything is odd about the file; libvips then judges it.
-static int read_plain_jpeg(const images_picture *picture, uint8_t *pixels) {
+static int read_plain_jpeg(const images_decoder *opened, uint8_t *pixels) {
   struct jpeg_decompress_struct decoder;
   struct jpeg_trouble trouble;
   decoder.err = jpeg_std_error(&trouble.manager);
@@ -170,13 +170,14 @@ static int read_plain_jpeg(const images_picture *picture, uint8_t *pixels) {
     return -1;
   }
   jpeg_create_decompress(&decoder);
-  jpeg_mem_src(&decoder, picture->plain_jpeg, picture->size);
+  jpeg_mem_src(&decoder, opened->plain_jpeg, opened->size);
   jpeg_read_header(&decoder, TRUE);
   decoder.out_color_space = JCS_RGB;
   decoder.scale_num = 1;
-  decoder.scale_denom = picture->shrink;
+  decoder.scale_denom = opened->shrink;
   jpeg_start_decompress(&decoder);
-  if ((int)decoder.output_width != picture->image->Xsize || (int)decoder.output_height != picture->image->Ysize) end_jpeg((j_common_ptr)&decoder);
+  if ((int)decoder.output_width != opened->image->Xsize || (int)decoder.output_height != opened->image->Ysize)
+    end_jpeg((j_common_ptr)&decoder);
   while (decoder.output_scanline < decoder.output_height) {
     JSAMPROW row = pixels + (size_t)decoder.output_scanline * decoder.output_width * 3;
     jpeg_read_scanlines(&decoder, &row, 1);
@@ -186,7 +187,7 @@ static int read_plain_jpeg(const images_picture *picture, uint8_t *pixels) {
   return 0;
 }
 
-/// Strip by strip on this thread: libvips' own way, vips_image_write, starts a thread for every picture and waits for it at
+/// Strip by strip on this thread: libvips' own function, vips_image_write, starts a thread for every image and waits for it at
 /// every strip.
 static int read_strips(VipsImage *image, uint8_t *pixels) {
   VipsRect whole = {0, 0, image->Xsize, image->Ysize};
@@ -204,11 +205,11 @@ static int read_strips(VipsImage *image, uint8_t *pixels) {
   return code;
 }
 
-int images_read(images_picture *picture, uint8_t *pixels) {
-  int code = picture->plain_jpeg ? read_plain_jpeg(picture, pixels) : -1;
-  if (code) code = read_strips(picture->image, pixels);
-  g_object_unref(picture->image);
-  g_free(picture);
+int images_read(images_decoder *decoder, uint8_t *pixels) {
+  int code = decoder->plain_jpeg ? read_plain_jpeg(decoder, pixels) : -1;
+  if (code) code = read_strips(decoder->image, pixels);
+  g_object_unref(decoder->image);
+  g_free(decoder);
   return code ? failed() : 0;
 }
 

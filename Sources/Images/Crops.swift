@@ -1,12 +1,12 @@
 import Random
 
 extension Image {
-  /// Pixels of the shorter side that crops of `size` need of a picture that a decoder may reduce: twice the 12/8 of the
+  /// Pixels of the shorter side that crops of `size` need of an image that a decoder may reduce: twice the 12/8 of the
   /// dVAE's crop, so that area averaging still does the last part, which decides how the result looks.
   package static func leastSide(forCropsOf size: Int) -> Int { 3 * size }
 
   /// The random crop for training the dVAE (paper, appendix A.2, listing 1): a random square, scaled to between `size` and
-  /// 9/8 to 12/8 of it, a random `size` × `size` part of that, mirrored half of the time. Smaller pictures are enlarged.
+  /// 9/8 to 12/8 of it, a random `size` × `size` part of that, mirrored half of the time. Smaller images are enlarged.
   package func dvaeCrop<Source: RandomNumberGenerator>(_ size: Int, using random: inout Source) -> Image {
     let side = min(width, height)
     let square = Rectangle(
@@ -18,7 +18,7 @@ extension Image {
     return Bool.random(using: &random) ? part.mirrored() : part
   }
 
-  /// The random crop for encoding pictures for the transformer (paper, appendix B.1, listing 2): a square near the middle of
+  /// The random crop for encoding images for the transformer (paper, appendix B.1, listing 2): a square near the middle of
   /// the longer side, scaled to between `size` and 9/8 of it, a random `size` × `size` part of that.
   package func transformerCrop<Source: RandomNumberGenerator>(_ size: Int, using random: inout Source) -> Image {
     let side = min(width, height)

@@ -1,4 +1,4 @@
-/// A picture in memory: sRGB, `height` rows of `width` pixels of three bytes.
+/// An image in memory: sRGB, `height` rows of `width` pixels of three bytes.
 package struct Image: Sendable, Equatable {
   package let width: Int
   package let height: Int
@@ -19,9 +19,9 @@ package struct Image: Sendable, Equatable {
     self.init(width: width, height: height, pixels: pixels)
   }
 
-  /// The part whose upper left corner is (`x`, `y`).
+  /// The rectangle whose upper left corner is (`x`, `y`).
   package func cropped(x: Int, y: Int, width: Int, height: Int) -> Image {
-    precondition(x >= 0 && y >= 0 && x + width <= self.width && y + height <= self.height, "a crop outside the picture")
+    precondition(x >= 0 && y >= 0 && x + width <= self.width && y + height <= self.height, "a crop outside the image")
     if width == self.width && height == self.height { return self }
     var part: [UInt8] = []
     part.reserveCapacity(width * height * 3)
@@ -43,9 +43,9 @@ package struct Image: Sendable, Equatable {
     return Image(width: width, height: height, pixels: result)
   }
 
-  /// Copies `part` to where its upper left corner is (`x`, `y`).
-  package mutating func place(_ part: Image, x: Int, y: Int) {
-    precondition(x >= 0 && y >= 0 && x + part.width <= width && y + part.height <= height, "a part outside the picture")
+  /// Copies `part` into the image, its upper left corner at (`x`, `y`).
+  package mutating func paste(_ part: Image, x: Int, y: Int) {
+    precondition(x >= 0 && y >= 0 && x + part.width <= width && y + part.height <= height, "a part outside the image")
     for row in 0..<part.height {
       let to = ((y + row) * width + x) * 3
       let from = row * part.width * 3

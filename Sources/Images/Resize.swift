@@ -21,16 +21,16 @@ private struct Taps {
       let centre = min(max((start + end - 1) / 2, 0), Double(source - 1))
       let first = min(Int(target <= source ? start : centre), source - count)
       self.first.append(first)
-      for place in first..<first + count {
+      for pixel in first..<first + count {
         let weight =
-          target <= source ? (min(end, Double(place + 1)) - max(start, Double(place))) / scale : 1 - abs(Double(place) - centre)
+          target <= source ? (min(end, Double(pixel + 1)) - max(start, Double(pixel))) / scale : 1 - abs(Double(pixel) - centre)
         weights.append(Float(max(0, weight)))
       }
     }
   }
 }
 
-/// A part of a picture.
+/// A part of an image.
 struct Rectangle {
   var x: Int
   var y: Int
@@ -39,18 +39,18 @@ struct Rectangle {
 }
 
 extension Image {
-  /// The picture at another size: area averaging where it shrinks, linear interpolation where it grows.
+  /// The image at another size: area averaging where it shrinks, linear interpolation where it grows.
   package func resized(width: Int, height: Int) -> Image {
     let target = Rectangle(x: 0, y: 0, width: width, height: height)
     return scaled(Rectangle(x: 0, y: 0, width: self.width, height: self.height), width: width, height: height, part: target)
   }
 
-  /// An area of the picture at another size, and of that a part; nothing else is computed.
+  /// An area of the image at another size, and of that a part; nothing else is computed.
   func scaled(_ area: Rectangle, width: Int, height: Int, part: Rectangle) -> Image {
-    precondition(width > 0 && height > 0, "a picture of \(width) x \(height)")
+    precondition(width > 0 && height > 0, "an image of \(width) x \(height)")
     precondition(
       area.x >= 0 && area.y >= 0 && area.x + area.width <= self.width && area.y + area.height <= self.height,
-      "\(area) of a picture of \(self.width) x \(self.height)")
+      "\(area) of an image of \(self.width) x \(self.height)")
     precondition(
       part.x >= 0 && part.y >= 0 && part.x + part.width <= width && part.y + part.height <= height,
       "\(part) of \(width) x \(height)")

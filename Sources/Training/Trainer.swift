@@ -141,6 +141,6 @@ package final class Trainer<Task: TrainingTask> {
     guard grid.isCoordinator, let image = try task.sampleImage(ema) else { return }
     let path = "\(samplesFolder)/\(task.name)-\(zeroPadded(state.step, digits: 8)).png"
     try image.write(to: path)
-    try log.record(.sampleSheet(path: path), stage: task.name, step: state.step)
+    try log.record(.sampleGrid(path: path), stage: task.name, step: state.step)
   }
 }

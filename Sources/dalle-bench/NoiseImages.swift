@@ -2,7 +2,7 @@ import Datasets
 import Images
 import Random
 
-/// Images of noise, for benchmarks.
+/// Images of noise, for measuring.
 struct NoiseImages: CaptionedImages {
   let size: Int
 

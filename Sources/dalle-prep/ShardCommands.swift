@@ -124,7 +124,7 @@ struct Show: ParsableCommand {
       let captions = sample.texts.map(bundle.tokenizer.decode)
       let image = try DVAE(bundle.dvae, batch: 1, mode: .inference, precision: bundle.precision).decode(
         sample.image, bundle.dvaeWeights)
-      try ImageGrid.compose([(caption: captions.joined(separator: " | "), images: image)]).write(to: out)
+      try ImageGrid.compose([.init(caption: captions.joined(separator: " | "), images: image)]).write(to: out)
       print("\(out): \(captions.map { "\"\($0)\"" }.joined(separator: ", "))")
     } catch { Failure.end(error) }
   }

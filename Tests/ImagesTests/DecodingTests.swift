@@ -9,10 +9,10 @@ private let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
 
 /// Colours in the middle of the four quarters, in reading order.
 private func quarters(_ name: String) throws -> [[Int]] {
-  let picture = try Image(contentsOf: "\(folder)/\(name)")
+  let image = try Image(contentsOf: "\(folder)/\(name)")
   return [(1, 1), (3, 1), (1, 3), (3, 3)].map { x, y in
-    let start = (y * picture.height / 4 * picture.width + x * picture.width / 4) * 3
-    return picture.pixels[start..<start + 3].map(Int.init)
+    let start = (y * image.height / 4 * image.width + x * image.width / 4) * 3
+    return image.pixels[start..<start + 3].map(Int.init)
   }
 }
 
@@ -25,7 +25,7 @@ private func expect(_ name: String, _ colours: [[Int]], within tolerance: Int) t
 private let (red, green, blue, yellow, white) = ([255, 0, 0], [0, 255, 0], [0, 0, 255], [255, 255, 0], [255, 255, 255])
 
 @Suite struct DecodingTests {
-  @Test func everyKindOfPictureIsReadAsItLooks() throws {
+  @Test func everyKindOfImageIsReadAsItLooks() throws {
     try expect("plain.png", [red, green, blue, yellow], within: 0)
     try expect("alpha.png", [red, green, [127, 127, 255], white], within: 1)
     try expect("deep.png", [red, green, [127, 127, 255], white], within: 1)
@@ -59,13 +59,13 @@ private let (red, green, blue, yellow, white) = ([255, 0, 0], [0, 255, 0], [0, 0
   }
 
   @Test func aPNGGivesThePixelsBack() throws {
-    var picture = Image(width: 7, height: 5, (0, 0, 0))
-    for index in picture.pixels.indices { picture.pixels[index] = UInt8(index * 37 % 256) }
+    var image = Image(width: 7, height: 5, (0, 0, 0))
+    for index in image.pixels.indices { image.pixels[index] = UInt8(index * 37 % 256) }
     let path = NSTemporaryDirectory() + "written-\(getpid()).png"
-    try picture.write(to: path)
+    try image.write(to: path)
     defer { unlink(path) }
-    #expect(try Image(contentsOf: path) == picture)
-    #expect(throws: DalleError.self) { try picture.write(to: "/nowhere/picture.png") }
+    #expect(try Image(contentsOf: path) == image)
+    #expect(throws: DalleError.self) { try image.write(to: "/nowhere/image.png") }
   }
 
   /// Asked for fewer pixels, JPEGs come reduced by a power of two and look the same; everything else comes whole.
@@ -73,13 +73,13 @@ private let (red, green, blue, yellow, white) = ([255, 0, 0], [0, 255, 0], [0, 0
     let whole = try Image(contentsOf: "\(folder)/large.jpg")
     #expect(whole.width == 400 && whole.height == 272)
     for (leastSide, width, height) in [(137, 400, 272), (136, 200, 136), (68, 100, 68), (20, 50, 34), (1, 50, 34)] {
-      let picture = try Image(contentsOf: "\(folder)/large.jpg", leastSide: leastSide)
-      #expect(picture.width == width && picture.height == height, "least side \(leastSide)")
+      let image = try Image(contentsOf: "\(folder)/large.jpg", leastSide: leastSide)
+      #expect(image.width == width && image.height == height, "least side \(leastSide)")
       if width == 400 { continue }
       // JPEG's own reduction drops the finest waves instead of averaging: alike within a PSNR of 30 dB.
       let average = whole.resized(width: width, height: height)
-      let error = zip(picture.pixels, average.pixels).reduce(0.0) { $0 + pow(Double($1.0) - Double($1.1), 2) }
-      #expect(error / Double(picture.pixels.count) < 65, "least side \(leastSide)")
+      let error = zip(image.pixels, average.pixels).reduce(0.0) { $0 + pow(Double($1.0) - Double($1.1), 2) }
+      #expect(error / Double(image.pixels.count) < 65, "least side \(leastSide)")
     }
     #expect(try Image(contentsOf: "\(folder)/plain.png", leastSide: 2) == Image(contentsOf: "\(folder)/plain.png"))
     // Reduced, turned and converted.

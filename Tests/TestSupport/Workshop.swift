@@ -23,7 +23,7 @@ package final class Workshop {
     var image = Image(
       width: width, height: height, (UInt8(number * 37 % 256), UInt8(number * 91 % 256), UInt8(number * 53 % 256)))
     for x in 0..<width where x * (number % 7 + 1) / 5 % 2 == 0 {
-      image.place(Image(width: 1, height: height, (UInt8(number * 11 % 256), 255, 0)), x: x, y: 0)
+      image.paste(Image(width: 1, height: height, (UInt8(number * 11 % 256), 255, 0)), x: x, y: 0)
     }
     return try image.png()
   }

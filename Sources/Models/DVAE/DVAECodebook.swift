@@ -2,7 +2,7 @@ import Kernels
 import Layers
 import Memory
 
-/// Where the codebook's numbers live. G = N · grid². Logits and the gradient of their relaxation exist a block of rows at a time.
+/// The codebook's activations. G = N · grid². Logits and the gradient of their relaxation exist a block of rows at a time.
 struct CodebookActivations<Element: Scalar> {
   let block: Vector  // [blockRows, vocabulary]
   let noise: Vector  // one row of Gumbel noise
@@ -25,7 +25,7 @@ struct CodebookActivations<Element: Scalar> {
   }
 }
 
-/// From the encoder to the decoder: logits over the codes by a 1x1 convolution, which are relaxed in training and else decided, and
+/// From the encoder to the decoder: logits over the codes by a 1x1 convolution, which training relaxes and the others take the argmax of, and
 /// the 1x1 convolution that is the codebook. Both are GEMMs over positions.
 struct DVAECodebook<Element: Scalar> {
   private let logits: ConvolutionParameters

@@ -8,13 +8,13 @@ protocol TransformerPasses {
   ///
   /// - Parameter middle: called between the forward and the backward pass.
   func forwardBackward(
-    _ samples: TransformerBatch, _ source: any ParameterStore, textScale: Float, imageScale: Float, middle: () -> Void
+    _ samples: TransformerBatch, _ store: any ParameterStore, textScale: Float, imageScale: Float, middle: () -> Void
   ) throws -> TransformerLoss
   /// Loss alone.
-  func evaluate(_ samples: TransformerBatch, _ source: any ParameterStore) throws -> TransformerLoss
+  func evaluate(_ samples: TransformerBatch, _ store: any ParameterStore) throws -> TransformerLoss
 }
 
-/// One micro-batch on its way through the transformer: embeddings, blocks, heads, and back.
+/// Forward and backward passes over one micro-batch: embeddings, blocks, heads.
 /// n = samples · length, d = width.
 struct TransformerStep<Element: Scalar>: TransformerPasses {
   private let config: TransformerConfig
@@ -36,10 +36,10 @@ struct TransformerStep<Element: Scalar>: TransformerPasses {
   }
 
   func forwardBackward(
-    _ samples: TransformerBatch, _ source: any ParameterStore, textScale: Float, imageScale: Float, middle: () -> Void
+    _ samples: TransformerBatch, _ store: any ParameterStore, textScale: Float, imageScale: Float, middle: () -> Void
   ) throws -> TransformerLoss {
     let order = blocks.flatMap { [$0.attention.parameters.block, $0.mlp.parameters.block] }
-    let walk = try BlockWalk(source, [parameters.embeddings.block] + order + [parameters.heads.block] + order.reversed())
+    let walk = try BlockWalk(store, [parameters.embeddings.block] + order + [parameters.heads.block] + order.reversed())
     try forward(samples, walk)
     middle()
 
@@ -49,16 +49,16 @@ struct TransformerStep<Element: Scalar>: TransformerPasses {
     }
     for layer in blocks.indices.reversed() {
       try blocks[layer].backward(
-        (stream(2 * layer, samples), stream(2 * layer + 1, samples)), walk, saved: a.blocks[layer], scratch: a.scratch,
+        stream(2 * layer, samples), middle: stream(2 * layer + 1, samples), walk, saved: a.blocks[layer], scratch: a.scratch,
         dStream: dStream, recomputes: config.recompute)
     }
     try walk.backward(withoutWeights: parameters.embeddings.block) { embedBackward(samples, $0) }
     return loss
   }
 
-  func evaluate(_ samples: TransformerBatch, _ source: any ParameterStore) throws -> TransformerLoss {
+  func evaluate(_ samples: TransformerBatch, _ store: any ParameterStore) throws -> TransformerLoss {
     let order = blocks.flatMap { [$0.attention.parameters.block, $0.mlp.parameters.block] }
-    let walk = try BlockWalk(source, [parameters.embeddings.block] + order + [parameters.heads.block])
+    let walk = try BlockWalk(store, [parameters.embeddings.block] + order + [parameters.heads.block])
     try forward(samples, walk)
     return try walk.forward(parameters.heads.block) { heads(samples, $0, gradients: nil) }
   }
@@ -67,8 +67,8 @@ struct TransformerStep<Element: Scalar>: TransformerPasses {
     try walk.forward(parameters.embeddings.block) { embed(samples, $0) }
     for (layer, block) in blocks.enumerated() {
       try block.forward(
-        (stream(2 * layer, samples), stream(2 * layer + 1, samples), stream(2 * layer + 2, samples)), walk,
-        saved: a.blocks[layer], scratch: a.scratch)
+        stream(2 * layer, samples), middle: stream(2 * layer + 1, samples), walk, saved: a.blocks[layer], scratch: a.scratch,
+        into: stream(2 * layer + 2, samples))
     }
   }
 

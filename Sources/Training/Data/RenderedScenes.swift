@@ -14,7 +14,7 @@ package struct RenderedScenes: CaptionedImages {
   }
 
   private func scene(_ index: Int, _ split: Split) -> Scene {
-    generator.scene(index, split == .training ? .training : .heldOut)
+    generator.scene(index, split == .training ? .training : .validation)
   }
 
   package func identity() -> String { "\(config.scenes) + \(config.validation) scenes of \(config.imageSize) pixels" }
@@ -22,12 +22,12 @@ package struct RenderedScenes: CaptionedImages {
   package func captions(_ index: Int, _ split: Split) -> [String] { [scene(index, split).caption] }
   package func location(_ index: Int, _ split: Split) -> String { "scene \(index)" }
   package func image(_ index: Int, _ split: Split, forCropsOf side: Int?) -> Image {
-    scene(index, split).draw(size: config.imageSize)
+    scene(index, split).render(size: config.imageSize)
   }
 
   /// Half from the validation split, half with a pair of colour and shape that is never trained on.
   package func prompts(_ count: Int) -> [String] {
-    (generator.evaluationPrompts(count - count / 2, .heldOut) + generator.evaluationPrompts(count / 2, .neverSeen))
+    (generator.evaluationPrompts(count - count / 2, .validation) + generator.evaluationPrompts(count / 2, .unseenPairs))
       .map(\.words)
   }
 }

@@ -75,7 +75,7 @@ package enum PublishedStages {
           tokenizer: tokenizer, dvae: dvae, dvaeWeights: dvaeWeights, transformer: shape, weights: weights,
           precision: precision)
         let images = try generator.generate(prompts, count: 1, seed: UInt64(config.seed), config.sampling)
-        return try ImageGrid.compose(Array(zip(prompts, images)).map { (caption: $0, images: $1) }, columns: 8)
+        return try ImageGrid.compose(zip(prompts, images).map { ImageGrid.Row(caption: $0, images: $1) }, columns: 8)
       }
       return .init(task: task, shape: shape, optimizer: AdamW(config.transformer.training.adamw))
     }

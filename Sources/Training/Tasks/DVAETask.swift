@@ -103,9 +103,9 @@ package final class DVAETask: TrainingTask {
     // A batch at a time, so that not all images are in memory.
     for first in stride(from: 0, to: mine.count, by: model.batch) {
       let part = mine[first..<min(first + model.batch, mine.count)]
-      let (partLoss, codes) = try model.evaluate(validationImages(Array(part)), weights)
-      loss += partLoss
-      codes.withUnsafeBufferPointer { usage.add($0) }
+      let result = try model.evaluate(validationImages(Array(part)), weights)
+      loss += result.loss
+      result.codes.withUnsafeBufferPointer { usage.add($0) }
     }
     return [Double(loss.samples), loss.reconstruction, loss.kl, loss.squaredError] + usage.counts.map(Double.init)
   }
@@ -127,7 +127,9 @@ package final class DVAETask: TrainingTask {
     let indices = Array(0..<min(16, data.count(.validation)))
     let originals = try validationImages(indices)
     let copies = try model.decode(model.encode(originals, weights), weights)
-    let rows = try indices.map { (caption: try data.captions($0, .validation)[0], images: [originals[$0], copies[$0]]) }
+    let rows = try indices.map {
+      ImageGrid.Row(caption: try data.captions($0, .validation)[0], images: [originals[$0], copies[$0]])
+    }
     return try ImageGrid.compose(rows, columns: 4)
   }
 
