@@ -94,7 +94,7 @@ package struct ReportPage {
       <tbody>
       \(rows)</tbody>
       </table></div>
-      <p class="note">The repeat of a source is how often each of its samples occurs in an epoch. A sample that several sources have belongs to \
+      <p class="note">`--repeat` is how often each sample of a source occurs in an epoch. A sample that several sources have belongs to \
       the first of them.</p>
 
       """
