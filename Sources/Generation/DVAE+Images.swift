@@ -4,25 +4,30 @@ import Models
 
 /// The dVAE on any number of images, `batch` at a time.
 extension DVAE {
-  /// The loss with the likeliest codes, the error of the reconstructed bytes, and the codes: `[images · grid²]`.
-  package func evaluate(
-    _ images: [Image], _ weights: any ParameterStore
-  ) throws -> (loss: DVAELoss, codes: [UInt16]) {
+  /// What `evaluate` finds.
+  package struct Evaluation {
+    package var loss = DVAELoss()
+    /// `[images · grid²]`
+    package var codes: [UInt16] = []
+  }
+
+  /// The loss with the most likely codes, the error of the reconstructed bytes, and the codes.
+  package func evaluate(_ images: [Image], _ weights: any ParameterStore) throws -> Evaluation {
     var loss = DVAELoss()
     let codes = try inBatches(images.count) { part, codes in
       loss += try evaluate(Array(images[part].map(\.pixels).joined()), count: part.count, weights, into: &codes)
     }
-    return (loss, codes)
+    return Evaluation(loss: loss, codes: codes)
   }
 
-  /// The likeliest codes: `[images · grid²]`.
+  /// The most likely codes: `[images · grid²]`.
   package func encode(_ images: [Image], _ weights: any ParameterStore) throws -> [UInt16] {
     try inBatches(images.count) { part, codes in
       try encode(Array(images[part].map(\.pixels).joined()), count: part.count, weights, into: &codes)
     }
   }
 
-  /// The images that codes stand for.
+  /// The images of codes `[images · grid²]`.
   package func decode(_ codes: [UInt16], _ weights: any ParameterStore) throws -> [Image] {
     let positions = config.grid * config.grid
     let size = config.imageSize

@@ -34,7 +34,8 @@ package struct GenerationRequest: Sendable, Equatable {
     }
     if let token = prompt.first(where: { $0 < 0 || $0 >= config.textVocabulary }) {
       throw DalleError(
-        .data, "a prompt has the token \(token); the model has text tokens 0 to \(config.textVocabulary - 1): use its own tokenizer"
+        .data,
+        "a prompt has the token \(token); the model has text tokens 0 to \(config.textVocabulary - 1): encode with its own tokenizer"
       )
     }
     if let token = prefix.first(where: { $0 >= config.imageVocabulary }) {
@@ -44,7 +45,7 @@ package struct GenerationRequest: Sendable, Equatable {
   }
 }
 
-/// What became of a request.
+/// The result of a request.
 package struct GeneratedTokens: Sendable, Equatable {
   /// Image tokens in raster order: all of them, unless the request was cancelled.
   package var tokens: [UInt16] = []

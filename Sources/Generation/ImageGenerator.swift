@@ -5,7 +5,7 @@ import Layers
 import Models
 import Tokenizer
 
-/// Generates images from prompts: text tokens, image tokens one after the other, the dVAE's decoder.
+/// Generates images from prompts: encodes the prompt, samples image tokens one after the other, decodes them with the dVAE.
 package struct ImageGenerator {
   package let tokenizer: Tokenizer
   package let config: TransformerConfig
@@ -13,6 +13,7 @@ package struct ImageGenerator {
   private let dvaeWeights: any ParameterStore
   private let weights: any ParameterStore
   private let precision: Precision
+
   /// - Parameters:
   ///   - dvae: for inference or training, any batch; its codes are the transformer's image tokens.
   ///   - weights: the transformer's, kept in `precision`.
@@ -54,9 +55,9 @@ package struct ImageGenerator {
     _ requests: [GenerationRequest], progress: (_ done: Int, _ total: Int) -> Void = { _, _ in }
   ) throws -> [GeneratedTokens] {
     var sessions: [[GenerationRequest]] = []
-    var rows = SamplingSession.mostRows
+    var rows = SamplingSession.maximumRows
     for request in requests {
-      if rows + request.rowCount > SamplingSession.mostRows {
+      if rows + request.rowCount > SamplingSession.maximumRows {
         sessions.append([])
         rows = 0
       }

@@ -5,11 +5,11 @@ import Memory
 import Models
 import Random
 
-/// Samples the image tokens of many requests together, one position a step. Requests with equal prompts share the prompt's keys and
-/// values.
+/// Samples the image tokens of many requests together, one position per step. Requests with equal prompts share the prompt's part of
+/// the KV cache.
 package final class SamplingSession {
-  /// Rows that use the weights well; with more, caches fill the memory. With guidance a request takes two.
-  package static let mostRows = 64
+  /// Largest number of rows: enough to use the weights well; with more, KV caches fill the memory. With guidance a request takes two.
+  package static let maximumRows = 64
 
   private let config: TransformerConfig
   private let requests: [GenerationRequest]
@@ -21,20 +21,20 @@ package final class SamplingSession {
   /// Positions that are sampled.
   package private(set) var position = 0
 
-  /// Reads the prompts.
+  /// Computes the prompts.
   ///
   /// - Parameters:
   ///   - weights: the transformer's, kept in `precision`.
-  /// - Throws: `DalleError` for a request that the model cannot take, for none, and for more rows than `mostRows`.
+  /// - Throws: `DalleError` for a request that the model cannot take, for none, and for more rows than `maximumRows`.
   package init(
     _ requests: [GenerationRequest], _ config: TransformerConfig, weights: any ParameterStore, precision: Precision
   ) throws {
     guard !requests.isEmpty else { throw DalleError(.data, "no requests to sample: give at least one") }
     for request in requests { try request.validate(config) }
     plan = RowPlan(requests)
-    guard plan.rowCount <= Self.mostRows else {
+    guard plan.rowCount <= Self.maximumRows else {
       throw DalleError(
-        .data, "requests take \(plan.rowCount) rows; a session takes at most \(Self.mostRows): sample fewer together")
+        .data, "requests take \(plan.rowCount) rows; a session takes at most \(Self.maximumRows): sample fewer together")
     }
     (self.config, self.requests) = (config, requests)
     results = requests.map { _ in GeneratedTokens() }
@@ -45,15 +45,15 @@ package final class SamplingSession {
     choices = requests.map { TokenChoice($0.sampling, vocabulary: config.imageVocabulary) }
     switch precision {
     case .fp32:
-      let model = try CachedTransformer<Float>(config, captions: plan.captions, images: plan.images, source: weights)
+      let model = try CachedTransformer<Float>(config, captions: plan.captions, images: plan.images, store: weights)
       step = { try model.step($0, previous: $1) }
     case .bf16:
-      let model = try CachedTransformer<BFloat16>(config, captions: plan.captions, images: plan.images, source: weights)
+      let model = try CachedTransformer<BFloat16>(config, captions: plan.captions, images: plan.images, store: weights)
       step = { try model.step($0, previous: $1) }
     }
   }
 
-  /// Bytes that a session of these requests takes beside the weights: mostly keys and values.
+  /// Bytes that a session of these requests takes beside the weights: mostly KV caches.
   package static func byteCount(_ requests: [GenerationRequest], _ config: TransformerConfig, _ precision: Precision) -> Int {
     let images = RowPlan(requests).images
     return switch precision {

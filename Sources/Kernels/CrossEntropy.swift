@@ -55,7 +55,7 @@ func largest(_ values: UnsafePointer<Float>, count: Int) -> Float {
 }
 
 /// `result = e^(scale · value - offset)`, 0 where there is no value; returns the sum, before anything is
-/// rounded. The result may lie in the place of the values.
+/// rounded. The result may overwrite the values.
 func exponentials<Element: Scalar>(
   of values: Vector, scale: Float, minus offset: Float, into result: VectorView<Element>
 ) -> Float {

@@ -7,7 +7,7 @@ package struct AttentionParameters: Sendable {
   package let norm: LayerNormParameters
   package let qkvWeight, qkvBias, outputWeight, outputBias: Parameter
 
-  /// Matrices start as N(0, 0.125/sqrt(fan in)) (Child et al. 2019, section 6), `output` scaled by `residualScale` besides.
+  /// Matrices are initialized as N(0, 0.125/sqrt(fan in)) (Child et al. 2019, section 6), `output` scaled by `residualScale` besides.
   package init(_ name: String, width d: Int, residualScale: Float, in table: inout ParameterTable) {
     block = table.addBlock(name)
     norm = LayerNormParameters("\(name).norm", width: d, to: block, in: &table)
@@ -22,7 +22,7 @@ package struct AttentionParameters: Sendable {
 extension Initialization {
   /// N(0, 0.125/sqrt(fan in)), the initialization of Sparse Transformers (Child et al. 2019, section 6), times `scale`.
   package static func sparseTransformer(fanIn: Int, scale: Float = 1) -> Initialization {
-    .normal(standardDeviation: 0.125 / Float(fanIn).squareRoot() * scale)
+    .normal(std: 0.125 / Float(fanIn).squareRoot() * scale)
   }
 }
 
@@ -68,32 +68,32 @@ package struct AttentionLayer<Element: Scalar> {
 
   /// Turns `dStream`, the gradient of the output, into that of x, and adds to the parameters' gradients.
   ///
-  /// - Parameter recomputes: `saved` holds another layer's values and is computed again, to the same bits.
+  /// - Parameter recomputes: `saved` has another layer's values and is computed again, to the same bits.
   package func backward(
     _ x: Matrix, _ w: BlockValues, _ g: BlockValues, saved: Saved, scratch: TransformerScratch<Element>, dStream: Matrix,
     recomputes: Bool
   ) {
     let p = parameters
     let saved = saved.first(x.rows, heads: heads)
-    let room = scratch.backward(x.rows)
+    let work = scratch.backward(x.rows)
     let normed = scratch.normed.rows(0..<x.rows)
     if recomputes {
       attend(x, w, saved, scratch)
     } else {
       p.norm.again(x, w, saved: saved.norm, into: normed)
     }
-    let dy = Element.rounded(dStream.vector, into: room.dStream).matrix(rows: x.rows, columns: x.columns)
+    let dy = Element.rounded(dStream.vector, into: work.dStream).matrix(rows: x.rows, columns: x.columns)
     let dQKV = MatrixView(scratch.wide.base, rows: x.rows, columns: 3 * x.columns)
     matmul(dy, saved.attended, transposing: .first, into: g.matrix(p.outputWeight), .accumulate)
     biasBackward(dStream, addingTo: g[p.outputBias])
-    matmul(dy, w.operand(p.outputWeight), into: room.dAttended)
+    matmul(dy, w.operand(p.outputWeight), into: work.dAttended)
     pattern.backward(
-      room.dAttended, saved.qkv, output: saved.attended, logSums: saved.logSums, heads: heads, into: dQKV,
+      work.dAttended, saved.qkv, output: saved.attended, logSums: saved.logSums, heads: heads, into: dQKV,
       scratch: scratch.attention!)
     matmul(dQKV, normed, transposing: .first, into: g.matrix(p.qkvWeight), .accumulate)
     biasBackward(dQKV, addingTo: g[p.qkvBias])
-    matmul(dQKV, w.operand(p.qkvWeight), into: room.dNormed)
-    p.norm.backward(room.dNormed, x, w, g, saved: saved.norm, addingTo: dStream)
+    matmul(dQKV, w.operand(p.qkvWeight), into: work.dNormed)
+    p.norm.backward(work.dNormed, x, w, g, saved: saved.norm, addingTo: dStream)
   }
 
   /// The prefix of a group of a cache, in place: x is [prefix, d]. Each position attends to those up to its own.

@@ -16,7 +16,7 @@ package final class JSONLinesSink: EventSink {
     descriptor = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
     guard descriptor >= 0 else { throw failure("cannot be opened", "check the folder's permissions and the disk") }
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    // JSON has no infinity; a diverged loss must be readable all the same.
+    // JSON has no infinity; a diverged loss is written as a string.
     encoder.nonConformingFloatEncodingStrategy = .convertToString(positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
     var last = UInt8(ascii: "\n")
     let end = lseek(descriptor, 0, SEEK_END)
@@ -79,7 +79,7 @@ extension Event: Encodable {
       try object.encode(metrics.resident, forKey: Key("resident"))
       try object.encode(metrics.isSkipped, forKey: Key("skipped"))
     case .validation(let metrics): try object.encode(values(metrics), forKey: Key("values"))
-    case .checkpoint(let path), .sampleSheet(let path): try object.encode(path, forKey: Key("path"))
+    case .checkpoint(let path), .sampleGrid(let path): try object.encode(path, forKey: Key("path"))
     case .message(let text), .warning(let text), .skip(let text): try object.encode(text, forKey: Key("text"))
     }
   }
@@ -92,7 +92,7 @@ extension Event: Encodable {
     case .step: "step"
     case .validation: "validation"
     case .checkpoint: "checkpoint"
-    case .sampleSheet: "sampleSheet"
+    case .sampleGrid: "sampleGrid"
     case .message: "message"
     case .warning: "warning"
     case .skip: "skip"

@@ -5,12 +5,12 @@ import MPI
 import Monitoring
 
 extension Collector {
-  /// Collects the dataset with all ranks: the coordinator lists and puts together, every rank examines its units. What is
-  /// done already is not done again.
+  /// Collects the dataset with all ranks: the coordinator scans and merges, every rank validates its work items. Collective.
+  /// Finished steps and work items are not repeated.
   ///
   /// - Parameters:
-  ///   - isStopped: asked between units; the same call later goes on.
-  ///   - log: gets a line now and then.
+  ///   - isStopped: asked between work items; the same call later resumes.
+  ///   - log: gets progress lines.
   /// - Returns: false if it was stopped.
   package func collect(in world: Communicator, isStopped: () -> Bool, log: (String) throws -> Void) throws -> Bool {
     var lock: FolderLock?
@@ -19,56 +19,58 @@ extension Collector {
       lock = try FolderLock(folder.path) { try log("warning: \($0)") }
     }
     defer { withExtendedLifetime(lock) {} }
-    let isDone = try world.decide { isFinished }
-    if !isDone {
+    if try !world.decide({ isFinished }) {
       let sources = options.sources.count
-      try log("lists \(sources) \(sources == 1 ? "source" : "sources")")
-      guard try examine(try world.decide { try takeInventory() }, in: world, isStopped, log) else { return false }
+      try log("scanning \(sources) \(sources == 1 ? "source" : "sources")")
+      guard try validate(try world.decide { try takeInventory() }, in: world, isStopped, log) else { return false }
     }
-    // The coordinator tells all ranks what they will open, and they wait until they see it.
+    // The coordinator broadcasts which files exist, and all ranks wait until they see them.
     let files = try world.decide { try folder.finishedFiles() }
     for (path, byteCount) in files { try awaitFile(path, byteCount: byteCount) }
     return true
   }
 
-  /// Bytes of each unit's listing, and of what was found in it; -1 if it has not been examined.
+  /// The files of each work item, in bytes.
   private struct Inventory: Codable {
-    var listings: [Int]
-    var examined: [Int]
+    var scanned: [Int]
+    /// -1 for a work item that is not validated.
+    var validated: [Int]
   }
 
-  /// Lists the sources, unless that is done, and looks what has been examined. Called on the coordinator.
+  /// Scans the sources, unless that is done, and lists the files of the work items. Called on the coordinator.
   private func takeInventory() throws -> Inventory {
-    try list()
-    let units = 0..<unitCount()
+    try scan()
+    let workItems = 0..<workItemCount()
     return Inventory(
-      listings: try units.map { try fileSize(folder.listing($0)) },
-      examined: try units.map { isExamined($0) ? try fileSize(folder.examined($0)) : -1 })
+      scanned: try workItems.map { try fileSize(folder.scanned($0)) },
+      validated: try workItems.map { isValidated($0) ? try fileSize(folder.validated($0)) : -1 })
   }
 
-  /// Examines what has not been, with all ranks, and puts the dataset together on the coordinator.
-  private func examine(
+  /// Validates the remaining work items with all ranks, then merges on the coordinator.
+  private func validate(
     _ inventory: Inventory, in world: Communicator, _ isStopped: () -> Bool, _ log: (String) throws -> Void
   ) throws -> Bool {
-    var examined = inventory.examined
-    let missing = examined.indices.filter { examined[$0] < 0 }
-    try log("examines \(missing.count) of \(examined.count) units of pictures")
+    var validated = inventory.validated
+    let missing = validated.indices.filter { validated[$0] < 0 }
+    try log("validating \(missing.count) of \(validated.count) work items")
     var (progress, done) = (ProgressMeter.lines(), 0)
-    for (turn, unit) in missing.enumerated() where turn % world.size == world.rank {
+    for (turn, workItem) in missing.enumerated() where turn % world.size == world.rank {
       if isStopped() { break }
-      try awaitFile(folder.listing(unit), byteCount: inventory.listings[unit])
-      try examine(unit)
-      examined[unit] = try fileSize(folder.examined(unit))
+      try awaitFile(folder.scanned(workItem), byteCount: inventory.scanned[workItem])
+      try validate(workItem)
+      validated[workItem] = try fileSize(folder.validated(workItem))
       done += 1
-      if let line = progress.line(done, of: missing.count / world.size) { try log("examined \(line)") }
+      if let line = progress.line(done, of: missing.count / world.size) { try log("validated \(line)") }
     }
     var stopped = [isStopped() ? 1 : 0]
     try world.allReduce(&stopped, .maximum)
     if stopped[0] == 1 { return false }
-    try world.allReduce(&examined, .maximum)
+    try world.allReduce(&validated, .maximum)
     try world.onCoordinator {
-      for (unit, byteCount) in examined.enumerated() { try awaitFile(folder.examined(unit), byteCount: byteCount) }
-      _ = try finish()
+      for (workItem, byteCount) in validated.enumerated() {
+        try awaitFile(folder.validated(workItem), byteCount: byteCount)
+      }
+      _ = try merge()
     }
     return true
   }

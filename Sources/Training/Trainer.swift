@@ -176,10 +176,10 @@ package final class Trainer<Task: TrainingTask> {
     guard grid.isCoordinator else { return }
     let path = "\(samplesFolder)/\(task.name)-\(zeroPadded(state.step, digits: 8)).png"
     do {
-      guard let image = try task.samplePicture(ema) else { return }
+      guard let image = try task.sampleImage(ema) else { return }
       try image.write(to: path)
     } catch { return try warn("there are no sample images after step \(state.step): \(error)") }
-    try log.record(.sampleSheet(path: path), stage: task.name, step: state.step)
+    try log.record(.sampleGrid(path: path), stage: task.name, step: state.step)
   }
 
   private func warn(_ text: String) throws { try log.record(.warning(text), stage: task.name, step: state.step) }

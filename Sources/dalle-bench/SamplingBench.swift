@@ -5,12 +5,12 @@ import Layers
 import Memory
 import Models
 
-/// How fast images are drawn, without the dVAE.
+/// Throughput of sampling image tokens, without the dVAE.
 struct SamplingBench: Codable {
   var images: Int
   var steps: Int
   var precision: Precision
-  /// Median seconds to read the captions.
+  /// Median seconds to compute the captions.
   var captionSeconds = 0.0
   /// Median seconds of a step.
   var seconds = 0.0
@@ -32,7 +32,7 @@ struct SamplingBench: Codable {
     let caption = (0..<Int32(shape.textLength)).map { $0 * 7 % Int32(shape.textVocabulary) }
     let times = try (0...repeats).map { _ in
       let start = ContinuousClock.now
-      let model = try CachedTransformer<Element>(shape, captions: [caption], images: [images], source: weights)
+      let model = try CachedTransformer<Element>(shape, captions: [caption], images: [images], store: weights)
       let middle = ContinuousClock.now
       var previous: [Int32] = []
       let choice = TokenChoice(SamplingConfig(), vocabulary: shape.imageVocabulary)

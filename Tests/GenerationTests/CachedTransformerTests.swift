@@ -19,7 +19,7 @@ private func randomParameters(_ precision: Precision) -> LocalParameters {
   let parameters = LocalParameters(Transformer.table(config), precision: precision)
   for block in parameters.table.blockIDs {
     let values = parameters.weights(of: block).values
-    fillNormal(values, seed: 7, stream: UInt64(block.index), standardDeviation: 0.3)
+    fillNormal(values, seed: 7, stream: UInt64(block.index), std: 0.3)
   }
   parameters.refreshComputeCopy()
   return parameters
@@ -42,7 +42,7 @@ private func randomParameters(_ precision: Precision) -> LocalParameters {
     var random = RandomStream(seed: 1, stream: 1)
     let codes = (0..<rows).map { _ in (0..<16).map { _ in Int32(random.integer(in: 0..<13)) } }
 
-    let cached = try CachedTransformer<Element>(config, captions: captions, images: captions.map { _ in 2 }, source: parameters)
+    let cached = try CachedTransformer<Element>(config, captions: captions, images: captions.map { _ in 2 }, store: parameters)
     var nats = [Double](repeating: 0, count: rows)
     for position in 0..<16 {
       let logits = try cached.step(position, previous: position == 0 ? [] : codes.map { $0[position - 1] })

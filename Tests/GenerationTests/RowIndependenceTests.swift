@@ -24,7 +24,7 @@ import Testing
     _: Element.Type, _ captions: [Int], images: Int, _ store: any ParameterStore
   ) throws -> [[Int]: [[UInt32]]] {
     let cached = try CachedTransformer<Element>(
-      Self.config, captions: captions.map(Self.caption), images: captions.map { _ in images }, source: store)
+      Self.config, captions: captions.map(Self.caption), images: captions.map { _ in images }, store: store)
     let rows = captions.flatMap { caption in (0..<images).map { [caption, $0] } }
     var result: [[Int]: [[UInt32]]] = [:]
     for position in 0..<16 {
@@ -38,7 +38,7 @@ import Testing
   private func expectIndependence<Element: Scalar>(_ element: Element.Type, _ precision: Precision) throws {
     let parameters = LocalParameters(Transformer.table(Self.config), precision: precision)
     for block in parameters.table.blockIDs {
-      fillNormal(parameters.weights(of: block).values, seed: 7, stream: UInt64(block.index), standardDeviation: 0.2)
+      fillNormal(parameters.weights(of: block).values, seed: 7, stream: UInt64(block.index), std: 0.2)
     }
     parameters.refreshComputeCopy()
     let alone = try logits(element, [3], images: 1, parameters)[[3, 0]]!

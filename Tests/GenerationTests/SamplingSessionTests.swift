@@ -14,7 +14,7 @@ import Testing
   private static func parameters(_ precision: Precision) -> LocalParameters {
     let parameters = LocalParameters(Transformer.table(config), precision: precision)
     for block in parameters.table.blockIDs {
-      fillNormal(parameters.weights(of: block).values, seed: 5, stream: UInt64(block.index), standardDeviation: 0.25)
+      fillNormal(parameters.weights(of: block).values, seed: 5, stream: UInt64(block.index), std: 0.25)
     }
     parameters.refreshComputeCopy()
     return parameters

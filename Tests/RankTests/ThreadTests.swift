@@ -16,7 +16,7 @@ private func onThreads<Element: Scalar>(_: Element.Type, _ threads: Int) -> [Flo
   defer { setThreads(1) }
   func matrix(_ rows: Int, _ columns: Int, _ stream: UInt64) -> MatrixView<Element> {
     let values = Buffer<Float>(count: rows * columns)
-    fillNormal(values.vector, seed: 1, stream: stream, standardDeviation: 1)
+    fillNormal(values.vector, seed: 1, stream: stream, std: 1)
     let result = MatrixView(.allocate(capacity: values.count), rows: rows, columns: columns) as MatrixView<Element>
     for index in 0..<values.count { result.base[index] = Element(values[index]) }
     return result

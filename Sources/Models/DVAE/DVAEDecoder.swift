@@ -2,7 +2,7 @@ import Kernels
 import Layers
 import Memory
 
-/// What the codebook gives to the parameters of a logit-Laplace distribution for every pixel: groups of residual blocks with
+/// From the codebook's output to the parameters of a logit-Laplace distribution for every pixel: groups of residual blocks with
 /// upsampling between them, and a rectified 1x1 convolution.
 struct DVAEDecoder<Element: Scalar> {
   private let groups: [[ResidualBlock<Element>]]
@@ -24,7 +24,7 @@ struct DVAEDecoder<Element: Scalar> {
     output = layers.decoderOutput
   }
 
-  /// Where the codebook writes, and where `backward` leaves the gradient of that.
+  /// Where the codebook writes its output, and `backward` that output's gradient.
   func entry(_ samples: Int) -> Vector {
     part(activations.decoder[0].entry, groups[0][0].parameters.inputCount, samples)
   }
@@ -32,11 +32,11 @@ struct DVAEDecoder<Element: Scalar> {
   /// From `entry` to `activations.output`, for the first `samples` samples.
   func forward(_ walk: BlockWalk, samples: Int) throws {
     for (index, (group, views)) in zip(groups, activations.decoder).enumerated() {
-      for (place, block) in group.enumerated() {
+      for (number, block) in group.enumerated() {
         try walk.forward(block.parameters.block) {
           block.forward(
-            blockInput(block, place, views, samples), $0, saved: views.saved[place],
-            scratch: activations.decoderScratch[index][place], into: part(views.stream, block.parameters.outputCount, samples))
+            blockInput(block, number, views, samples), $0, saved: views.saved[number],
+            scratch: activations.decoderScratch[index][number], into: part(views.stream, block.parameters.outputCount, samples))
         }
       }
     }
@@ -65,11 +65,11 @@ struct DVAEDecoder<Element: Scalar> {
 
     for index in groups.indices.reversed() {
       let views = activations.decoder[index]
-      for (place, block) in groups[index].enumerated().reversed() {
+      for (number, block) in groups[index].enumerated().reversed() {
         try walk.backward(block.parameters.block) { w, g in
           block.backward(
-            blockInput(block, place, views, samples), part(views.stream, block.parameters.outputCount, samples), w, g,
-            saved: views.saved[place], scratch: activations.decoderScratch[index][place])
+            blockInput(block, number, views, samples), part(views.stream, block.parameters.outputCount, samples), w, g,
+            saved: views.saved[number], scratch: activations.decoderScratch[index][number])
         }
       }
     }

@@ -14,7 +14,7 @@ package final class CachedTransformer<Element: Scalar> {
   private let parameters: TransformerParameters
   private let blocks: [TransformerBlock<Element>]
   private let order: [BlockID]
-  private let source: any ParameterStore
+  private let store: any ParameterStore
   private let work: Work
   private let arena: Arena
 
@@ -34,13 +34,13 @@ package final class CachedTransformer<Element: Scalar> {
   ///   - captions: tokens, at most `textLength` each; an empty caption is all padding.
   ///   - images: how many are sampled for each caption.
   package init(
-    _ config: TransformerConfig, captions: [[Int32]], images: [Int], source: any ParameterStore
+    _ config: TransformerConfig, captions: [[Int32]], images: [Int], store: any ParameterStore
   ) throws {
     precondition(captions.allSatisfy { $0.count <= config.textLength }, "a caption is longer than \(config.textLength)")
     precondition(!captions.isEmpty && images.count == captions.count && images.allSatisfy { $0 > 0 }, "nothing to sample")
     try config.validate()
     self.config = config
-    self.source = source
+    self.store = store
     rows = images.reduce(0, +)
     var table = ParameterTable()
     parameters = TransformerParameters(config, &table)
@@ -90,7 +90,7 @@ package final class CachedTransformer<Element: Scalar> {
   /// - Parameter previous: each row's token of the position before; empty at position 0.
   package func step(_ position: Int, previous: [Int32]) throws -> Matrix {
     precondition(previous.count == (position == 0 ? 0 : rows), "\(previous.count) tokens for \(rows) rows")
-    let walk = try BlockWalk(source, order)
+    let walk = try BlockWalk(store, order)
     let stream = work.stream.rows(0..<rows)
     let embeddings = parameters.embeddings
     try walk.forward(embeddings.block) { w in
@@ -117,7 +117,7 @@ package final class CachedTransformer<Element: Scalar> {
     let embeddings = parameters.embeddings
     let stream = work.stream.rows(0..<text)
     for (index, caption) in captions.enumerated() {
-      let walk = try BlockWalk(source, Array(order.dropLast()))
+      let walk = try BlockWalk(store, Array(order.dropLast()))
       try walk.forward(embeddings.block) { w in
         for position in 0..<text { embed(embeddings.textTerms(caption, at: position), w, into: stream.row(position)) }
       }

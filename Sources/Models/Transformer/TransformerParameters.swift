@@ -34,7 +34,7 @@ struct TransformerParameters {
   let blocks: [TransformerBlockParameters]
   let heads: Heads
 
-  /// Adds every parameter to `table`, with the initialisation of Sparse Transformers (Child et al. 2019, section 6): weights
+  /// Adds every parameter to `table`, with the initialization of Sparse Transformers (Child et al. 2019, section 6): weights
   /// N(0, 0.125/sqrt(fan in)), token embeddings N(0, 0.125/sqrt(d)), positions N(0, 0.125/sqrt(d·n)), the two matrices that
   /// write to the residual stream further scaled by 1/sqrt(2·layers), heads 0.
   init(_ config: TransformerConfig, _ table: inout ParameterTable) {
@@ -43,8 +43,8 @@ struct TransformerParameters {
     var t = table
 
     let first = t.addBlock("embeddings")
-    let embedding = { (name: String, shape: [Int], start: Initialization) in
-      t.add(name, shape, .embedding, start, to: first)
+    let embedding = { (name: String, shape: [Int], initialization: Initialization) in
+      t.add(name, shape, .embedding, initialization, to: first)
     }
     embeddings = Embeddings(
       block: first,

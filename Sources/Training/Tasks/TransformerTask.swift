@@ -15,25 +15,25 @@ package final class TransformerTask: TrainingTask {
   private let model: Transformer
   private let textShare: Double
   private let validation: TransformerBatch
-  private let sampleSheet: (any ParameterStore) throws -> Image?
+  private let sampleGrid: (any ParameterStore) throws -> Image?
 
   /// - Parameters:
   ///   - validation: samples that are never trained on; may be none.
-  ///   - sampleSheet: makes an image of samples with given weights.
+  ///   - sampleGrid: makes an image of samples with given weights.
   ///   - load: this rank's samples of a step.
   package init(
     _ model: Transformer, textShare: Double, validation: TransformerBatch,
-    sampleSheet: @escaping (any ParameterStore) throws -> Image?,
+    sampleGrid: @escaping (any ParameterStore) throws -> Image?,
     load: @escaping @Sendable (_ step: Int, _ part: Range<Int>) throws -> TransformerBatch
   ) {
     (self.model, self.textShare, self.validation) = (model, textShare, validation)
-    (self.sampleSheet, self.load) = (sampleSheet, load)
+    (self.sampleGrid, self.load) = (sampleGrid, load)
   }
 
   /// Trains on token shards.
   package convenience init(
     _ config: RunConfig, _ model: Transformer, training: ShardSet, validation: ShardSet?, tokenizer: Tokenizer,
-    sampleSheet: @escaping (any ParameterStore) throws -> Image?
+    sampleGrid: @escaping (any ParameterStore) throws -> Image?
   ) throws {
     let stage = config.transformer
     let textLength = model.config.textLength
@@ -41,7 +41,7 @@ package final class TransformerTask: TrainingTask {
     let sampler = ShardSampler(training, seed: seed)
     self.init(
       model, textShare: stage.textLossShare,
-      validation: Self.batch(try (validation?.all() ?? []).map { ($0.text, $0.image) }), sampleSheet: sampleSheet
+      validation: Self.batch(try (validation?.all() ?? []).map { ($0.text, $0.image) }), sampleGrid: sampleGrid
     ) { step, part in
       let start = step * stage.training.batch
       let samples = try sampler.pairs(start + part.lowerBound..<start + part.upperBound)
@@ -117,5 +117,5 @@ package final class TransformerTask: TrainingTask {
     return [("loss", report.loss)] + report.parts
   }
 
-  package func samplePicture(_ source: any ParameterStore) throws -> Image? { try sampleSheet(source) }
+  package func sampleImage(_ source: any ParameterStore) throws -> Image? { try sampleGrid(source) }
 }
