@@ -70,9 +70,13 @@ package func namesInFolder(_ path: String) throws -> [String] {
 
 /// Removes a file, or a folder with all that it holds.
 ///
-/// - Throws: `DalleError` if it stays, or a part of it.
+/// - Throws: `DalleError` that names the first part that stays.
 package func removeAll(_ path: String) throws {
-  do { try FileManager.default.removeItem(atPath: path) } catch { throw DalleError.file(path, "cannot be removed", error) }
+  var status = stat()
+  guard lstat(path, &status) == 0 else { throw DalleError.file(path, "cannot be removed") }
+  let isFolder = status.st_mode & S_IFMT == S_IFDIR
+  if isFolder { for name in try namesInFolder(path) { try removeAll("\(path)/\(name)") } }
+  guard (isFolder ? rmdir(path) : unlink(path)) == 0 else { throw DalleError.file(path, "cannot be removed") }
 }
 
 /// Bytes in a plain file; anything else is an error.

@@ -5,9 +5,9 @@ import Testing
   private let image = Image(width: 8, height: 8, (1, 2, 3))
 
   /// Invisible captions take no place, as empty ones; long ones have an end.
-  @Test(arguments: [
-    "\u{200B}", "\u{FEFF}", " \t\n", "\u{2060}\u{00AD}", "\u{0301}", "\u{3164}", "\u{2800}", "\u{E000}", "\u{FE0F}", "\u{7}", "\0",
-  ]) func invisibleCaptionsAreNone(caption: String) throws {
+  @Test(arguments: [[0x200B], [0xFEFF], [0x20, 9, 10], [0x2060, 0xAD], [0x301], [0x3164], [0x2800], [0xE000], [0xFE0F], [7], [0]])
+  func invisibleCaptionsAreNone(characters: [Int]) throws {
+    let caption = String(String.UnicodeScalarView(characters.compactMap(Unicode.Scalar.init)))
     let sheet = try ImageGrid.compose([.init(caption: caption, images: [image])])
     #expect(sheet.height == (try ImageGrid.compose([.init(caption: "", images: [image])])).height)
   }
