@@ -4,6 +4,7 @@ import Kernels
 import Layers
 import Models
 import Tokenizer
+import Tokens
 
 /// Generates images from prompts: encodes the prompt, samples image tokens one after the other, decodes them with the dVAE.
 package struct ImageGenerator {
@@ -77,7 +78,7 @@ package struct ImageGenerator {
   }
 
   /// The tokens of a prompt.
-  private func encode(_ prompt: String, cutting: Bool) throws -> [Int32] {
+  private func encode(_ prompt: String, cutting: Bool) throws -> [Token] {
     let tokens = tokenizer.encode(prompt)
     guard cutting || tokens.count <= config.textLength else {
       throw DalleError(
@@ -85,6 +86,6 @@ package struct ImageGenerator {
         "the prompt \"\(prompt.prefix(60))\(prompt.count > 60 ? "…" : "")\" has \(tokens.count) tokens; "
           + "the model's text context is \(config.textLength) tokens: shorten the prompt")
     }
-    return tokens.prefix(config.textLength).map(Int32.init)
+    return Array(tokens.prefix(config.textLength))
   }
 }

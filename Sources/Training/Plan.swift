@@ -53,7 +53,7 @@ package struct Plan {
           + "\(transformer.textVocabulary) at most + \(transformer.imageLength) image tokens",
         table: transformerTable, training: config.transformer.training,
         flops: 3 * transformer.flops(patterns: Transformer.patterns(transformer)),
-        memory: memory(transformerTable, config.transformer.training, precision, sampleBytes: 4 * transformer.length) {
+        memory: memory(transformerTable, config.transformer.training, precision, sampleBytes: transformer.sampleBytes) {
           Transformer.activationBytes(transformer, batch: $0, precision: precision)
         }),
     ]

@@ -1,6 +1,7 @@
 import Kernels
 import Layers
 import Memory
+import Tokens
 
 /// The codebook's activations. G = N · grid². Logits and the gradient of their relaxation exist a block of rows at a time.
 struct CodebookActivations<Element: Scalar> {
@@ -100,7 +101,7 @@ struct DVAECodebook<Element: Scalar> {
   }
 
   /// The decoder's entry for given codes, all below the vocabulary's size.
-  func lookUp(_ codes: UnsafePointer<UInt16>, _ walk: BlockWalk, into entry: Vector) throws {
+  func lookUp(_ codes: UnsafePointer<Token>, _ walk: BlockWalk, into entry: Vector) throws {
     try walk.forward(codebook.weight.block) { weights in
       selectColumns(
         codes, weights.matrix(codebook.weight), bias: weights[codebook.bias], into: positions(entry, codebook.shape.outputs))

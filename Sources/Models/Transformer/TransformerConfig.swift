@@ -1,6 +1,7 @@
 import Errors
 import Kernels
 import Layers
+import Tokens
 
 #if canImport(Glibc)
   import Glibc
@@ -42,6 +43,9 @@ package struct TransformerConfig: Codable, Sendable, Equatable {
   package var imageLength: Int { grid * grid }
   /// Positions of a sample: text, then image.
   package var length: Int { textLength + imageLength }
+
+  /// Bytes of a sample's tokens.
+  package var sampleBytes: Int { length * MemoryLayout<Token>.size }
 
   /// Limits of each value, for `validate` and for configurations that have these values as keys.
   package static let limits: [String: ClosedRange<Int>] = [
