@@ -413,7 +413,7 @@ func tar(_ members: [(name: String, bytes: Data)], gnuLongNames: Bool = false) -
     let second = try Collector(folder, options: options)
     try second.scan()
     for workItem in [1, 0] where !second.isValidated(workItem) { try second.validate(workItem) }
-    _ = try second.merge()
+    _ = try second.merge(shardCaptions: 64)
     for name in ["train.jsonl", "train.index", "validation.jsonl", "validation.index", "skipped.jsonl", "dataset.json"] {
       #expect(
         FileManager.default.contentsEqual(atPath: "\(shop.path)/whole/\(name)", andPath: "\(shop.path)/again/\(name)"), "\(name)")
