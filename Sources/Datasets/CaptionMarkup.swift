@@ -15,9 +15,6 @@ enum CaptionMarkup {
     return text
   }
 
-  /// Whether a browser would not show a caption as it is.
-  package static func isIn(_ caption: String) -> Bool { removed(from: caption) != caption }
-
   // MARK: Tags
 
   /// Attributes need a value, so that `a <b and c> d` remains.

@@ -22,7 +22,7 @@ enum CaptionText {
   private static let invisible: Set<Unicode.Scalar> = ["\u{AD}", "\u{200B}", "\u{2060}", "\u{FEFF}"]
 
   /// One line as a browser shows it: without entities and tags; runs of whitespace and control characters become single spaces;
-  /// none at the ends.
+  /// none at the ends. A caption of invisible characters alone gives one of them, so that it does not pass for an empty one.
   static func clean(_ caption: String) -> String {
     var scalars = String.UnicodeScalarView()
     var isPending = false
@@ -34,6 +34,9 @@ enum CaptionText {
         isPending = false
         scalars.append(scalar)
       }
+    }
+    if scalars.isEmpty, let first = caption.unicodeScalars.first(where: { $0 != "\u{FEFF}" && invisible.contains($0) }) {
+      return String(first)
     }
     return String(scalars)
   }

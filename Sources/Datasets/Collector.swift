@@ -89,12 +89,9 @@ package struct Collector: Sendable {
     let copies = ImageCopies(folder)
     let validator = try SampleValidator(columns: options.columns, filters: options.filters, copies: copies)
     try forEachLine(folder.scanned(workItem)) { (entry: ScanEntry) in
-      guard let origin = entry.origin else {
-        try validator.validate(entry) { try results.write($0.listed) }
-        return
-      }
+      let origin = entry.origin
       try results.write(ValidatedEntry.origin(origin))
-      if let known = try recorded?.results(of: origin) {
+      if let origin, let known = try recorded?.results(of: origin) {
         for result in known { try results.write(result.of(entry)) }
         return
       }
@@ -124,10 +121,8 @@ package struct Collector: Sendable {
 
 /// A line of a validated work item.
 enum ValidatedEntry: Codable {
-  /// What the lines after it, up to the next origin, were read from.
-  case origin(EntryOrigin)
-  /// A skip of the scan itself.
-  case listed(Skip)
+  /// What the lines after it, up to the next origin, were read from; nil if the scan itself gave them.
+  case origin(EntryOrigin?)
   case sample(Sample)
   case skipped(Skip)
   /// A file with images that were copied out of an archive; its path is relative to the dataset's folder.
@@ -155,11 +150,5 @@ extension Result<Sample, Skip> {
     case .failure(let skip): .skipped(skip)
     }
   }
-
-  fileprivate var listed: ValidatedEntry {
-    switch self {
-    case .success(let sample): .sample(sample)
-    case .failure(let skip): .listed(skip)
-    }
   }
 }

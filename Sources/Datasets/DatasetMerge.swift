@@ -57,7 +57,7 @@ struct DatasetMerge {
         try entries.add(entry)
         switch entry {
         case .origin: break
-        case .skipped(let skip), .listed(let skip): try skips.add(skip)
+        case .skipped(let skip): try skips.add(skip)
         case .copies(let path, let byteCount): summary.copies[path] = byteCount
         case .sample(let sample):
           let fingerprint = Fingerprint(

@@ -11,7 +11,8 @@ package struct DatasetOptions: Codable, Equatable, Sendable {
   package var validation: Int
 
   package init(sources: [DatasetSource], columns: Columns = Columns(), filters: Filters = Filters(), validation: Int = 256) {
-    (self.sources, self.columns, self.filters, self.validation) = (sources, columns, filters, validation)
+    self.sources = sources.map { DatasetSource(DatasetSource.absolute($0.path), repeat: $0.repeat) }
+    (self.columns, self.filters, self.validation) = (columns, filters, validation)
   }
 
   /// - Throws: `DalleError(.configuration)` for the first value outside its limits.

@@ -18,10 +18,9 @@ package struct DatasetSource: Codable, Equatable, Sendable {
   /// How often an epoch has each sample. A fraction adds the same share of the samples to every epoch.
   package var `repeat`: Double
 
-  /// - Parameter path: absolute, or relative to the current folder.
-  package init(_ path: String, repeat factor: Double = 1) { (self.path, self.repeat) = (Self.absolute(path), factor) }
+  package init(_ path: String, repeat factor: Double = 1) { (self.path, self.repeat) = (path, factor) }
 
-  /// A path or pattern without `.`, `..` and a slash at its end. A dataset records absolute paths: a relative one names another
+  /// An absolute path or pattern without `.`, `..` and a slash at its end. A dataset records these: a relative path names another
   /// folder elsewhere.
   static func absolute(_ path: String) -> String { URL(fileURLWithPath: path).standardizedFileURL.path }
 

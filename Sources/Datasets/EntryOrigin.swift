@@ -24,10 +24,17 @@ struct EntryOrigin: Codable, Equatable {
   var path: String
   /// Nil if the file is missing.
   var file: FileStamp?
-  var captionPath: String?
-  var captionFile: FileStamp?
+  var captionFiles: [CaptionFile] = []
   /// The first 16 hexadecimal digits of the SHA-256 of captions that a manifest has.
   var captionHash: String?
+
+  struct CaptionFile: Codable, Equatable {
+    var path: String
+    /// Nil if the file is missing.
+    var file: FileStamp?
+
+    init(_ path: String) { (self.path, file) = (path, FileStamp(path)) }
+  }
 
   init(_ path: String) { (self.path, file) = (path, FileStamp(path)) }
 
@@ -36,7 +43,7 @@ struct EntryOrigin: Codable, Equatable {
 
   /// Differs when one of the files has changed.
   var stamp: UInt64 {
-    Self.hash([file, captionFile].flatMap { $0.map { ["\($0.byteCount)", "\($0.modified)"] } ?? ["missing"] })
+    Self.hash(([file] + captionFiles.map(\.file)).flatMap { $0.map { ["\($0.byteCount)", "\($0.modified)"] } ?? ["missing"] })
   }
 
   private static func hash(_ parts: [String]) -> UInt64 { UInt64(shortHash(parts), radix: 16)! }
@@ -57,7 +64,7 @@ extension ScanEntry {
       var origin = EntryOrigin(candidate.image.path)
       switch candidate.captions {
       case .inline(let captions): origin.captionHash = EntryOrigin.shortHash(captions)
-      case .file(let path): (origin.captionPath, origin.captionFile) = (path, FileStamp(path))
+      case .file(let path): origin.captionFiles = [.init(path)]
       }
       return origin
     }

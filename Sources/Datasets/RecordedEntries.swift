@@ -55,11 +55,11 @@ final class EntryRecorder {
   func add(_ entry: ValidatedEntry) throws {
     let line = try entries.write(entry)
     switch entry {
-    case .origin, .listed: try close()
+    case .origin: try close()
     case .sample, .skipped, .copies: break
     }
     end = line.offset + line.count + 1
-    if case .origin(let origin) = entry {
+    if case .origin(let origin?) = entry {
       open = EntryMark(key: origin.key, stamp: origin.stamp, offset: end, byteCount: 0)
     }
   }

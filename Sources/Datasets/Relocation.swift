@@ -59,7 +59,10 @@ package struct Relocation: Sendable {
     var isOlder = false
     try forEachLine(folder.entries) { (entry: ValidatedEntry) in
       switch entry {
-      case .origin(var origin):
+      case .origin(nil):
+        isOlder = false
+        try recorder.add(entry)
+      case .origin(var origin?):
         isOlder = false
         let path = moved(origin.path)
         if path != origin.path, let before = origin.file {
@@ -73,9 +76,7 @@ package struct Relocation: Sendable {
           }
           (origin.path, origin.file) = (path, now)
         }
-        if let captions = origin.captionPath, case let path = moved(captions), path != captions {
-          (origin.captionPath, origin.captionFile) = (path, FileStamp(path))
-        }
+        origin.captionFiles = origin.captionFiles.map { $0.path == moved($0.path) ? $0 : .init(moved($0.path)) }
         try recorder.add(.origin(origin))
       case .sample(var sample):
         sample = moved(sample)
@@ -90,7 +91,6 @@ package struct Relocation: Sendable {
         }
         try recorder.add(.sample(sample))
       case .skipped(let skip): try recorder.add(.skipped(moved(skip)))
-      case .listed(let skip): try recorder.add(.listed(moved(skip)))
       case .copies: try recorder.add(entry)
       }
     }

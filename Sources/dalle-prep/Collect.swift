@@ -15,7 +15,7 @@ struct Collect: ParsableCommand {
       A source is a folder of images with NAME.txt (one caption per line) or NAME.json beside NAME.jpg, a manifest (.jsonl, .csv, \
       .tsv) with named columns, a WebDataset archive (.tar, .tar.gz, .tgz, .tar.zst), or a pattern of those: 'data/{00000..00099}.tar', \
       'data/*.tar'. The output of img2dataset is such a folder. Under mpirun the ranks share the work. The same command resumes \
-      where an earlier one stopped.
+      where an earlier one stopped; for a finished dataset it says what has changed in the sources since.
       """)
 
   @Argument(help: "Folders, manifests, archives, or patterns of them; none with --update and --relocate.")
