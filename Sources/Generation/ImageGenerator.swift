@@ -4,6 +4,7 @@ import Kernels
 import Layers
 import Models
 import Tokenizer
+import Tokens
 
 /// Generates images from prompts: encodes the prompt, samples image tokens one after the other, decodes them with the dVAE.
 package struct ImageGenerator {
@@ -75,7 +76,7 @@ package struct ImageGenerator {
   }
 
   /// The tokens of a prompt.
-  private func encode(_ prompt: String) throws -> [Int32] {
+  private func encode(_ prompt: String) throws -> [Token] {
     let tokens = tokenizer.encode(prompt)
     guard tokens.count <= config.textLength else {
       throw DalleError(
@@ -83,6 +84,6 @@ package struct ImageGenerator {
         "the prompt \"\(prompt.prefix(60))\(prompt.count > 60 ? "…" : "")\" has \(tokens.count) tokens; "
           + "the model's text context is \(config.textLength) tokens, to which training truncates captions: shorten the prompt")
     }
-    return tokens.map(Int32.init)
+    return tokens
   }
 }

@@ -1,4 +1,5 @@
 import Memory
+import Tokens
 
 #if canImport(Glibc)
   import Glibc
@@ -14,7 +15,7 @@ import Memory
 @specialized(where Element == Float)
 @specialized(where Element == BFloat16)
 public func softmaxCrossEntropy<Element: Scalar>(
-  _ logits: Matrix, targets: UnsafePointer<Int32>, gradient: (into: MatrixView<Element>, scale: Float)?
+  _ logits: Matrix, targets: UnsafePointer<Token>, gradient: (into: MatrixView<Element>, scale: Float)?
 ) -> Double {
   let span = KernelClock.begin(.crossEntropy)
   defer { KernelClock.end(span) }

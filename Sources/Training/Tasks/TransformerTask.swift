@@ -7,6 +7,7 @@ import Parallel
 import Random
 import Shards
 import Tokenizer
+import Tokens
 
 /// Training the transformer on token shards (paper sections 2.2 and B).
 package final class TransformerTask: TrainingTask {
@@ -61,8 +62,8 @@ package final class TransformerTask: TrainingTask {
     }
   }
 
-  private static func batch(_ samples: [(text: [UInt16], image: [UInt16])]) -> TransformerBatch {
-    TransformerBatch(text: samples.map { $0.text.map(Int32.init) }, image: samples.flatMap { $0.image.map(Int32.init) })
+  private static func batch(_ samples: [(text: [Token], image: [Token])]) -> TransformerBatch {
+    TransformerBatch(text: samples.map(\.text), image: samples.flatMap(\.image))
   }
 
   package var table: ParameterTable { model.table }
