@@ -150,5 +150,4 @@ extension Result<Sample, Skip> {
     case .failure(let skip): .skipped(skip)
     }
   }
-  }
 }

@@ -49,7 +49,7 @@ package struct Tokenizer: Sendable {
 
   /// The longest beginning of a text's tokens that has at most `count` tokens and ends between two characters: a part of a
   /// character is no text.
-  package func prefix(_ tokens: [UInt16], _ count: Int) -> [UInt16] {
+  package func prefix(_ tokens: [Token], _ count: Int) -> [Token] {
     if tokens.count <= count { return tokens }
     var end = count
     // A byte 10xxxxxx continues a character (UTF-8).
