@@ -99,7 +99,7 @@ let package = Package(
     module(
       "Preparation",
       dependencies: [
-        "Generation", "Shards", "Datasets", "Images", "Tokenizer", "Models", "Layers", "Hashing", "Monitoring", "MPI",
+        "Generation", "Shards", "Datasets", "Images", "Tokenizer", "Models", "Layers", "Kernels", "Hashing", "Monitoring", "MPI",
         "Random", "Files", "Errors",
       ]),
     module(

@@ -18,11 +18,15 @@ enum CaptionText {
     return keys.flatMap { ManifestReader.captions(object[$0]) }
   }
 
-  /// One line: runs of whitespace and control characters become single spaces; none at the ends.
+  /// Characters that show nothing and part no words: soft hyphen, zero-width space, word joiner, byte order mark.
+  private static let invisible: Set<Unicode.Scalar> = ["\u{AD}", "\u{200B}", "\u{2060}", "\u{FEFF}"]
+
+  /// One line as a browser shows it: without entities and tags; runs of whitespace and control characters become single spaces;
+  /// none at the ends. A caption of invisible characters alone gives one of them, so that it does not pass for an empty one.
   static func clean(_ caption: String) -> String {
     var scalars = String.UnicodeScalarView()
     var isPending = false
-    for scalar in caption.unicodeScalars where scalar != "\u{FEFF}" {
+    for scalar in CaptionMarkup.removed(from: caption).unicodeScalars where !invisible.contains(scalar) {
       if scalar.properties.isWhitespace || scalar.properties.generalCategory == .control {
         isPending = !scalars.isEmpty
       } else {
@@ -30,6 +34,9 @@ enum CaptionText {
         isPending = false
         scalars.append(scalar)
       }
+    }
+    if scalars.isEmpty, let first = caption.unicodeScalars.first(where: { $0 != "\u{FEFF}" && invisible.contains($0) }) {
+      return String(first)
     }
     return String(scalars)
   }

@@ -11,34 +11,38 @@ package struct Collector: Sendable {
 
   package let folder: DatasetFolder
   package let options: DatasetOptions
+  /// A finished dataset takes in the changes of its sources.
+  package let isUpdate: Bool
 
-  /// - Throws: `DalleError` for invalid options, and for options that differ from those the folder was begun with.
-  package init(_ folder: DatasetFolder, options: DatasetOptions) throws {
+  /// - Throws: `DalleError` for invalid options, for options that differ from those the folder was begun with, and for a folder
+  ///   that is itself a source.
+  package init(_ folder: DatasetFolder, options: DatasetOptions, isUpdate: Bool = false) throws {
     try options.validate()
-    (self.folder, self.options) = (folder, options)
+    (self.folder, self.options, self.isUpdate) = (folder, options, isUpdate)
+    let path = DatasetSource.absolute(folder.path)
+    let isForeign = FileManager.default.fileExists(atPath: folder.summary) && !folder.isDataset
+    if isForeign || options.sources.contains(where: { $0.path == path }) {
+      throw DalleError(
+        .usage,
+        "\(folder.path): is \(isForeign ? "a folder with another program's dataset.json" : "one of the sources"), and the dataset needs a folder of its own; name a new folder"
+      )
+    }
     for path in [folder.summary, folder.options] where FileManager.default.fileExists(atPath: path) {
-      guard let recorded = try? JSONDecoder().decode(DatasetSummary.self, from: readFile(path)) else {
+      guard try DatasetFolder.readSummary(path).options == options else {
         throw DalleError(
-          .data,
-          "\(path): cannot be parsed, or was written by a different version of this program; remove \(folder.path), or use another folder"
-        )
-      }
-      guard recorded.options == options else {
-        throw DalleError(
-          .data,
-          "\(folder.path): was collected with different sources or options (see \(path)); use another folder, or remove this one")
+          .data, "\(folder.path): was collected with different sources or options (see \(path)); use another folder")
       }
     }
   }
 
-  /// Whether the dataset is complete.
-  package var isFinished: Bool { FileManager.default.fileExists(atPath: folder.summary) }
+  /// Whether the dataset is complete; before an update it is not.
+  package var isFinished: Bool { !isUpdate && folder.isDataset }
 
   /// Lists the sources as work items, unless that is done. One process calls it, before any `validate`.
   package func scan() throws {
     if FileManager.default.fileExists(atPath: folder.options) { return }
     // Images that an earlier scan's work items copied; the sources have been repaired since.
-    try? FileManager.default.removeItem(atPath: folder.copiedImages)
+    if !folder.isDataset { try? FileManager.default.removeItem(atPath: folder.copiedImages) }
     try makeFolder(folder.work)
     var (workItem, count) = (0, 0)
     var writer: JSONLinesWriter?
@@ -77,12 +81,21 @@ package struct Collector: Sendable {
 
   package func isValidated(_ workItem: Int) -> Bool { FileManager.default.fileExists(atPath: folder.validated(workItem)) }
 
-  /// Validates a work item. Different work items may be validated at the same time.
+  /// Validates a work item. Different work items may be validated at the same time. An update copies the results of entries whose
+  /// files have not changed.
   package func validate(_ workItem: Int) throws {
-    let copies = ImageCopies(folder, workItem: workItem)
-    let validator = try SampleValidator(columns: options.columns, filters: options.filters, copies: copies)
+    let recorded = folder.isDataset ? try RecordedEntries(folder) : nil
     let results = try JSONLinesWriter(folder.validated(workItem))
+    let copies = ImageCopies(folder)
+    let validator = try SampleValidator(columns: options.columns, filters: options.filters, copies: copies)
     try forEachLine(folder.scanned(workItem)) { (entry: ScanEntry) in
+      let origin = entry.origin
+      try results.write(ValidatedEntry.origin(origin))
+      if let origin, let known = try recorded?.results(of: origin) {
+        for result in known { try results.write(result.of(entry)) }
+        return
+      }
+      copies.origin = origin
       try validator.validate(entry) { try results.write($0.entry) }
     }
     if let copied = try copies.finish() { try results.write(copied) }
@@ -90,10 +103,12 @@ package struct Collector: Sendable {
   }
 
   /// Writes the dataset from the validated work items. One process calls it, after all of them are validated.
-  package func merge() throws -> DatasetSummary {
+  ///
+  /// - Parameter shardCaptions: captions of an image that token shards keep; those beyond it are counted.
+  package func merge(shardCaptions: Int) throws -> DatasetSummary {
     let summary: DatasetSummary
     do {
-      summary = try DatasetMerge(folder, options: options, workItemCount: workItemCount()).write()
+      summary = try DatasetMerge(folder, options: options, workItemCount: workItemCount(), shardCaptions: shardCaptions).write()
     } catch let error as DalleError where error.kind == .data {
       // The sources cannot be used as they are. Once they are repaired, they must be scanned and validated again.
       try? FileManager.default.removeItem(atPath: folder.work)
@@ -106,10 +121,26 @@ package struct Collector: Sendable {
 
 /// A line of a validated work item.
 enum ValidatedEntry: Codable {
+  /// What the lines after it, up to the next origin, were read from; nil if the scan itself gave them.
+  case origin(EntryOrigin?)
   case sample(Sample)
   case skipped(Skip)
   /// A file with images that were copied out of an archive; its path is relative to the dataset's folder.
   case copies(path: String, byteCount: Int)
+
+  /// The result as one of an entry with equal files, whose line in a manifest may have moved.
+  func of(_ entry: ScanEntry) -> ValidatedEntry {
+    guard case .image(let candidate) = entry else { return self }
+    switch self {
+    case .sample(var sample):
+      (sample.location, sample.source) = (candidate.location, candidate.source)
+      return .sample(sample)
+    case .skipped(var skip):
+      skip.location = candidate.location
+      return .skipped(skip)
+    default: return self
+    }
+  }
 }
 
 extension Result<Sample, Skip> {
@@ -119,35 +150,4 @@ extension Result<Sample, Skip> {
     case .failure(let skip): .skipped(skip)
     }
   }
-}
-
-/// Paths of a dataset's files.
-package struct DatasetFolder: Sendable {
-  package let path: String
-
-  package init(_ path: String) { self.path = path }
-
-  /// Options and counts; the dataset is complete when this file exists.
-  package var summary: String { path + "/dataset.json" }
-  package var skipped: String { path + "/skipped.jsonl" }
-  package func samples(_ split: Split) -> String { "\(path)/\(split.rawValue).jsonl" }
-  package func index(_ split: Split) -> String { "\(path)/\(split.rawValue).index" }
-
-  /// The files from which a finished dataset is read, apart from images that stay in their sources: bytes of each, by path.
-  package func finishedFiles() throws -> [String: Int] {
-    var files: [String: Int] = [:]
-    for file in [summary] + Split.allCases.flatMap({ [samples($0), index($0)] }) { files[file] = try fileSize(file) }
-    for (file, byteCount) in try Dataset(self).summary.copies { files["\(path)/\(file)"] = byteCount }
-    return files
-  }
-
-  var copiedImages: String { path + "/images" }
-  /// Images that were copied while a work item was validated; relative to the folder.
-  func copiedImages(_ workItem: Int) -> String { "images/work-item-\(workItem)" }
-
-  var work: String { path + "/work" }
-  /// The options; the scan is complete when this file exists.
-  var options: String { work + "/options.json" }
-  package func scanned(_ workItem: Int) -> String { "\(work)/scanned-\(workItem).jsonl" }
-  package func validated(_ workItem: Int) -> String { "\(work)/validated-\(workItem).jsonl" }
 }

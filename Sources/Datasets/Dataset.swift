@@ -1,7 +1,6 @@
 import Errors
 import Files
 import Foundation
-import Hashing
 import Images
 
 /// A collected dataset: samples by number, each read from disk in constant time.
@@ -15,41 +14,27 @@ package final class Dataset: CaptionedImages {
   ///
   /// - Throws: `DalleError` for a folder without one, or with a damaged one.
   package init(_ folder: DatasetFolder) throws {
-    guard FileManager.default.fileExists(atPath: folder.summary) else {
+    guard folder.isDataset else {
+      let isForeign = FileManager.default.fileExists(atPath: folder.summary)
       throw DalleError(
         .noInput,
-        "\(folder.path): contains no finished dataset (\(folder.summary) is missing); collect it with dalle-prep collect")
-    }
-    guard let summary = try? JSONDecoder().decode(DatasetSummary.self, from: readFile(folder.summary)),
-      summary.version == DatasetSummary.currentVersion
-    else {
-      throw DalleError(
-        .data,
-        "\(folder.summary): cannot be parsed, or was written by a different version of this program; remove \(folder.path) and collect it again"
+        "\(folder.path): contains no finished dataset (\(folder.summary) is \(isForeign ? "of another program" : "missing")); collect it with dalle-prep collect"
       )
     }
-    (self.folder, self.summary) = (folder, summary)
+    (self.folder, summary) = (folder, try folder.readSummary())
     samples = try Dictionary(uniqueKeysWithValues: Split.allCases.map { ($0, try RandomAccessFile(folder.samples($0))) })
     index = try Dictionary(uniqueKeysWithValues: Split.allCases.map { ($0, try RecordFile(folder.index($0))) })
     for (split, count) in [(Split.training, summary.training), (.validation, summary.validation)] {
       guard index[split]!.count == count else {
         throw DalleError(
           .data,
-          "\(folder.index(split)): has \(index[split]!.count) entries (\(folder.summary) has \(count)); remove \(folder.path) and collect it again"
+          "\(folder.index(split)): has \(index[split]!.count) entries (\(folder.summary) has \(count)); restore it, or collect the dataset into another folder"
         )
       }
     }
   }
 
-  /// SHA-256 of the lists of samples.
-  package func identity() throws -> String {
-    try Split.allCases.map { split in
-      guard let hash = SHA256.hex(ofFile: samples[split]!.path) else {
-        throw DalleError.file(samples[split]!.path, "cannot be read")
-      }
-      return hash
-    }.joined(separator: " ")
-  }
+  package func identity() -> String { summary.identity }
 
   package func count(_ split: Split) -> Int { index[split]!.count }
 
@@ -63,7 +48,7 @@ package final class Dataset: CaptionedImages {
     else {
       throw DalleError(
         .data,
-        "\(file.path): sample \(number) cannot be parsed, the file or its index is damaged; remove the dataset and collect it again"
+        "\(file.path): sample \(number) cannot be parsed, the file or its index is damaged; restore it, or collect the dataset into another folder"
       )
     }
     return sample
@@ -96,7 +81,8 @@ package final class Dataset: CaptionedImages {
     else {
       throw DalleError(
         .data,
-        "\(sample.location): \(file.path) has changed since the dataset was collected; restore it, or collect the dataset again")
+        "\(sample.location): \(file.path) has changed since the dataset was collected; restore it, or take the change in with dalle-prep collect --update"
+      )
     }
     do {
       return try Image(

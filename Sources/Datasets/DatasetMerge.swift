@@ -1,6 +1,7 @@
 import Errors
 import Files
 import Foundation
+import Hashing
 import Images
 
 /// The last step of collecting: merges duplicates, chooses the validation split, repeats samples, writes the dataset's files.
@@ -8,9 +9,12 @@ struct DatasetMerge {
   private let folder: DatasetFolder
   private let options: DatasetOptions
   private let workItemCount: Int
+  private let shardCaptions: Int
+  /// Gets the new files, until they replace those of `folder`.
+  private var merged: DatasetFolder { folder.merged }
 
-  init(_ folder: DatasetFolder, options: DatasetOptions, workItemCount: Int) {
-    (self.folder, self.options, self.workItemCount) = (folder, options, workItemCount)
+  init(_ folder: DatasetFolder, options: DatasetOptions, workItemCount: Int, shardCaptions: Int) {
+    (self.folder, self.options, self.workItemCount, self.shardCaptions) = (folder, options, workItemCount, shardCaptions)
   }
 
   /// What duplicates are found by.
@@ -36,10 +40,12 @@ struct DatasetMerge {
     let kept: FileArray<Int>
   }
 
-  /// - Throws: `DalleError` if fewer than two samples are usable, or none is left to train on.
+  /// - Throws: `DalleError` if fewer than two different images are usable, or none is left to train on.
   func write() throws -> DatasetSummary {
     var summary = DatasetSummary(options: options)
-    let skips = try SkipList(folder.skipped)
+    try makeFolder(merged.path)
+    let skips = try SkipList(merged.skipped)
+    let entries = try EntryRecorder(merged)
 
     // All samples go into one file, their fingerprints into another.
     let allPath = folder.work + "/all.jsonl"
@@ -48,7 +54,9 @@ struct DatasetMerge {
     let fingerprintsFile = try FileWriter(fingerprintsPath)
     for workItem in 0..<workItemCount {
       try forEachLine(folder.validated(workItem)) { (entry: ValidatedEntry) in
+        try entries.add(entry)
         switch entry {
+        case .origin: break
         case .skipped(let skip): try skips.add(skip)
         case .copies(let path, let byteCount): summary.copies[path] = byteCount
         case .sample(let sample):
@@ -60,22 +68,33 @@ struct DatasetMerge {
     }
     try all.finish()
     try fingerprintsFile.finish()
+    try entries.finish(scratch: folder.work)
     let fingerprints = try FileArray<Fingerprint>(fingerprintsPath)
+    let sources = options.sources.map(\.path).joined(separator: ", ")
     guard fingerprints.count >= 2 else {
       try skips.finish()
+      // An update that fails leaves the dataset with its own list.
+      let isKept = !folder.isDataset && rename(merged.skipped, folder.skipped) == 0
       let most = skips.counts.max { ($0.value, $1.key) < ($1.value, $0.key) }
-      let reason = most.map { ", skipped \($0.value): \($0.key) (see \(folder.skipped))" } ?? ""
+      let reason = most.map { ", skipped \($0.value): \($0.key)\(isKept ? " (see \(folder.skipped))" : "")" } ?? ""
       throw DalleError(
         .data,
-        "\(options.sources.map(\.path).joined(separator: ", ")): \(fingerprints.count) usable samples (at least 2)\(reason); add images with captions, or loosen the filters"
-      )
+        "\(sources): \(fingerprints.count) usable samples (at least 2)\(reason); add images with captions, or loosen the filters")
     }
 
     let assignments = Assignments(
       values: try FileArray(scratchIn: folder.work, count: fingerprints.count),
       kept: try FileArray(scratchIn: folder.work, count: fingerprints.count))
-    if options.filters.duplicates != .keep { try mergeExactDuplicates(fingerprints, assignments) }
+    let distinct = try mergeExactDuplicates(fingerprints, assignments)
     if options.filters.duplicates == .near { try dropNearDuplicates(fingerprints, assignments) }
+    let kept = options.filters.duplicates == .near ? assignments.values.count { $0 == .training } : distinct
+    guard kept >= 2 else {
+      let near = distinct > kept ? ", \(distinct - kept) of which only look the same" : ""
+      throw DalleError(
+        .data,
+        "\(sources): \(kept) distinct image of \(fingerprints.count.formatted()) files\(near) (at least 2: one to train on, one to validate with); add other images\(near.isEmpty ? "" : ", or leave out `--duplicates near`")"
+      )
+    }
     try chooseValidationSplit(fingerprints, assignments)
     try writeSamples(fingerprints, assignments, allPath, &summary, skips)
     try skips.finish()
@@ -86,7 +105,7 @@ struct DatasetMerge {
         "\(folder.path): `--repeat` below 1 and the validation split leave no training samples; raise `--repeat`, or lower `--validation`"
       )
     }
-    try replaceFile(folder.summary, with: JSON.pretty(summary))
+    try folder.publish(summary)
     return summary
   }
 
@@ -95,11 +114,11 @@ struct DatasetMerge {
     _ skips: SkipList
   ) throws {
     // Merged samples, in the order of the samples that get their captions.
-    let merged = try FileArray<Int>(scratchIn: folder.work, count: assignments.values.count { $0 == .merged })
+    let duplicates = try FileArray<Int>(scratchIn: folder.work, count: assignments.values.count { $0 == .merged })
     for (position, index) in assignments.values.indices.lazy.filter({ assignments.values[$0] == .merged }).enumerated() {
-      merged[position] = index
+      duplicates[position] = index
     }
-    merged.sort { (assignments.kept[$0], $0) < (assignments.kept[$1], $1) }
+    duplicates.sort { (assignments.kept[$0], $0) < (assignments.kept[$1], $1) }
     var next = 0
 
     let all = try RandomAccessFile(allPath)
@@ -109,8 +128,9 @@ struct DatasetMerge {
     }
     var writers: [Split: (samples: JSONLinesWriter, index: FileWriter)] = [:]
     for split in Split.allCases {
-      writers[split] = (try JSONLinesWriter(folder.samples(split)), try FileWriter(folder.index(split)))
+      writers[split] = (try JSONLinesWriter(merged.samples(split)), try FileWriter(merged.index(split)))
     }
+    let identity = SHA256()
     for index in fingerprints.indices {
       var kept = try sample(index)
       let split: Split
@@ -122,10 +142,20 @@ struct DatasetMerge {
       case .training: split = .training
       case .validation: split = .validation
       }
-      while next < merged.count, assignments.kept[merged[next]] == index {
-        kept.captions += try sample(merged[next]).captions.filter { !kept.captions.contains($0) }
-        summary.merged += 1
-        next += 1
+      if next < duplicates.count, assignments.kept[duplicates[next]] == index {
+        var known = Set(kept.captions)
+        while next < duplicates.count, assignments.kept[duplicates[next]] == index {
+          kept.captions += try sample(duplicates[next]).captions.filter { known.insert($0).inserted }
+          summary.merged += 1
+          next += 1
+        }
+      }
+      if kept.captions.count > shardCaptions {
+        summary.imagesWithManyCaptions += 1
+        summary.captionsBeyondShards += kept.captions.count - shardCaptions
+      }
+      if kept.captions.count >= DatasetSummary.placeholderLimit, kept.captions.count > summary.placeholderCaptions {
+        (summary.placeholder, summary.placeholderCaptions) = (kept.location, kept.captions.count)
       }
       let line = try writers[split]!.samples.write(kept)
       var entries = 1
@@ -138,26 +168,32 @@ struct DatasetMerge {
         summary.validation += 1
       }
       for _ in 0..<entries { try withUnsafeBytes(of: line) { try writers[split]!.index.write($0) } }
+      let facts = [split.rawValue, kept.contentHash, "\(entries)"] + kept.captions
+      Array((facts.joined(separator: "\0") + "\n").utf8).withUnsafeBytes(identity.update)
     }
+    summary.identity = identity.finish()
     for (samples, index) in writers.values {
       try samples.finish()
       try index.finish()
     }
   }
 
-  /// Of samples with the same image file the first is kept.
-  private func mergeExactDuplicates(_ fingerprints: FileArray<Fingerprint>, _ assignments: Assignments) throws {
+  /// Of samples with the same image file the first is kept, unless all are to be.
+  ///
+  /// - Returns: different image files.
+  private func mergeExactDuplicates(_ fingerprints: FileArray<Fingerprint>, _ assignments: Assignments) throws -> Int {
     let order = try FileArray<Int>(scratchIn: folder.work, count: fingerprints.count)
     for index in order.indices { order[index] = index }
     order.sort { (fingerprints[$0].contentHash, $0) < (fingerprints[$1].contentHash, $1) }
-    var first = order[0]
+    var (first, distinct) = (order[0], 1)
     for index in order.dropFirst() {
-      if fingerprints[index].contentHash == fingerprints[first].contentHash {
+      if fingerprints[index].contentHash != fingerprints[first].contentHash {
+        (first, distinct) = (index, distinct + 1)
+      } else if options.filters.duplicates != .keep {
         (assignments.values[index], assignments.kept[index]) = (.merged, first)
-      } else {
-        first = index
       }
     }
+    return distinct
   }
 
   /// Of near duplicates the first is kept. Gradients of four times 16 bits that differ in at most three bits agree in one of the
@@ -190,15 +226,11 @@ struct DatasetMerge {
       hashes[position] = fingerprints[index].contentHash
     }
     hashes.sort(by: <)
-    guard hashes.first != hashes.last else {
-      throw DalleError(
-        .data,
-        "\(options.sources.map(\.path).joined(separator: ", ")): 1 distinct image in \(fingerprints.count) usable samples (at least 2); "
-          + "add other images with captions")
-    }
-    let count = min(options.validation, hashes.count / 2)
+    var count = min(options.validation, hashes.count / 2)
     guard count > 0 else { return }
-    let limit = hashes[count - 1]
+    // Stops before samples with one hash of which only some fit; the first ones are taken all the same.
+    while count > 0, hashes[count] == hashes[count - 1] { count -= 1 }
+    let limit = count > 0 ? hashes[count - 1] : hashes[0]
     for index in fingerprints.indices
     where assignments.values[index] == .training && fingerprints[index].contentHash <= limit {
       assignments.values[index] = .validation

@@ -11,7 +11,8 @@ package struct DatasetOptions: Codable, Equatable, Sendable {
   package var validation: Int
 
   package init(sources: [DatasetSource], columns: Columns = Columns(), filters: Filters = Filters(), validation: Int = 256) {
-    (self.sources, self.columns, self.filters, self.validation) = (sources, columns, filters, validation)
+    self.sources = sources.map { DatasetSource(DatasetSource.absolute($0.path), repeat: $0.repeat) }
+    (self.columns, self.filters, self.validation) = (columns, filters, validation)
   }
 
   /// - Throws: `DalleError(.configuration)` for the first value outside its limits.
@@ -47,9 +48,11 @@ package struct DatasetOptions: Codable, Equatable, Sendable {
 /// Options and counts of a dataset: `dataset.json`, which is written last.
 package struct DatasetSummary: Codable, Equatable, Sendable {
   package var version = DatasetSummary.currentVersion
-  /// Version 1 counted skipped captions as skipped samples; version 2 had no copied images.
-  static let currentVersion = 3
+  /// Version 1 counted skipped captions as skipped samples; version 2 had no copied images; version 3 did not record its entries.
+  static let currentVersion = 4
   package var options: DatasetOptions
+  /// SHA-256 of the samples: images, captions, splits and repeats, but not where the images are.
+  package var identity = ""
   /// Training samples per epoch, and those of them that are repeats.
   package var training = 0
   package var repeated = 0
@@ -57,6 +60,12 @@ package struct DatasetSummary: Codable, Equatable, Sendable {
   package var validation = 0
   /// Samples whose captions were merged into an earlier sample with the same image.
   package var merged = 0
+  /// Different images of both splits that have more captions than token shards keep, and their captions beyond that.
+  package var imagesWithManyCaptions = 0
+  package var captionsBeyondShards = 0
+  /// The image with the most captions, where these are so many that it may be a placeholder.
+  package var placeholder: String?
+  package var placeholderCaptions = 0
   /// Skipped samples, by reason.
   package var skipped: [String: Int] = [:]
   /// Skipped captions and files of samples that are kept, by reason.
@@ -64,7 +73,37 @@ package struct DatasetSummary: Codable, Equatable, Sendable {
   /// Files with images that were copied out of compressed archives: bytes, by path in the dataset's folder.
   package var copies: [String: Int] = [:]
 
+  /// Captions of one image from which on it is remarked as a placeholder ("image not available") of a site.
+  static let placeholderLimit = 1000
+
   package init(options: DatasetOptions) { self.options = options }
+
+  /// Samples that are trained on, each counted once.
+  package var distinctTraining: Int { training - repeated }
+
+  /// What is remarkable in the dataset, as lines for the log.
+  ///
+  /// - Parameter validationSetting: the flag or key that sets the size of the validation split.
+  package func remarks(validationSetting: String) -> [String] {
+    var lines: [String] = []
+    let samples = distinctTraining + validation
+    if 3 * validation > samples {
+      lines.append(
+        "\(validation.formatted()) of \(samples.formatted()) samples are in the validation split and are not trained on; `\(validationSetting)` sets fewer"
+      )
+    }
+    if let placeholder {
+      lines.append(
+        "one image has \(placeholderCaptions.formatted()) different captions (\(placeholder)); it may be a placeholder such as \"image not available\": remove it from the source if it is"
+      )
+    }
+    if imagesWithManyCaptions > 0 {
+      lines.append(
+        "token shards leave out \(captionsBeyondShards.formatted()) captions, those beyond the first of \(imagesWithManyCaptions.formatted()) \(imagesWithManyCaptions == 1 ? "image" : "images") with very many"
+      )
+    }
+    return lines
+  }
 
   /// What was skipped, as lines for the log, the most frequent reasons first.
   package var skippedLines: [String] {

@@ -20,12 +20,16 @@ package struct DatasetSource: Codable, Equatable, Sendable {
 
   package init(_ path: String, repeat factor: Double = 1) { (self.path, self.repeat) = (path, factor) }
 
+  /// An absolute path or pattern without `.`, `..` and a slash at its end. A dataset records these: a relative path names another
+  /// folder elsewhere.
+  static func absolute(_ path: String) -> String { URL(fileURLWithPath: path).standardizedFileURL.path }
+
   /// The files and folders that the path names: absolute, in order.
   ///
   /// - Throws: `DalleError` if one does not exist, or a pattern gives too many.
   func expandedPaths() throws -> [String] {
     try Self.expandBraces(path).flatMap { pattern in
-      let absolute = URL(fileURLWithPath: pattern).standardizedFileURL.path
+      let absolute = Self.absolute(pattern)
       if FileManager.default.fileExists(atPath: absolute) { return [absolute] }
       let matches = Self.glob(absolute)
       guard !matches.isEmpty else {

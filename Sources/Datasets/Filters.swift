@@ -20,7 +20,7 @@ package struct Filters: Codable, Equatable, Sendable {
   package var letterShare = 0.0
   /// The script that at least four fifths of a caption's letters must have; nil for any.
   package var script: Script?
-  /// Skips captions that are mostly phrases such as "photographed on 3 May 2009".
+  /// Skips captions of which two thirds are phrases such as "photographed on 3 May 2009".
   package var boilerplate = false
   /// Skips captions in which one of these regular expressions (ICU) matches.
   package var patterns: [String] = []
@@ -67,7 +67,7 @@ package enum Script: String, Codable, CaseIterable, Sendable {
     }
   }
 
-  func contains(_ letter: Unicode.Scalar) -> Bool { blocks.contains { $0.contains(letter.value) } }
+  package func contains(_ letter: Unicode.Scalar) -> Bool { blocks.contains { $0.contains(letter.value) } }
 }
 
 /// Applies the filters of captions; the regular expressions are compiled once.
@@ -77,16 +77,25 @@ struct CaptionFilter: @unchecked Sendable {
   private let patterns: [NSRegularExpression]
   private let boilerplate: [NSRegularExpression]
 
-  /// Phrases about a file, a page or a camera, not about what the image shows.
+  private static let month = "(jan|feb|mar|apr|may|june?|july?|aug|sept?|oct|nov|dec)(uary|ruary|ch|il|ust|ember|ober|tember)?\\.?"
+  /// 3 May 2009, May 3rd, 2009, May 2009, 2009-05-03, 3.5.09, 2009.
+  private static let date =
+    #"(\d{1,2}(st|nd|rd|th)?\s+(of\s+)?"# + month + #",?\s+\d{2,4}|"# + month + #"\s+(\d{1,2}(st|nd|rd|th)?,?\s+)?\d{4}|"#
+    + #"\d{1,4}[-./]\d{1,2}[-./]\d{1,4}|\d{4})\b"#
+  private static let taken = #"\b(photo(graph(ed)?)?|picture|image|shot|captured|taken)\s+(taken\s+)?(on|in|at)\s+"#
+
+  /// Phrases about a file, a page or a camera, not about what the image shows. A place is a part of a description, unless nothing
+  /// comes before it.
   private static let phrases = [
-    #"\b(photo|photograph|picture|image|shot|captured|taken)(ed|graphed)?\s+(on|in|at)\s+[\w\s,./:-]*\d{2,4}\b"#,
+    taken + "(the\\s+)?" + date, #"^\s*"# + taken + #"[\w\s,-]{0,60}?\b"# + date + #"\s*$"#,
     #"\b(img|dsc|dscn|dscf|pict|mvi|screenshot|scan)[ _-]?\d{2,}\b"#,
     #"\S+\.(jpe?g|png|gif|webp|bmp|tiff?)\b"#,
     #"\bthumbnail for version as of\b.*"#,
     #"\b(this|the)?\s*(image|picture|photo) may contain\b"#,
     #"\b(stock (photo|photography|image|vector|illustration)s?|royalty[- ]free|getty images|shutterstock|istock|alamy)\b"#,
-    #"\bclick (here|to|on)\b.*"#, #"\b(all rights reserved|copyright|©)\b.*"#, #"\b(untitled|no (title|caption|description))\b"#,
-    #"https?://\S+"#, #"\bfile photo\b"#, #"\bfor sale\b"#,
+    #"^\s*click (here|to|on)\b.*"#, #"\ball rights reserved\b"#, #"(©|\(c\)|\bcopyright\b)[\s,:©]*\d{4}\b"#,
+    #"^\s*(©|\(c\)\s|copyright\s+(by\b|©|\d{4})).*"#, #"^\s*(untitled|no (title|caption|description)( available)?)\s*$"#,
+    #"https?://\S+"#, #"\bfile photo\b"#,
   ]
 
   init(_ filters: Filters) throws {
@@ -101,6 +110,9 @@ struct CaptionFilter: @unchecked Sendable {
 
   /// Why a caption is skipped; nil if it passes.
   func problem(_ caption: String) -> (reason: SkipReason, detail: String)? {
+    if !Self.isVisible(caption) {
+      return (.invisibleCaption, "the caption shows nothing: it has only invisible characters")
+    }
     let characters = caption.count
     if characters < filters.minimumCharacters {
       return (
@@ -123,11 +135,23 @@ struct CaptionFilter: @unchecked Sendable {
           for index in match.range.lowerBound..<match.range.upperBound { isCovered[index] = true }
         }
       }
-      if 2 * isCovered.count(where: { $0 }) >= whole.length {
+      if 3 * isCovered.count(where: { $0 }) >= 2 * whole.length {
         return (.boilerplate, "the caption is mostly boilerplate: \(caption)")
       }
     }
     return nil
+  }
+
+  /// Whether a caption shows anything; characters that join, order or vary others alone do not.
+  private static func isVisible(_ caption: String) -> Bool {
+    caption.unicodeScalars.contains { scalar in
+      if scalar.properties.isWhitespace || scalar.properties.isDefaultIgnorableCodePoint { return false }
+      switch scalar.properties.generalCategory {
+      case .control, .format, .unassigned, .surrogate, .privateUse: return false
+      // Braille without a dot.
+      default: return scalar != "\u{2800}"
+      }
+    }
   }
 
   private func lettersProblem(_ caption: String) -> (SkipReason, String)? {

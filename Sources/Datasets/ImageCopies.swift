@@ -5,15 +5,19 @@ import Foundation
 /// from its start, so its images are copied while it is validated; those of a plain archive are read from the archive.
 final class ImageCopies {
   private let folder: DatasetFolder
-  private let workItem: Int
   private var file: FileWriter?
+  /// The archive whose images are copied. Its path, size and time name the copies' file, so that an update that finds the archive
+  /// unchanged finds them, too.
+  var origin: EntryOrigin?
 
-  init(_ folder: DatasetFolder, workItem: Int) { (self.folder, self.workItem) = (folder, workItem) }
+  init(_ folder: DatasetFolder) { self.folder = folder }
+
+  /// Relative to the dataset's folder.
+  private var path: String { "images/" + EntryOrigin.shortHash(["\(origin!.key)", "\(origin!.stamp)"]) }
 
   /// Writes an image; its location is relative to the dataset's folder.
   func add(_ bytes: Data) throws -> ImageLocation {
     if file == nil { try makeFolder(folder.copiedImages) }
-    let path = folder.copiedImages(workItem)
     let file = try file ?? FileWriter("\(folder.path)/\(path)")
     self.file = file
     let offset = file.count
@@ -27,6 +31,6 @@ final class ImageCopies {
   func finish() throws -> ValidatedEntry? {
     guard let file else { return nil }
     try file.finish()
-    return .copies(path: folder.copiedImages(workItem), byteCount: file.count)
+    return .copies(path: path, byteCount: file.count)
   }
 }

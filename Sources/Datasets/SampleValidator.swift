@@ -64,6 +64,7 @@ struct SampleValidator {
   /// Captions that pass the filters. The others are recorded as skips; if none passes, the sample is skipped.
   private func validCaptions(_ raw: [String], location: String, recordSkip: (Skip) throws -> Void) throws -> [String] {
     var captions: [String] = []
+    var known: Set<String> = []
     var skips: [Skip] = []
     for text in raw {
       if text.unicodeScalars.contains("\0") {
@@ -74,7 +75,7 @@ struct SampleValidator {
       if caption.isEmpty { continue }
       if let (reason, detail) = captionFilter.problem(caption) {
         skips.append(Skip(location, reason, String(detail.prefix(300))))
-      } else if !captions.contains(caption) {
+      } else if known.insert(caption).inserted {
         captions.append(caption)
       }
     }

@@ -7,7 +7,9 @@ package enum SkipReason: String, Codable, CaseIterable, Sendable {
   case aspectRatio = "aspect ratio"
   case noCaption = "no caption"
   case unreadableCaption = "caption unreadable"
+  case invisibleCaption = "caption invisible"
   case captionLength = "caption length"
+  case manyCaptions = "many captions"
   case letterShare = "few letters"
   case script = "script"
   case boilerplate = "boilerplate"
@@ -24,6 +26,8 @@ package struct Skip: Codable, Error, Equatable, Sendable {
   package var detail: String
   /// True if a caption or a file alone is skipped, and its sample is kept.
   package var keepsSample: Bool?
+  /// Captions that the line stands for, where there are several.
+  package var captions: Int?
 
   package init(_ location: String, _ reason: SkipReason, _ detail: String) {
     (self.location, self.reason, self.detail) = (location, reason, detail)

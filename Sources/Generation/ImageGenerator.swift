@@ -84,7 +84,7 @@ package struct ImageGenerator {
       throw DalleError(
         .data,
         "the prompt \"\(prompt.prefix(60))\(prompt.count > 60 ? "…" : "")\" has \(tokens.count) tokens; "
-          + "the model's text context is \(config.textLength) tokens: shorten the prompt")
+          + "the model's text context is \(config.textLength) tokens, to which training truncates captions: shorten the prompt")
     }
     return Array(tokens.prefix(config.textLength))
   }

@@ -15,10 +15,11 @@ package struct TokenBundle {
   package let dvae: DVAEConfig
   package let dvaeWeights: LocalParameters
   /// Of the dVAE's GEMMs and convolutions: bf16 where the CPU multiplies it faster.
-  package let precision = Precision.fastest
+  package let precision: Precision
 
   /// Loads them from a bundle, or from the `model` folder of a run, which may still lack its transformer.
-  package init(_ path: String) throws {
+  package init(_ path: String, _ precision: Precision = .fastest) throws {
+    self.precision = precision
     folder = ModelBundle.folder(path)
     try ModelBundle.checkOrigins(in: folder)
     tokenizer = try ModelBundle.tokenizer(in: folder)

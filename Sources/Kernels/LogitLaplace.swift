@@ -69,11 +69,16 @@ public enum PixelMap {
   }
 }
 
+/// The smallest ln b that the loss takes: b = 0.0025 is less than half the smallest distance of two bytes' logits, 0.0125, so a
+/// smaller b tells no byte from another, while 1 / b would grow without limit on images of one colour.
+private let smallestLogB: Float = -6
+
 /// The part of the logit-Laplace negative log-likelihood that depends on the model, `ln b + |t - mu| / b` summed in nats,
 /// and its gradient (paper A.3).
 ///
 /// `output` is `[6, positions]`: mu for red, green, blue, then ln b for the same; `targets` is logit(x), `[3, positions]`.
-/// `gradient`, if wanted, is overwritten with `scale` times the gradient of `output`.
+/// `gradient`, if wanted, is overwritten with `scale` times the gradient of `output`. ln b below -6 counts as -6, and has no
+/// gradient that would lower it further.
 @specialized(where Element == Float)
 @specialized(where Element == BFloat16)
 public func logitLaplace<Element: Scalar>(
@@ -101,7 +106,9 @@ public func logitLaplace<Element: Scalar>(
       var i = start
       while i < end {
         let count = min(16, end &- i)
-        let logScale = Lanes.load(logB + i, first: count, fill: 0)
+        let given = Lanes.load(logB + i, first: count, fill: 0)
+        let isBelow = given .< smallestLogB
+        let logScale = given.replacing(with: Lanes(repeating: smallestLogB), where: isBelow)
         let inverse = exponential(-logScale)
         let difference = Lanes.load(mu + i, first: count, fill: 0) - Lanes.load(target + i, first: count, fill: 0)
         let sign = Lanes.zero.replacing(with: Lanes(repeating: 1), where: difference .> 0).replacing(
@@ -110,7 +117,9 @@ public func logitLaplace<Element: Scalar>(
         sum += logScale + distance
         if let dMu, let dLogB {
           Element.store(sign * inverse * scale, to: dMu + i, first: count)
-          Element.store((1 - distance) * scale, to: dLogB + i, first: count)
+          let slope = 1 - distance
+          let lowers = isBelow .& (slope .> 0)
+          Element.store(slope.replacing(with: Lanes.zero, where: lowers) * scale, to: dLogB + i, first: count)
         }
         i &+= 16
       }

@@ -1,12 +1,14 @@
 import Datasets
+import Errors
 import Files
 import Foundation
 import MPI
 import Monitoring
+import Shards
 
 extension Collector {
-  /// Collects the dataset with all ranks: the coordinator scans and merges, every rank validates its work items. Collective.
-  /// Finished steps and work items are not repeated.
+  /// Collects or updates the dataset with all ranks: the coordinator scans and merges, every rank validates its work items.
+  /// Collective. Finished steps and work items are not repeated.
   ///
   /// - Parameters:
   ///   - isStopped: asked between work items; the same call later resumes.
@@ -19,7 +21,7 @@ extension Collector {
       lock = try FolderLock(folder.path) { try log("warning: \($0)") }
     }
     defer { withExtendedLifetime(lock) {} }
-    if try !world.decide({ isFinished }) {
+    if try !world.decide({ try isFinished || isUpToDate(log) }) {
       let sources = options.sources.count
       try log("scanning \(sources) \(sources == 1 ? "source" : "sources")")
       guard try validate(try world.decide { try takeInventory() }, in: world, isStopped, log) else { return false }
@@ -28,6 +30,20 @@ extension Collector {
     let files = try world.decide { try folder.finishedFiles() }
     for (path, byteCount) in files { try awaitFile(path, byteCount: byteCount) }
     return true
+  }
+
+  /// Whether an update has nothing to do. Called on the coordinator.
+  ///
+  /// - Throws: `DalleError` if a source is not there: everything from it would be removed.
+  private func isUpToDate(_ log: (String) throws -> Void) throws -> Bool {
+    guard folder.isDataset else { return false }
+    let changes = try SourceChanges(folder, options)
+    if let problem = changes.problem {
+      throw DalleError(
+        .noInput, "\(problem) (a source of \(folder.path)); if the images have moved, `--relocate OLD NEW` records where to")
+    }
+    try log("\(folder.path): collected on \(folder.date); since then: \(changes.description)")
+    return changes.isEmpty
   }
 
   /// The files of each work item, in bytes.
@@ -70,8 +86,34 @@ extension Collector {
       for (workItem, byteCount) in validated.enumerated() {
         try awaitFile(folder.validated(workItem), byteCount: byteCount)
       }
-      _ = try merge()
+      _ = try merge(shardCaptions: TokenSample.captionLimit)
     }
     return true
+  }
+}
+
+extension DatasetFolder {
+  /// How the sources differ from what they were when the dataset was collected, as a line for the log; nil if they do not.
+  ///
+  /// - Parameter advice: how changes are taken in.
+  package func changesLine(advice: String) throws -> String? {
+    let changes = try SourceChanges(self, readSummary().options)
+    if let problem = changes.problem {
+      return
+        "the sources of \(path) cannot be compared (\(problem)); if the images have moved, `dalle-prep collect --relocate OLD NEW --out \(path)` records where to"
+    }
+    if changes.isEmpty { return nil }
+    return "the sources of \(path) have changed since it was collected on \(date) (\(changes.description)); \(advice)"
+  }
+
+  /// Records that images have moved. Collective; the coordinator does it.
+  ///
+  /// - Returns: on the coordinator, files that were found in their new folder.
+  package func relocate(_ relocation: Relocation, in world: Communicator, log: (String) throws -> Void) throws -> Int {
+    try world.decide {
+      let lock = try FolderLock(path) { try log("warning: \($0)") }
+      defer { withExtendedLifetime(lock) {} }
+      return try relocation.apply(to: self)
+    }
   }
 }

@@ -44,6 +44,10 @@ package struct ShardEncoder {
     }
   }
 
+  /// Consecutive images that cannot be read, from which on encoding ends.
+  private static let unreadableLimit = 10
+  /// Images whose codes are counted before encoding.
+  private static let codebookImages = 64
   /// Samples per piece: the work that is lost when a rank is killed.
   private static let pieceSamples = 256
   /// Purpose of the random stream of the crops.
@@ -138,6 +142,7 @@ package struct ShardEncoder {
     let pieces = missing.flatMap { shard in shard.pieces.map { (shard.split, $0) } }
     let toEncode = pieces.indices.filter { inventory.pieceSizes[$0] < 0 }
     let images = toEncode.reduce(0) { $0 + pieces[$1].1.samples.count }
+    if images > 0, let warning = try world.decide({ try codebookWarning() }) { try log("warning: \(warning)") }
     try log("encoding \(images.formatted()) images into \(missing.count) \(missing.count == 1 ? "shard" : "shards") in \(folder)")
 
     // Every rank encodes its pieces; all ranks learn the sizes of the files.
@@ -204,7 +209,7 @@ package struct ShardEncoder {
     let origin = Origin(source: try data.identity(), shardSamples: shardSamples, seed: seed)
     if FileManager.default.fileExists(atPath: files.origin) {
       guard let recorded = try? JSONDecoder().decode(Origin.self, from: readFile(files.origin)) else {
-        throw DalleError(.data, "\(files.origin): cannot be parsed; remove \(folder), or use another folder")
+        throw DalleError(.data, "\(files.origin): cannot be parsed; restore it, or use another folder")
       }
       for (name, before, now) in [
         ("dataset", recorded.source, origin.source),
@@ -213,7 +218,7 @@ package struct ShardEncoder {
       ] where before != now {
         throw DalleError(
           .data,
-          "\(folder): its shards were encoded with a different \(name) (\(before.prefix(12)), now \(now.prefix(12))); remove the folder, or use another one"
+          "\(folder): its shards were encoded with a different \(name) (\(before.prefix(12)), now \(now.prefix(12))); use another folder"
         )
       }
       return
@@ -221,7 +226,7 @@ package struct ShardEncoder {
     try replaceFile(files.origin, with: JSON.pretty(origin))
   }
 
-  /// Encodes a piece; images that cannot be read are skipped and listed. Returns how many captions were truncated.
+  /// Encodes a piece; images that cannot be read, and captions beyond the limit, are skipped and listed. Returns how many captions were truncated.
   private func encode(_ piece: Piece, _ split: Split) throws -> Int {
     let writer = ShardWriter(piece.path, header: header)
     let skips = try SkipList(piece.skips)
@@ -245,24 +250,70 @@ package struct ShardEncoder {
       }
       let codes = try dvae.encode(images, weights)
       for (row, index) in readable.enumerated() {
-        let texts = try data.captions(index, split).prefix(TokenSample.captionLimit).map { tokenizer.encode($0) }
+        let captions = try data.captions(index, split)
+        if captions.count > TokenSample.captionLimit {
+          try skips.add(captionsSkip(captions.count, location: data.location(index, split)))
+        }
+        let texts = captions.prefix(TokenSample.captionLimit).map { tokenizer.encode($0) }
         truncated += texts.count { $0.count > header.textLength }
         try writer.append(
           TokenSample(
-            texts: texts.map { Array($0.prefix(header.textLength)) },
+            texts: texts.map { tokenizer.prefix($0, header.textLength) },
             image: Array(codes[row * positions..<(row + 1) * positions])))
       }
     }
     // They were readable when they were collected, so a disk is probably missing: it must not give shards without samples.
-    if unreadable == piece.samples.count, unreadable >= 10 {
-      throw DalleError(
-        .inputOutput,
-        "\(piece.samples.count) consecutive images cannot be read (the last: \(problem)); check that their disk is mounted")
+    if unreadable == piece.samples.count {
+      // The last piece of a split may be short: the images before it count, too.
+      var first = piece.samples.lowerBound
+      while unreadable < Self.unreadableLimit, first > 0, !isReadable(first - 1, split) {
+        (unreadable, first) = (unreadable + 1, first - 1)
+      }
+      if unreadable >= Self.unreadableLimit || first == 0 {
+        throw DalleError(
+          .inputOutput,
+          "\(unreadable) consecutive images cannot be read (the last: \(problem)); check that their disk is mounted; if they have moved, `dalle-prep collect --relocate` records where to"
+        )
+      }
     }
     // The piece last: if it exists, its list does too.
     try skips.finish()
     try writer.finish()
     return truncated
+  }
+
+  private func isReadable(_ index: Int, _ split: Split) -> Bool {
+    (try? data.image(index, split, forCropsOf: dvae.config.imageSize)) != nil
+  }
+
+  /// Captions of a kept sample beyond the limit.
+  private func captionsSkip(_ count: Int, location: String) -> Skip {
+    var skip = Skip(
+      location, .manyCaptions, "the sample has \(count) captions (a shard keeps the first \(TokenSample.captionLimit))")
+    (skip.keepsSample, skip.captions) = (true, count - TokenSample.captionLimit)
+    return skip
+  }
+
+  /// A dVAE that uses few of its codes, as a line for the log, before hours of encoding; nil if it uses enough of them. Called on
+  /// the coordinator.
+  private func codebookWarning() throws -> String? {
+    var usage = CodebookUsage(vocabulary: dvae.config.vocabulary)
+    var images: [Image] = []
+    let count = min(Self.codebookImages, data.count(.training))
+    for number in 0..<count {
+      let index = number * data.count(.training) / count
+      guard let image = try? data.image(index, .training, forCropsOf: dvae.config.imageSize) else { continue }
+      images.append(image.centreCrop(dvae.config.imageSize))
+    }
+    for first in stride(from: 0, to: images.count, by: dvae.batch) {
+      let batch = Array(images[first..<min(first + dvae.batch, images.count)])
+      try dvae.encode(batch, weights).withUnsafeBufferPointer { usage.add($0) }
+    }
+    let (used, codes) = (usage.counts.count { $0 > 0 }, images.count * dvae.config.grid * dvae.config.grid)
+    // Few codes in few images mean nothing.
+    guard codes > 0, 4 * used <= min(dvae.config.vocabulary, codes / 4) else { return nil }
+    return
+      "\(used) of \(dvae.config.vocabulary) codes are used in \(images.count) \(images.count == 1 ? "image" : "images"), so image tokens can tell few images apart; unless the images are that simple, train the dVAE with a lower `dvae.klWeight` or for longer"
   }
 
   /// Merges a shard's pieces.
@@ -283,19 +334,25 @@ package struct ShardEncoder {
     }
   }
 
-  /// Writes one list of all skipped images, in the order of samples. It exists when everything is finished.
+  /// Writes one list of all skipped images and captions, in the order of samples. It exists when everything is finished.
   private func finish(_ shards: [Shard], truncatedCaptions: Int, _ log: (String) throws -> Void) throws {
     let list = try FileWriter(files.skips)
-    var count = 0
+    var (images, captions) = (0, 0)
     for shard in shards where FileManager.default.fileExists(atPath: shard.skips) {
-      let lines = try readFile(shard.skips)
-      count += lines.count { $0 == UInt8(ascii: "\n") }
-      try list.write(lines)
+      try forEachLine(shard.skips) { (skip: Skip) in
+        if let count = skip.captions { captions += count } else { images += 1 }
+      }
+      try list.write(readFile(shard.skips))
     }
     try list.finish()
     try? FileManager.default.removeItem(atPath: work)
     try log(
-      "done: \(count) images skipped\(count > 0 ? " (listed in \(files.skips))" : ""), "
+      "done: \(images) images skipped\(images > 0 ? " (listed in \(files.skips))" : ""), "
         + "\(truncatedCaptions) captions truncated to \(header.textLength) tokens")
+    if captions > 0 {
+      try log(
+        "left out \(captions.formatted()) captions: a shard keeps the first \(TokenSample.captionLimit) of an image (listed in \(files.skips))"
+      )
+    }
   }
 }

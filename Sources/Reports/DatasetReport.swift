@@ -52,6 +52,7 @@ package struct DatasetReport: Codable, Equatable, Sendable {
   package var captionCharacters: Histogram?
   package var captionTokens: Histogram?
   package var captionsPerImage: Histogram?
+  package var captionStatistics = CaptionStatistics()
   package var shorterSide: Histogram?
   package var widthByHeight: Histogram?
   package var words = Words()

@@ -31,6 +31,7 @@ package struct DatasetSurvey {
     var (characters, tokens, captions) = (Tally(), Tally(), Tally())
     var (sides, ratios) = (Tally(), Tally())
     var words = WordCounter()
+    var captionCounter = CaptionCounter()
     var done = 0
     let total = Split.allCases.reduce(0) { $0 + dataset.count($1) }
     for split in Split.allCases {
@@ -38,7 +39,7 @@ package struct DatasetSurvey {
         guard report.sources.indices.contains(sample.source), sample.width > 0, sample.height > 0 else {
           throw DalleError(
             .data,
-            "\(folder.samples(split)): the sample \(sample.location) has an impossible source or size (source \(sample.source), \(sample.width) x \(sample.height)), so the file is damaged; remove \(folder.path) and collect it again"
+            "\(folder.samples(split)): the sample \(sample.location) has an impossible source or size (source \(sample.source), \(sample.width) x \(sample.height)), so the file is damaged; restore it, or collect the dataset into another folder"
           )
         }
         if split == .training {
@@ -51,6 +52,7 @@ package struct DatasetSurvey {
         captions.add(sample.captions.count)
         for caption in sample.captions {
           characters.add(caption.count)
+          captionCounter.add(caption)
           if let tokenizer { tokens.add(tokenizer.encode(caption).count) }
         }
         words.add(captions: sample.captions)
@@ -63,6 +65,7 @@ package struct DatasetSurvey {
     report.captionCharacters = .linear(characters)
     report.captionTokens = .linear(tokens)
     report.captionsPerImage = .linear(captions)
+    report.captionStatistics = captionCounter.statistics
     report.shorterSide = .octaves(sides)
     report.widthByHeight = .ratios(ratios)
     report.words = .init(

@@ -7,7 +7,49 @@ extension ReportPage {
       \(figure("Characters of a caption", characters, "characters", of: "captions"))\
       \(tokens)\
       \(figure("Captions of an image", perImage, "captions", of: "images"))</div>
+      \(captionTable)
+      """
+  }
 
+  /// How varied the captions are, and which repeat most.
+  private var captionTable: HTML? {
+    let statistics = report.captionStatistics
+    let about = statistics.differentIsExact ? "" : "about "
+    let scripts = statistics.scripts.map { "\($0.text) \(NumberText.percent($0.count, of: statistics.total))" }
+    let markup: HTML? =
+      statistics.withMarkup == 0
+      ? nil
+      : """
+      <div><dt>with markup</dt><dd><b>\(NumberText.grouped(statistics.withMarkup))</b> have something like `&amp;name;` or \
+      `&lt;name&gt;` in them</dd></div>
+
+      """
+    let items = statistics.top.map { item -> HTML in
+      let text = item.text.count > 160 ? item.text.prefix(160) + "…" : item.text
+      return """
+        <tr><td class="long" dir="auto">\(text)</td><td>\(NumberText.grouped(item.count))</td>\
+        <td>\(NumberText.percent(item.count, of: statistics.total))</td></tr>
+
+        """
+    }
+    let frequent: HTML? =
+      items.isEmpty
+      ? nil
+      : """
+      <div class="scroll"><table>
+      <thead><tr><th>most frequent captions</th><th>times</th><th>share</th></tr></thead>
+      <tbody>
+      \(items)</tbody>
+      </table></div>
+
+      """
+    return """
+      <dl class="facts-list">
+      <div><dt>different captions</dt><dd>\(about)<b>\(NumberText.grouped(statistics.different))</b> of \
+      \(NumberText.grouped(statistics.total)) (\(NumberText.percent(statistics.different, of: statistics.total)))</dd></div>
+      <div><dt>scripts</dt><dd>\(scripts.joined(separator: ", "))</dd></div>
+      \(markup)</dl>
+      \(frequent)
       """
   }
 

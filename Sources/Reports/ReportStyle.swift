@@ -81,6 +81,7 @@ enum ReportStyle {
     .same b { font-size: 1.75rem; font-weight: 600; }
     .same span { color: var(--soft); font-size: 0.875rem; }
     .facts-list { margin: 0; font-size: 0.9375rem; }
+    .charts + .facts-list { margin: 1.5rem 0; }
     .facts-list > div { padding: 0.375rem 0; border-bottom: 1px solid var(--line); }
     .facts-list dt { color: var(--soft); font-size: 0.8125rem; }
     .facts-list dd { margin: 0; }

@@ -47,6 +47,16 @@ package struct Tokenizer: Sendable {
     String(decoding: tokens.flatMap { Int($0) < pieces.count ? pieces[Int($0)] : [] }, as: UTF8.self)
   }
 
+  /// The longest beginning of a text's tokens that has at most `count` tokens and ends between two characters: a part of a
+  /// character is no text.
+  package func prefix(_ tokens: [Token], _ count: Int) -> [Token] {
+    if tokens.count <= count { return tokens }
+    var end = count
+    // A byte 10xxxxxx continues a character (UTF-8).
+    while end > 0, pieces[Int(tokens[end])][0] & 0xC0 == 0x80 { end -= 1 }
+    return Array(tokens[..<end])
+  }
+
   /// - Parameter keeps: asked at each merge step for every candidate pair.
   @inline(__always) private func encode(_ text: String, keeps: () -> Bool) -> [Token] {
     var tokens: [Token] = []

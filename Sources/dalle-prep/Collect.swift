@@ -15,14 +15,23 @@ struct Collect: ParsableCommand {
       A source is a folder of images with NAME.txt (one caption per line) or NAME.json beside NAME.jpg, a manifest (.jsonl, .csv, \
       .tsv) with named columns, a WebDataset archive (.tar, .tar.gz, .tgz, .tar.zst), or a pattern of those: 'data/{00000..00099}.tar', \
       'data/*.tar'. The output of img2dataset is such a folder. Under mpirun the ranks share the work. The same command resumes \
-      where an earlier one stopped.
+      where an earlier one stopped; for a finished dataset it says what has changed in the sources since.
       """)
 
-  @Argument(help: "Folders, manifests, archives, or patterns of them.")
-  var sources: [String]
+  @Argument(help: "Folders, manifests, archives, or patterns of them; none with --update and --relocate.")
+  var sources: [String] = []
 
   @Option(help: "Output folder of the dataset.")
   var out: String
+
+  @Flag(help: "Take in what has changed in the sources of the dataset in --out; unchanged files are not read again.")
+  var update = false
+
+  @Option(
+    parsing: .upToNextOption,
+    help: ArgumentHelp(
+      "Images of the dataset in --out have moved: paths that begin with OLD begin with NEW.", valueName: "OLD NEW"))
+  var relocate: [String] = []
 
   @Option(
     name: .customLong("repeat"),
@@ -81,6 +90,19 @@ struct Collect: ParsableCommand {
   var duplicates = Filters.Duplicates.merge
 
   func validate() throws {
+    if update || !relocate.isEmpty {
+      guard sources.isEmpty else {
+        throw ValidationError(
+          "--update and --relocate take the sources and options that the dataset in --out was collected with; leave out \(sources[0])"
+        )
+      }
+      guard relocate.isEmpty || (relocate.count == 2 && !update) else {
+        throw ValidationError(
+          "--relocate takes two folders, OLD and NEW, without --update; it has \(relocate.joined(separator: " "))")
+      }
+    } else if sources.isEmpty {
+      throw ValidationError("no source is given; name a folder, a manifest or an archive")
+    }
     if !repeats.isEmpty, repeats.count != sources.count {
       throw ValidationError("--repeat is given \(repeats.count) times for \(sources.count) sources; give it once per source")
     }
@@ -104,12 +126,21 @@ struct Collect: ParsableCommand {
 
   func run() {
     RankedCommand.withRanks { world in
-      let options = DatasetOptions(
-        sources: sources.enumerated().map { DatasetSource($1, repeat: repeats.isEmpty ? 1 : repeats[$0]) },
-        columns: Columns(image: imageColumn, captions: captionColumn), filters: filters, validation: validation)
-      let collector = try Collector(DatasetFolder(out), options: options)
-      let stop = StopSignal()
+      let folder = DatasetFolder(out)
       let log = { (line: String) in if world.rank == 0 { print("collect: \(line)") } }
+      if !relocate.isEmpty {
+        let found = try folder.relocate(Relocation(from: relocate[0], to: relocate[1]), in: world, log: log)
+        return log("\(out): \(found.formatted()) files are now read from \(relocate[1])")
+      }
+      let options =
+        update
+        ? try folder.readSummary().options
+        : DatasetOptions(
+          sources: sources.enumerated().map { DatasetSource($1, repeat: repeats.isEmpty ? 1 : repeats[$0]) },
+          columns: Columns(image: imageColumn, captions: captionColumn), filters: filters, validation: validation)
+      let collector = try Collector(folder, options: options, isUpdate: update)
+      let stop = StopSignal()
+      let isOld = try world.decide { collector.isFinished }
       guard try collector.collect(in: world, isStopped: { stop.isRaised }, log: log) else {
         return log("stopped by a signal; the same command resumes")
       }
@@ -121,6 +152,12 @@ struct Collect: ParsableCommand {
       if let line = summary.copiesLine { log(line) }
       summary.skippedLines.forEach(log)
       if !summary.skippedLines.isEmpty { log("all are listed in \(collector.folder.skipped)") }
+      for line in summary.remarks(validationSetting: "--validation") { log("warning: \(line)") }
+      if isOld, world.rank == 0 {
+        let advice = "`dalle-prep collect --update --out \(out)` takes the changes in"
+        let changes = try folder.changesLine(advice: advice).map { "warning: \($0)" }
+        log(changes ?? "it was collected on \(folder.date), and its sources have not changed since")
+      }
     }
   }
 }

@@ -53,10 +53,10 @@ struct Encode: ParsableCommand {
       let threads = try UsableCores().share(among: world.splitByMemory())
       setThreads(threads)
       let data = try Dataset(DatasetFolder(dataset))
-      let bundle = try TokenBundle(model)
+      let bundle = try TokenBundle(model, Precision.fastest.common(in: world))
+      let dvae = try DVAE(bundle.dvae, batch: 32, mode: .inference, precision: bundle.precision)
       let encoder = ShardEncoder(
-        data, tokenizer: bundle.tokenizer,
-        dvae: try DVAE(bundle.dvae, batch: 32, mode: .inference, precision: bundle.precision), weights: bundle.dvaeWeights,
+        data, tokenizer: bundle.tokenizer, dvae: dvae, weights: bundle.dvaeWeights,
         header: try ShardHeader(
           modelFolder: bundle.folder, tokenizer: bundle.tokenizer, dvae: bundle.dvae, textLength: textLength,
           frameSamples: frameSamples),

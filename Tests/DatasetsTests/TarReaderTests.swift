@@ -84,14 +84,14 @@ import Testing
       try Self.run("rm \(name); rm -rf moved; mv first moved", in: shop.path)
       let dataset = try Dataset(DatasetFolder("\(shop.path)/moved"))
       let images = try (0..<8).reduce(0) { try $0 + shop.image($1).count }
-      #expect(dataset.summary.copies == ["images/work-item-0": images])
+      #expect(Array(dataset.summary.copies.values) == [images])
       #expect(try shop.skips("moved").map(\.reason) == [.noCaption])
       for number in 0..<plain.count(.training) {
         #expect(try dataset.captions(number, .training) == plain.captions(number, .training))
         #expect(try dataset.image(number, .training).pixels == plain.image(number, .training).pixels)
       }
       // A copy that has lost bytes is noticed.
-      try Self.run("truncate -s 20 moved/images/work-item-0", in: shop.path)
+      try Self.run("truncate -s 20 moved/images/*", in: shop.path)
       #expect(throws: DalleError.self) {
         for number in 0..<dataset.count(.training) { _ = try dataset.image(number, .training) }
       }

@@ -241,6 +241,35 @@ private func kl(_ l: [Double]) -> Double {
   expectClose(gradient.array, slope, absolute: 1e-6, relative: 3e-6)
 }
 
+/// Images of one colour let ln b fall without end; the loss and its gradient stay finite, and ln b is not lowered further.
+@Test func logitLaplaceHasASmallestScale() {
+  let output = kept([Float](repeating: 0, count: 6 * 17))
+  let targets = kept([Float](repeating: 0, count: 3 * 17))
+  for position in 0..<17 {
+    for channel in 0..<3 {
+      output[(channel + 3) * 17 + position] = [-5.9, -6.1, -200][channel]
+      targets[channel * 17 + position] = position % 2 == 0 ? 0 : 1
+    }
+  }
+  let gradient = kept(count: output.count)
+  let nats = logitLaplace(
+    output.vector.matrix(rows: 6, columns: 17), targets.vector.matrix(rows: 3, columns: 17), scale: 1,
+    gradient: gradient.vector.matrix(rows: 6, columns: 17))
+  // ln b at 17 positions; at 8 of them mu is 1 away from the target.
+  let scales = [-5.9, -6, -6]
+  let expected = scales.reduce(0.0) { $0 + 17 * $1 + 8 * exp(-$1) }
+  #expect(abs(nats - expected) < 0.1)
+  for position in 0..<17 {
+    // Where mu is right only the smallest scale itself has no slope; where it is wrong every one rises.
+    let slopes = (3..<6).map { gradient[$0 * 17 + position] }
+    if position % 2 == 0 {
+      #expect(slopes == [1, 0, 0])
+    } else {
+      for slope in slopes { #expect(slope < -300 && slope > -500) }
+    }
+  }
+}
+
 @Test func pixelMapGoesBackToTheByte() {
   let bytes = (0..<768).map { UInt8($0 % 256) }
   let logits = kept(count: 768)

@@ -152,4 +152,24 @@ import Testing
     #expect(found == CodeStatistics(usage, images: 20, shards: folder))
     #expect(last == (20, 20) && found.tokens == 180)
   }
+
+  @Test func differentTexts() {
+    for (count, tolerance) in [(0, 0.0), (3, 0), (16_000, 0), (200_000, 0.03)] {
+      var counter = DistinctCounter()
+      for number in 0..<count { for _ in 0..<2 { counter.add("a picture of number \(number)") } }
+      #expect(abs(Double(counter.count) - Double(count)) <= tolerance * Double(count), "\(counter.count) of \(count)")
+      #expect(counter.isExact == (tolerance == 0))
+    }
+  }
+
+  @Test func captionStatistics() {
+    var counter = CaptionCounter()
+    for caption in ["a photo", "a photo", "кот", "猫", "12", "a &foo; b", "<x>", "a < b", "ქართული"] { counter.add(caption) }
+    let statistics = counter.statistics
+    #expect((statistics.total, statistics.different, statistics.withMarkup) == (9, 8, 2))
+    #expect(statistics.top == [.init(text: "a photo", count: 2)])
+    #expect(
+      Dictionary(uniqueKeysWithValues: statistics.scripts.map { ($0.text, $0.count) })
+        == ["latin": 5, "cyrillic": 1, "han": 1, "none": 1, "other": 1])
+  }
 }

@@ -39,7 +39,7 @@ package final class Workshop {
     let collector = try Collector(DatasetFolder("\(path)/\(name)"), options: options)
     try collector.scan()
     for workItem in 0..<collector.workItemCount() where !collector.isValidated(workItem) { try collector.validate(workItem) }
-    _ = try collector.merge()
+    _ = try collector.merge(shardCaptions: 64)
     return try Dataset(collector.folder)
   }
 

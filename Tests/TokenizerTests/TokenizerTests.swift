@@ -128,3 +128,18 @@ private func trained(_ vocabulary: Int = 300, split: PreTokenizer = .published) 
     if tokenizer.encode(String(Character(scalar))) != expected { Issue.record("U+\(String(value, radix: 16))") }
   }
 }
+
+@Test func textsAreCutBetweenCharacters() {
+  var trainer = BPETrainer(split: .gpt2)
+  for caption in ["крот", "кот", "猫猫猫", "猫 кот"] { trainer.add(caption) }
+  for tokenizer in [Tokenizer(merges: [], split: .published), trainer.train(vocabulary: 262)] {
+    for text in ["крот и 猫 🙂 a", "aé", "abc"] {
+      let tokens = tokenizer.encode(text)
+      for count in 0...tokens.count {
+        let part = tokenizer.prefix(tokens, count)
+        #expect(part.count <= count && part.count > count - 4 && text.hasPrefix(tokenizer.decode(part)))
+      }
+      #expect(tokenizer.prefix(tokens, 1000) == tokens)
+    }
+  }
+}

@@ -2,17 +2,23 @@ import Datasets
 import Errors
 import Images
 
+/// An image of a dataset, and the number of its sample.
+struct ReadableImage {
+  let index: Int
+  let image: Image
+}
+
 extension CaptionedImages {
   /// Image `index`, or the next one that can be read. An unreadable image is skipped with a warning, and does not end training.
   ///
   /// - Throws: `DalleError` if ten consecutive images cannot be read.
-  func readableImage(_ index: Int, _ split: Split, forCropsOf size: Int, warn: (String) -> Void) throws -> Image {
+  func readableImage(_ index: Int, _ split: Split, forCropsOf size: Int, warn: (String) -> Void) throws -> ReadableImage {
     let attempts = min(10, count(split))
     var problem = ""
     for attempt in 0..<attempts {
       let candidate = (index + attempt) % count(split)
       do {
-        return try image(candidate, split, forCropsOf: size)
+        return ReadableImage(index: candidate, image: try image(candidate, split, forCropsOf: size))
       } catch {
         problem = "\(error)"
         warn(problem)
@@ -20,6 +26,7 @@ extension CaptionedImages {
     }
     throw DalleError(
       .data,
-      "\(attempts) consecutive images cannot be read (the last: \(problem)); repair the dataset, or collect it again without them")
+      "\(attempts) consecutive images cannot be read (the last: \(problem)); if they have moved, `dalle-prep collect --relocate` "
+        + "records where to; else restore them, or take the changes in with `dalle-prep collect --update`")
   }
 }

@@ -23,7 +23,8 @@ package enum PublishedStages {
     let data = try run.openData()
     let dataInput = StageInput.value("data", try run.grid.world.decide { try data.identity() })
     return [
-      TokenizerStage(config: config.tokenizer, dataInput: dataInput, data: data),
+      TokenizerStage(
+        config: config.tokenizer, textLength: config.transformer.model.textLength, dataInput: dataInput, data: data),
       dvae(config, dataInput, data),
       EncodeStage(config: config, dataInput: dataInput, data: data),
       transformer(config, run.folder, data),

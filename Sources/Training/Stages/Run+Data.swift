@@ -11,21 +11,30 @@ extension Run {
   /// - Throws: `StoppedBySignal` if a signal arrives while the dataset is collected.
   func openData() throws -> any CaptionedImages {
     let data: any CaptionedImages
+    var date = ""
     switch config.data.source {
     case .scenes: data = RenderedScenes(config.data, seed: UInt64(config.seed))
-    case .dataset: data = try openDataset(config.data)
+    case .dataset:
+      let given = DatasetFolder(config.data.path)
+      let isDataset = try grid.world.decide { given.isDataset }
+      let (dataset, place) = isDataset ? (try Dataset(given), given) : (try collect(config.data), DatasetFolder(folder.dataset))
+      try grid.world.onCoordinator {
+        date = ", collected on \(place.date)"
+        let advice =
+          "to train on the changes, take them in with `dalle-prep collect --update --out \(place.path)` and use another --run"
+        if let line = try place.changesLine(advice: advice) { try log.warning("data: \(line)") }
+      }
+      data = dataset
     }
-    try log.message("data: \(data.count(.training)) training samples, \(data.count(.validation)) validation samples")
+    try log.message("data: \(data.count(.training)) training samples, \(data.count(.validation)) validation samples\(date)")
     return data
   }
 
-  private func openDataset(_ config: DataConfig) throws -> Dataset {
-    let collected = DatasetFolder(config.path)
-    let isCollected = try grid.world.decide { FileManager.default.fileExists(atPath: collected.summary) }
-    if isCollected { return try Dataset(collected) }
-    let collector = try Collector(
-      DatasetFolder(folder.dataset),
-      options: DatasetOptions(sources: [DatasetSource(config.path)], validation: config.validation))
+  /// Collects a source into the run's folder, unless that is done.
+  private func collect(_ config: DataConfig) throws -> Dataset {
+    let options = DatasetOptions(sources: [DatasetSource(config.path)], validation: config.validation)
+    try follow(options)
+    let collector = try Collector(DatasetFolder(folder.dataset), options: options)
     guard try collector.collect(in: grid.world, isStopped: { stop.isRaised }, log: { try log.message("data: \($0)") }) else {
       throw StoppedBySignal()
     }
@@ -34,7 +43,28 @@ extension Run {
     let skipped = dataset.summary.skippedLines
     for line in skipped { try log.message("data: \(line)") }
     if !skipped.isEmpty { try log.message("data: all are listed in \(collector.folder.skipped)") }
+    for line in dataset.summary.remarks(validationSetting: "data.validation") { try log.warning("data: \(line)") }
     return dataset
+  }
+
+  /// If the run's dataset was collected from another folder, records that its images are in the one that the configuration names,
+  /// where they are the same images.
+  ///
+  /// - Throws: `DalleError` if they are not.
+  private func follow(_ options: DatasetOptions) throws {
+    let dataset = DatasetFolder(folder.dataset)
+    let old = try grid.world.decide { dataset.isDataset ? try dataset.readSummary().options.sources.map(\.path) : [] }
+    let new = options.sources.map(\.path)
+    guard old.count == 1, old != new else { return }
+    do {
+      let found = try dataset.relocate(Relocation(ofSource: old[0], to: new[0]), in: grid.world) { try log.message($0) }
+      try log.message("data: the images of \(dataset.path) are in \(new[0]), no longer in \(old[0]): found \(found) files")
+    } catch let error as DalleError {
+      throw DalleError(
+        error.kind,
+        "\(dataset.path): was collected from \(old[0]), and `data.path` is \(new[0]), which has other images (\(error)); use another --run, or put the path back"
+      )
+    }
   }
 
   /// Checks that all ranks see the same number of samples in a folder. Collective.

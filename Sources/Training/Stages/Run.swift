@@ -45,10 +45,7 @@ package final class Run {
     skipped = SkippedSamples(log)
     let threads = try UsableCores().share(among: grid.node)
     setThreads(threads)
-    // One rank whose CPU lacks fast bf16 decides for all.
-    var slow = [try config.precision.resolved() == .fp32 ? 1 : 0]
-    try grid.world.allReduce(&slow, .maximum)
-    precision = slow[0] == 1 ? .fp32 : .bf16
+    precision = try config.precision.resolved().common(in: grid.world)
     try log.message(
       "\(folder.path): \(grid.world.size) \(grid.world.size == 1 ? "rank" : "ranks") on \(grid.nodeCount) "
         + "\(grid.nodeCount == 1 ? "node" : "nodes"), \(threads) \(threads == 1 ? "thread" : "threads") each, \(precision.rawValue)"

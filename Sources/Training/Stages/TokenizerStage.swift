@@ -1,10 +1,13 @@
 import Datasets
+import Preparation
 import Tokenizer
 
 /// Trains the tokenizer on the training captions, on the coordinator.
 struct TokenizerStage: Stage {
   let name = "tokenizer"
   let config: TokenizerConfig
+  /// The transformer's text context, in tokens.
+  let textLength: Int
   let dataInput: StageInput
   let data: any CaptionedImages
 
@@ -23,6 +26,10 @@ struct TokenizerStage: Stage {
       let tokenizer = trainer.train(vocabulary: config.vocabulary)
       try tokenizer.write(to: run.folder.tokenizer)
       try run.log.message("wrote \(run.folder.tokenizer) with \(tokenizer.vocabularyCount) tokens", stage: name)
+      let lengths = try CaptionTokens(data, tokenizer, textLength: textLength)
+      if let line = try lengths.warning(data, split: config.split, vocabulary: config.vocabulary) {
+        try run.log.warning(line, stage: name)
+      }
     }
     return true
   }

@@ -43,7 +43,7 @@ package final class DVAETask: TrainingTask {
       for position in part {
         func random(_ purpose: UInt64) -> RandomStream { RandomStream(seed: seed, purpose, UInt64(step), UInt64(position)) }
         func crop(_ index: Int, _ random: inout RandomStream) throws -> Image {
-          try data.readableImage(index, .training, forCropsOf: size, warn: warn).dvaeCrop(size, using: &random)
+          try data.readableImage(index, .training, forCropsOf: size, warn: warn).image.dvaeCrop(size, using: &random)
         }
         var crops = random(Purpose.dvaeCrop)
         let count = data.count(.training)
@@ -104,7 +104,7 @@ package final class DVAETask: TrainingTask {
     // A batch at a time, so that not all images are in memory.
     for first in stride(from: 0, to: mine.count, by: model.batch) {
       let part = mine[first..<min(first + model.batch, mine.count)]
-      let result = try model.evaluate(validationImages(Array(part)), weights)
+      let result = try model.evaluate(validationImages(Array(part)).map(\.image), weights)
       loss += result.loss
       result.codes.withUnsafeBufferPointer { usage.add($0) }
     }
@@ -126,18 +126,21 @@ package final class DVAETask: TrainingTask {
 
   /// Images of the validation split, each beside its reconstruction.
   package func sampleImage(_ weights: any ParameterStore) throws -> Image? {
-    let indices = Array(0..<min(16, data.count(.validation)))
-    if indices.isEmpty { return nil }
-    let originals = try validationImages(indices)
-    let copies = try model.decode(model.encode(originals, weights), weights)
-    let rows = try indices.map {
-      ImageGrid.Row(caption: try data.captions($0, .validation)[0], images: [originals[$0], copies[$0]])
+    let originals = try validationImages(Array(0..<min(16, data.count(.validation))))
+    if originals.isEmpty { return nil }
+    let copies = try model.decode(model.encode(originals.map(\.image), weights), weights)
+    let rows = try zip(originals, copies).map { original, copy in
+      ImageGrid.Row(caption: try data.captions(original.index, .validation)[0], images: [original.image, copy])
     }
     return try ImageGrid.compose(rows, columns: 4)
   }
 
-  private func validationImages(_ indices: [Int]) throws -> [Image] {
+  /// Center crops.
+  private func validationImages(_ indices: [Int]) throws -> [ReadableImage] {
     let size = model.config.imageSize
-    return try indices.map { try data.readableImage($0, .validation, forCropsOf: size, warn: warn).centreCrop(size) }
+    return try indices.map {
+      let found = try data.readableImage($0, .validation, forCropsOf: size, warn: warn)
+      return ReadableImage(index: found.index, image: found.image.centreCrop(size))
+    }
   }
 }
