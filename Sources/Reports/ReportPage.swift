@@ -65,7 +65,8 @@ package struct ReportPage {
       tile(summary.training, "training samples", different),
       tile(summary.validation, "validation", "chosen by the images' hashes"),
       tile(
-        report.captions, "captions", report.captionCharacters.map { "of \(NumberText.short($0.mean)) characters on average" } ?? ""),
+        report.captions, "captions",
+        "\(NumberText.percent(report.captionStatistics.different, of: report.captionStatistics.total)) different"),
       tile(summary.merged, "merged", "as duplicates of an image"),
       tile(skipped, "skipped", others),
     ]

@@ -188,6 +188,15 @@ extension Workshop {
     #expect { try Dataset(DatasetFolder(shop.path + "/out")) } throws: { "\($0)".contains("has format version 3") }
   }
 
+  /// Another folder by the same relative name is another source.
+  @Test func sourcesAreAbsolute() {
+    let here = FileManager.default.currentDirectoryPath
+    let paths = ["a/../b/", "./c", "/d//e", "f-{00..10}.tar"]
+    #expect(
+      DatasetOptions(sources: paths.map { DatasetSource($0) }).sources.map(\.path)
+        == ["\(here)/b", "\(here)/c", "/d/e", "\(here)/f-{00..10}.tar"])
+  }
+
   // MARK: Few images, many captions
 
   @Test func oneDistinctImageIsRefused() throws {
