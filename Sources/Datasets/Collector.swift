@@ -4,7 +4,7 @@ import Foundation
 
 /// Collects a dataset from sources in three steps, each of which resumes where it stopped: `scan` lists the sources as work
 /// items, `validate` checks a work item (in any process, in any order), `merge` writes the dataset from the results. The
-/// dataset depends on the sources and the options alone. Memory grows only with the number of names in one folder.
+/// dataset depends on the sources and the options alone. Memory grows only with the number of names in one folder or archive.
 package struct Collector: Sendable {
   /// Images per work item; an archive is a work item of its own.
   private static let imagesPerWorkItem = 256
@@ -16,6 +16,14 @@ package struct Collector: Sendable {
   package init(_ folder: DatasetFolder, options: DatasetOptions) throws {
     try options.validate()
     (self.folder, self.options) = (folder, options)
+    for source in options.sources {
+      guard let identity = FolderIdentity(source.path), identity == FolderIdentity(folder.path) else { continue }
+      throw DalleError(
+        .usage, "\(folder.path): is the source itself; name another folder for the dataset, which gets files of its own")
+    }
+    if FileManager.default.fileExists(atPath: folder.summary), !folder.hasDataset {
+      throw DalleError(.usage, "\(folder.summary): is of another program; name another folder for the dataset")
+    }
     for path in [folder.summary, folder.options] where FileManager.default.fileExists(atPath: path) {
       guard let recorded = try? JSONDecoder().decode(DatasetSummary.self, from: readFile(path)) else {
         throw DalleError(
@@ -48,7 +56,7 @@ package struct Collector: Sendable {
       (writer, workItem, count) = (nil, workItem + 1, 0)
     }
     for (number, source) in options.sources.enumerated() {
-      let scanner = SourceScanner(columns: options.columns) { entry in
+      let scanner = SourceScanner(source, number: number, columns: options.columns, output: folder.path) { entry in
         if case .archive = entry { try closeWorkItem() }
         let file = try writer ?? JSONLinesWriter(folder.scanned(workItem))
         writer = file
@@ -57,7 +65,7 @@ package struct Collector: Sendable {
         if case .archive = entry { try closeWorkItem() }
         if count == Self.imagesPerWorkItem { try closeWorkItem() }
       }
-      try scanner.scan(source, number: number)
+      try scanner.scan()
     }
     try closeWorkItem()
     // An interrupted scan may have left more work items.
@@ -80,12 +88,12 @@ package struct Collector: Sendable {
   /// Validates a work item. Different work items may be validated at the same time.
   package func validate(_ workItem: Int) throws {
     let copies = ImageCopies(folder, workItem: workItem)
-    let validator = try SampleValidator(columns: options.columns, filters: options.filters, copies: copies)
+    let validator = try SampleValidator(options: options, copies: copies)
     let results = try JSONLinesWriter(folder.validated(workItem))
     try forEachLine(folder.scanned(workItem)) { (entry: ScanEntry) in
-      try validator.validate(entry) { try results.write($0.entry) }
+      try validator.validate(entry) { try results.write($0) }
     }
-    if let copied = try copies.finish() { try results.write(copied) }
+    try validator.finish { try results.write($0) }
     try results.finish()
   }
 
@@ -108,17 +116,12 @@ package struct Collector: Sendable {
 enum ValidatedEntry: Codable {
   case sample(Sample)
   case skipped(Skip)
+  case unused(UnusedFiles)
+  case captionFiles(CaptionFileCounts)
+  /// A line for the log.
+  case note(String)
   /// A file with images that were copied out of an archive; its path is relative to the dataset's folder.
   case copies(path: String, byteCount: Int)
-}
-
-extension Result<Sample, Skip> {
-  fileprivate var entry: ValidatedEntry {
-    switch self {
-    case .success(let sample): .sample(sample)
-    case .failure(let skip): .skipped(skip)
-    }
-  }
 }
 
 /// Paths of a dataset's files.
@@ -129,6 +132,13 @@ package struct DatasetFolder: Sendable {
 
   /// Options and counts; the dataset is complete when this file exists.
   package var summary: String { path + "/dataset.json" }
+  /// Whether the folder has a finished dataset of this program, of any version: other programs have a `dataset.json`, too.
+  package var hasDataset: Bool {
+    guard FileManager.default.fileExists(atPath: summary), let bytes = try? readFile(summary),
+      case .object(let members)? = try? JSONParser.value(Array(bytes))
+    else { return false }
+    return Set(members.map(\.key)).isSuperset(of: ["version", "options", "training"])
+  }
   package var skipped: String { path + "/skipped.jsonl" }
   package func samples(_ split: Split) -> String { "\(path)/\(split.rawValue).jsonl" }
   package func index(_ split: Split) -> String { "\(path)/\(split.rawValue).index" }

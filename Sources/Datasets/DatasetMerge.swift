@@ -40,6 +40,7 @@ struct DatasetMerge {
   func write() throws -> DatasetSummary {
     var summary = DatasetSummary(options: options)
     let skips = try SkipList(folder.skipped)
+    var unused = UnusedFileCounts()
 
     // All samples go into one file, their fingerprints into another.
     let allPath = folder.work + "/all.jsonl"
@@ -50,6 +51,9 @@ struct DatasetMerge {
       try forEachLine(folder.validated(workItem)) { (entry: ValidatedEntry) in
         switch entry {
         case .skipped(let skip): try skips.add(skip)
+        case .unused(let files): unused.add(files)
+        case .captionFiles(let counts): summary.captionFiles += counts
+        case .note(let line): summary.notes.append(line)
         case .copies(let path, let byteCount): summary.copies[path] = byteCount
         case .sample(let sample):
           let fingerprint = Fingerprint(
@@ -58,13 +62,14 @@ struct DatasetMerge {
         }
       }
     }
+    summary.unused = unused.all
     try all.finish()
     try fingerprintsFile.finish()
     let fingerprints = try FileArray<Fingerprint>(fingerprintsPath)
     guard fingerprints.count >= 2 else {
       try skips.finish()
       let most = skips.counts.max { ($0.value, $1.key) < ($1.value, $0.key) }
-      let reason = most.map { ", skipped \($0.value): \($0.key) (see \(folder.skipped))" } ?? ""
+      let reason = most.map { ", skipped \($0.value): \($0.key) (see \(folder.skipped); \(skips.examples[$0.key]!))" } ?? summary.unused.first.map { "; \($0.line)" } ?? ""
       throw DalleError(
         .data,
         "\(options.sources.map(\.path).joined(separator: ", ")): \(fingerprints.count) usable samples (at least 2)\(reason); add images with captions, or loosen the filters"
@@ -130,7 +135,7 @@ struct DatasetMerge {
       let line = try writers[split]!.samples.write(kept)
       var entries = 1
       if split == .training {
-        entries = entriesPerEpoch(fingerprints[index], repeat: options.sources[kept.source].repeat)
+        entries = entriesPerEpoch(fingerprints[index], repeat: options.sources[kept.source].repeat * Double(kept.folderRepeats ?? 1))
         summary.training += entries
         summary.repeated += max(0, entries - 1)
         if entries > 0 { summary.trainingCaptions += kept.captions.count }

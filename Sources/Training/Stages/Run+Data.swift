@@ -21,16 +21,17 @@ extension Run {
 
   private func openDataset(_ config: DataConfig) throws -> Dataset {
     let collected = DatasetFolder(config.path)
-    let isCollected = try grid.world.decide { FileManager.default.fileExists(atPath: collected.summary) }
+    let isCollected = try grid.world.decide { collected.hasDataset }
     if isCollected { return try Dataset(collected) }
     let collector = try Collector(
       DatasetFolder(folder.dataset),
-      options: DatasetOptions(sources: [DatasetSource(config.path)], validation: config.validation))
+      options: DatasetOptions(sources: [DatasetSource(parsing: config.path)], validation: config.validation))
     guard try collector.collect(in: grid.world, isStopped: { stop.isRaised }, log: { try log.message("data: \($0)") }) else {
       throw StoppedBySignal()
     }
     let dataset = try Dataset(collector.folder)
     if let line = dataset.summary.copiesLine { try log.message("data: \(line)") }
+    for line in dataset.summary.sourceLines { try log.message("data: \(line)") }
     let skipped = dataset.summary.skippedLines
     for line in skipped { try log.message("data: \(line)") }
     if !skipped.isEmpty { try log.message("data: all are listed in \(collector.folder.skipped)") }
