@@ -40,7 +40,7 @@ struct ArchiveIndex {
         }
         let name = Self.plain(member.name)
         if let earlier = names[name] {
-          skips.append((files[earlier].name, .duplicate, "the archive has `\(name)` twice; the first is used"))
+          skips.append((Self.key(files[earlier].name), .duplicate, "the archive has `\(name)` twice; the first is used"))
           continue
         }
         if member.offset == nil, FileKind(name) == .caption, !member.isSparse, member.size <= CaptionText.limit {
@@ -87,6 +87,12 @@ struct ArchiveIndex {
     return parts.joined(separator: "/")
   }
 
+  /// A name up to the first dot behind its folder.
+  private static func key(_ name: String) -> String {
+    let start = name.lastIndex(of: "/").map { name.index(after: $0) } ?? name.startIndex
+    return String(name[..<(name[start...].firstIndex(of: ".") ?? name.endIndex)])
+  }
+
   /// A file of a key: `KEY.MIDDLE.SUFFIX`.
   private struct Part {
     let file: File
@@ -100,7 +106,6 @@ struct ArchiveIndex {
     var groups: [String: [Part]] = [:]
     var keys: [String] = []
     for file in files {
-      let folder = (file.name as NSString).deletingLastPathComponent
       let name = (file.name as NSString).lastPathComponent
       guard !name.hasPrefix(".") else {
         unused.add(UnusedFiles.hidden, "\(path):\(file.name)")
@@ -108,10 +113,10 @@ struct ArchiveIndex {
       }
       let kind = FileKind(name)
       guard let dot = name.firstIndex(of: "."), kind != .archive else {
-        unused.add(kind == .archive ? UnusedFiles.kind(ofSuffix: name) : UnusedFiles.memberOfNoKind, "\(path):\(file.name)")
+        unused.add(UnusedFiles.kind(ofSuffix: name), "\(path):\(file.name)")
         continue
       }
-      let key = (folder.isEmpty ? "" : folder + "/") + name[..<dot]
+      let key = Self.key(file.name)
       let rest = String(name[name.index(after: dot)...])
       let middle = rest.contains(".") ? FileKind.stem(rest) : ""
       if groups[key] == nil { keys.append(key) }
@@ -148,7 +153,7 @@ struct ArchiveIndex {
         // KEY.mask.png beside KEY.jpg: the caption is of the image without a middle part.
         unused.add(UnusedFiles.furtherImages, "\(path):\(image.file.name)")
       } else {
-        own.sort { rank($0) < rank($1) }
+        own.sort { FileKind.captionRank($0.file.name) < FileKind.captionRank($1.file.name) }
         used.formUnion(own.map(\.file.name))
         candidates.append(Candidate(name: name, image: image.file, captions: own.map(\.file)))
       }
@@ -156,7 +161,5 @@ struct ArchiveIndex {
     for caption in captions where !used.contains(caption.file.name) {
       unused.add(UnusedFiles.kind(ofSuffix: caption.file.name), "\(path):\(caption.file.name)")
     }
-
-    func rank(_ part: Part) -> Int { FileKind.captionSuffixes.firstIndex(of: FileKind.suffix(part.file.name)) ?? 9 }
   }
 }

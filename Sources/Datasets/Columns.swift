@@ -49,7 +49,8 @@ package struct Columns: Codable, Equatable, Sendable {
 
   /// At most ten names.
   static func list(_ names: some Collection<String>) -> String {
-    names.isEmpty ? "none" : names.prefix(10).map { "`\($0.prefix(60))`" }.joined(separator: ", ") + (names.count > 10 ? ", ..." : "")
+    names.isEmpty
+      ? "none" : names.prefix(10).map { "`\($0.prefix(60))`" }.joined(separator: ", ") + (names.count > 10 ? ", ..." : "")
   }
 
   private static func plain(_ name: String) -> String { name.trimmingCharacters(in: .whitespacesAndNewlines).lowercased() }

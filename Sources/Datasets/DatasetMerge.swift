@@ -69,10 +69,11 @@ struct DatasetMerge {
     guard fingerprints.count >= 2 else {
       try skips.finish()
       let most = skips.counts.max { ($0.value, $1.key) < ($1.value, $0.key) }
-      let reason = most.map { ", skipped \($0.value): \($0.key) (see \(folder.skipped); \(skips.examples[$0.key]!))" } ?? summary.unused.first.map { "; \($0.line)" } ?? ""
+      let reason = most.map { ", skipped \($0.value): \($0.key) (see \(folder.skipped); \(skips.examples[$0.key]!))" } ?? ""
+      let unused = summary.unused.prefix(3).map { "; \($0.line)" }.joined()
       throw DalleError(
         .data,
-        "\(options.sources.map(\.path).joined(separator: ", ")): \(fingerprints.count) usable samples (at least 2)\(reason); add images with captions, or loosen the filters"
+        "\(options.sources.map(\.path).joined(separator: ", ")): \(fingerprints.count) usable samples (at least 2)\(reason)\(unused); add images with captions, or loosen the filters"
       )
     }
 
@@ -135,7 +136,8 @@ struct DatasetMerge {
       let line = try writers[split]!.samples.write(kept)
       var entries = 1
       if split == .training {
-        entries = entriesPerEpoch(fingerprints[index], repeat: options.sources[kept.source].repeat * Double(kept.folderRepeats ?? 1))
+        entries = entriesPerEpoch(
+          fingerprints[index], repeat: options.sources[kept.source].repeat * Double(kept.folderRepeats ?? 1))
         summary.training += entries
         summary.repeated += max(0, entries - 1)
         if entries > 0 { summary.trainingCaptions += kept.captions.count }

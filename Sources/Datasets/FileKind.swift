@@ -8,7 +8,8 @@ enum FileKind: Equatable {
   /// May be an image: it is one of a sample if a caption is beside it and no file with an image's suffix.
   case unknown
 
-  static let captionSuffixes = ["txt", "caption", "json"]
+  /// The first choice first.
+  private static let captionSuffixes = ["txt", "caption", "json"]
   private static let imageSuffixes: Set<String> = [
     "jpg", "jpeg", "jpe", "jfif", "png", "apng", "webp", "gif", "bmp", "dib", "tif", "tiff", "avif", "avifs", "heic", "heif", "jxl",
     "jp2", "j2k", "ppm", "pgm", "pbm", "pnm", "svg", "ico", "tga", "psd",
@@ -43,6 +44,9 @@ enum FileKind: Equatable {
     guard let dot = name.lastIndex(of: "."), dot != name.startIndex else { return name }
     return String(name[..<dot])
   }
+
+  /// Place of a caption file among those of an image.
+  static func captionRank(_ name: String) -> Int { captionSuffixes.firstIndex(of: suffix(name)) ?? captionSuffixes.count }
 
   static func isArchive(_ name: String) -> Bool {
     [".tar", ".tar.gz", ".tgz", ".tar.zst"].contains { name.lowercased().hasSuffix($0) }

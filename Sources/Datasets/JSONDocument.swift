@@ -34,10 +34,7 @@ struct JSONDocument {
     guard size <= Self.limit else {
       throw DalleError(.data, "\(path): has \(size) bytes (at most \(Self.limit)); write one object per line into a .jsonl file")
     }
-    guard let text = TextBytes.text(try readFile(path)) else {
-      throw DalleError(.data, "\(path): is \(TextBytes.advice(path))")
-    }
-    var parser = JSONParser(Array(text.utf8))
+    var parser = JSONParser(try TextBytes.all(path))
     let value: JSONValue
     do {
       value = try parser.next()

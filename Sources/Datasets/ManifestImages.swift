@@ -2,8 +2,8 @@ import Errors
 import Files
 import Foundation
 
-/// Finds the images that a manifest names: in its own folder, or in the one folder beside or below it, or the current one, that has
-/// most of them, as downloads of COCO and Flickr do.
+/// Finds the images that a manifest names: relative to its own folder; else in the folder below it that has most of them, as in
+/// Flickr8k and Flickr30k; else, for a manifest in COCO's folder `annotations`, in the one beside that.
 struct ManifestImages {
   /// Images after which none that exists means that all are missing.
   private static let mostMissing = 10_000
@@ -23,27 +23,34 @@ struct ManifestImages {
   init(_ manifest: String, _ names: () throws -> String?) throws {
     let own = (manifest as NSString).deletingLastPathComponent
     let above = (own as NSString).deletingLastPathComponent
-    var folders = [own]
-    for folder in Self.folders(in: own) + [above, FileManager.default.currentDirectoryPath] + Self.folders(in: above)
-    where !folders.contains(folder) { folders.append(folder) }
-    var found = [Int](repeating: 0, count: folders.count)
+    var levels = [[own], Self.folders(in: own)]
+    if (own as NSString).lastPathComponent.lowercased().contains("annotation") { levels.append([above] + Self.folders(in: above)) }
+    var found = levels.map { [Int](repeating: 0, count: $0.count) }
     var (first, count): (String?, Int) = (nil, 0)
-    while count < Self.mostMissing, count < Self.sampleCount || found.allSatisfy({ $0 == 0 }), let name = try names() {
+    while count < Self.mostMissing, count < Self.sampleCount || found.allSatisfy({ $0.allSatisfy { $0 == 0 } }),
+      let name = try names()
+    {
       first = first ?? name
       count += 1
-      for (index, folder) in folders.enumerated() where Self.existing(name, in: folder) != nil { found[index] += 1 }
+      for (level, folders) in levels.enumerated() {
+        for (index, folder) in folders.enumerated() where Self.existing(name, in: folder) != nil { found[level][index] += 1 }
+      }
     }
-    let most = found.max()!
-    if let first, most == 0 { throw Self.allMissing(manifest, count: count, first: first) }
-    let best = folders.indices.filter { found[$0] == most }
-    if best[0] != 0, best.count > 1 {
+    guard let level = found.firstIndex(where: { $0.contains { $0 > 0 } }) else {
+      if let first { throw Self.allMissing(manifest, count: count, first: first) }
+      (folder, note) = (own, nil)
+      return
+    }
+    let most = found[level].max()!
+    let best = levels[level].indices.filter { found[level][$0] == most }.map { levels[level][$0] }
+    guard best.count == 1 else {
       throw DalleError(
         .data,
-        "\(manifest): its images exist in \(folders[best[0]]) and in \(folders[best[1]]), and not relative to \(own); move the "
-          + "list into the folder that is meant")
+        "\(manifest): its images exist in \(best[0]) and in \(best[1]), and not relative to \(own); move the list into the folder "
+          + "that is meant")
     }
-    folder = folders[best[0]]
-    note = best[0] == 0 ? nil : "\(manifest): its images are taken from \(folder)"
+    folder = best[0]
+    note = level == 0 ? nil : "\(manifest): its images are taken from \(folder)"
   }
 
   /// The path of an image.
@@ -111,6 +118,8 @@ struct ManifestImages {
         "they are paths of a Windows machine: write paths relative to the list, with slashes"
       } else if first.contains("\\") {
         "they have backslashes: write slashes, and paths relative to the list"
+      } else if existing(first, in: FileManager.default.currentDirectoryPath) != nil {
+        "they exist relative to the current folder: move the list there, or write paths relative to it"
       } else if first.hasPrefix("/") || first.hasPrefix("~") {
         "the images have been moved, or are on another machine: write paths relative to the list"
       } else {
@@ -119,6 +128,6 @@ struct ManifestImages {
     return DalleError(
       .data,
       "\(manifest): none of its \(count == mostMissing ? "first " : "")\(count) images exists (the first: `\(first.prefix(200))`; looked "
-        + "in \(folder), in the folders in it and beside it, and in the current folder); \(cause)")
+        + "in \(folder) and the folders in it); \(cause)")
   }
 }

@@ -100,7 +100,8 @@ package struct ManifestReader {
     }
     let keys = members.map(\.key)
     guard let position = columns.imageIndex(in: keys) else {
-      let address = Columns.addressIndex(in: keys) != nil ? "; images behind addresses must be downloaded first, with img2dataset" : ""
+      let address =
+        Columns.addressIndex(in: keys) != nil ? "; images behind addresses must be downloaded first, with img2dataset" : ""
       throw Skip(
         location, .missingImage, "has no path of an image (\(columns.imageText)); its keys are \(Columns.list(keys))\(address)")
     }
@@ -141,7 +142,8 @@ package struct ManifestReader {
         throw Skip(location, .noCaption, "`\(present[indices[0]].key)` is empty")
       }
       throw Skip(
-        location, .noCaption, "has no caption (\(columns.captionText)); its keys are \(Columns.list(members.map(\.key))): name one "
+        location, .noCaption,
+        "has no caption (\(columns.captionText)); its keys are \(Columns.list(members.map(\.key))): name one "
           + "with --caption-column")
     }
     return (captions, unusable)
@@ -181,7 +183,8 @@ struct TableColumns {
     throw problem(path, format, columns, first)
   }
 
-  private static func problem(_ path: String, _ format: ManifestReader.Format, _ columns: Columns, _ names: [String]?) -> DalleError {
+  private static func problem(_ path: String, _ format: ManifestReader.Format, _ columns: Columns, _ names: [String]?) -> DalleError
+  {
     guard let names else {
       return DalleError(
         .data, "\(path): the first line, which must name the columns, cannot be parsed; write it in UTF-8, with quotes closed")
@@ -199,7 +202,8 @@ struct TableColumns {
       }
     }
     let missing =
-      columns.imageIndex(in: names) == nil ? columns.imageText : columns.missingCaption(in: names).map { "`\($0)`" } ?? columns.captionText
+      columns.imageIndex(in: names) == nil
+      ? columns.imageText : columns.missingCaption(in: names).map { "`\($0)`" } ?? columns.captionText
     return DalleError(
       .data,
       "\(path): has no column \(missing) (its columns: \(Columns.list(names))); name one of them with `--image-column` or "
@@ -212,7 +216,8 @@ struct TableColumns {
       let sign = separator == UInt8(ascii: "\t") ? "a tab" : "`\(Character(Unicode.Scalar(separator)))`"
       throw Skip(
         location, .damagedSource,
-        "has \(fields.count) fields, the first line names \(names.count); put a field with \(sign) in quotes, and write every field")
+        "has \(fields.count) fields, the first line names \(names.count); put a field with \(sign) in quotes, and write every field"
+      )
     }
     guard !fields[image].isEmpty else { throw Skip(location, .missingImage, "`\(names[image])` is empty") }
     let captions = captions.map { fields[$0] }.filter { !$0.isEmpty }

@@ -97,7 +97,8 @@ final class SampleValidator {
     for (position, file) in files.enumerated() {
       do {
         let contents = try CaptionText.contents(
-          file.read(), name: (file.name as NSString).lastPathComponent, columns: columns(ofSource: source), form: options.captionForm,
+          file.read(), name: (file.name as NSString).lastPathComponent, columns: columns(ofSource: source),
+          form: options.captionForm,
           location: location)
         if contents.captions.allSatisfy({ CaptionText.clean($0).isEmpty }) { continue }
         captionFiles.files += 1

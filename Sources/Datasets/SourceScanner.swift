@@ -10,6 +10,7 @@ final class SourceScanner {
   private let record: (ScanEntry) throws -> Void
   /// Folders whose files are listed, and those that contain the source.
   private var visited: Set<FolderIdentity> = []
+  private let output: FolderIdentity?
   private var unused = UnusedFileCounts()
   /// Hash values of the paths of images that a `metadata.jsonl` or `metadata.csv` names.
   private var claimed: Set<Int> = []
@@ -23,7 +24,7 @@ final class SourceScanner {
     _ source: DatasetSource, number: Int, columns: Columns, output: String, record: @escaping (ScanEntry) throws -> Void
   ) {
     (self.source, self.number, self.columns, self.record) = (source, number, source.columns ?? columns, record)
-    if let folder = FolderIdentity(output) { visited.insert(folder) }
+    self.output = FolderIdentity(output)
   }
 
   /// - Throws: `DalleError` for a path that does not exist, cannot be read, or has an unsupported format.
@@ -39,7 +40,8 @@ final class SourceScanner {
         let listing = try FolderListing(path)
         let repeats = source.folderRepeats ? Self.repeats(listing) : [:]
         for (name, count) in repeats.sorted(by: { $0.key < $1.key }) {
-          try record(.note("\(path)/\(name): an epoch has each sample \(count) times, by the name of the folder; --repeat 1 prevents it"))
+          try record(
+            .note("\(path)/\(name): an epoch has each sample \(count) times, by the name of the folder; --repeat 1 prevents it"))
         }
         try scanFolder(path, listing, repeats: repeats, folderRepeats: nil)
       } else if FileKind.isArchive(path) {
@@ -164,7 +166,8 @@ final class SourceScanner {
   }
 
   private func scanSubfolder(_ path: String, _ identity: FolderIdentity, folderRepeats: Int?) throws {
-    guard visited.insert(identity).inserted else { return unused.add(UnusedFiles.seen, path) }
+    if identity == output { return }
+    guard visited.insert(identity).inserted else { return unused.add(UnusedFiles.usedFolder, path) }
     do {
       try scanFolder(path, FolderListing(path), repeats: [:], folderRepeats: folderRepeats)
     } catch let error as DalleError { try record(.skipped(Skip(path, .damagedSource, "\(error)"))) }
@@ -243,13 +246,9 @@ private struct CaptionFiles {
   func files(for name: String) -> [String] {
     let stem = FileKind.stem(name)
     let found = (files[stem] ?? []) + (stem == name ? [] : files[name] ?? [])
-    return found.sorted { rank($0) < rank($1) }
-
-    // Names that Unicode counts as equal are told apart where both exist.
-    func rank(_ file: String) -> Int {
-      let isExact = file.utf8.starts(with: stem.utf8)
-      return (isExact ? 0 : 10) + (FileKind.captionSuffixes.firstIndex(of: FileKind.suffix(file)) ?? 9)
-    }
+    // Of names that Unicode counts as equal, one with the same bytes is meant.
+    let exact = found.filter { $0.utf8.starts(with: stem.utf8) }
+    return (exact.isEmpty ? found : exact).sorted { FileKind.captionRank($0) < FileKind.captionRank($1) }
   }
 
   /// Why an image has no caption.

@@ -96,7 +96,8 @@ struct TableReader {
       var step = take(byte, isLineEnd: isLineEnd)
       if count > TextLines.limit, lineEnds == 0 { step = .problem("the line has more than \(TextLines.limit) bytes") }
       if continuation.count > Self.continuationLimit {
-        step = .problem("a quoted field is not closed within \(Self.continuationLimit) bytes; close it, or write a quote in it twice")
+        step = .problem(
+          "a quoted field is not closed within \(Self.continuationLimit) bytes; close it, or write a quote in it twice")
       }
       switch step {
       case .more: continue

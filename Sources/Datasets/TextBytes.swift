@@ -40,7 +40,14 @@ struct TextBytes {
     }
   }
 
-  /// A whole file's text; nil for one that is not valid.
+  /// A whole file.
+  static func all(_ path: String) throws -> [UInt8] {
+    var (bytes, all) = (try TextBytes(path), [UInt8]())
+    while try bytes.fill() { all += bytes.buffer }
+    return all
+  }
+
+  /// The text in a file's bytes, which are UTF-16 only with a byte order mark; nil if it is not valid.
   static func text(_ bytes: Data) -> String? {
     let (encoding, markSize) = encoding(Array(bytes.prefix(4)))
     let content = bytes.dropFirst(markSize)

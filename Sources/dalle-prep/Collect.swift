@@ -20,7 +20,8 @@ struct Collect: ParsableCommand {
       the work. The same command resumes where an earlier one stopped.
       """)
 
-  @Argument(help: "Folders, manifests, archives, or patterns of them, each with settings: SOURCE,image=NAME,caption=NAME,repeat=NUMBER.")
+  @Argument(
+    help: "Folders, manifests, archives, or patterns of them, each with settings: SOURCE,image=NAME,caption=NAME,repeat=NUMBER.")
   var sources: [String]
 
   @Option(help: "Output folder of the dataset.")
