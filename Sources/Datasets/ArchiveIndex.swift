@@ -146,7 +146,7 @@ struct ArchiveIndex {
       if own.isEmpty { own = captions.filter { !middles.contains($0.middle) } }
       let name = images.count == 1 ? key : image.file.name
       if own.isEmpty {
-        let others = Set(parts.filter { $0.kind == .other || $0.kind == .unknown }.map { UnusedFiles.kind(ofSuffix: $0.file.name) })
+        let others = Set(parts.filter { $0.kind == .other || $0.kind == .unknown }.map { "." + FileKind.suffix($0.file.name) })
         let found = others.isEmpty ? "" : "; \(Columns.list(others.sorted())) is no caption"
         skips.append((name, .noCaption, "the archive has no \(key).txt, \(key).caption or \(key).json\(found)"))
       } else if !image.middle.isEmpty, middles.contains(""), own.allSatisfy({ $0.middle != image.middle }) {

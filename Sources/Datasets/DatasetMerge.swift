@@ -69,7 +69,8 @@ struct DatasetMerge {
     guard fingerprints.count >= 2 else {
       try skips.finish()
       let most = skips.counts.max { ($0.value, $1.key) < ($1.value, $0.key) }
-      let reason = most.map { ", skipped \($0.value): \($0.key) (see \(folder.skipped); \(skips.examples[$0.key]!))" } ?? ""
+      let reason =
+        most.map { ", skipped \($0.value): \($0.key) (see \(folder.skipped)), the first is \(skips.examples[$0.key]!)" } ?? ""
       let unused = summary.unused.prefix(3).map { "; \($0.line)" }.joined()
       throw DalleError(
         .data,

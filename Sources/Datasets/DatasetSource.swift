@@ -49,6 +49,8 @@ package struct DatasetSource: Codable, Equatable, Sendable {
   /// - Throws: `DalleError` if one does not exist, or a pattern gives too many.
   func expandedPaths() throws -> [String] {
     try Self.expandBraces(path).flatMap { pattern in
+      let isOfHome = pattern.hasPrefix("~/") && !FileManager.default.fileExists(atPath: pattern)
+      let pattern = isOfHome ? (pattern as NSString).expandingTildeInPath : pattern
       let absolute = URL(fileURLWithPath: pattern).standardizedFileURL.path
       if FileManager.default.fileExists(atPath: absolute) { return [absolute] }
       let matches = Self.glob(absolute)

@@ -51,7 +51,7 @@ struct TableReader {
     var continuation: [UInt8] = []
     func take(_ byte: UInt8?, isLineEnd: Bool) -> Step {
       guard let byte else {
-        return state == .quoted ? .problem("a quoted field is not closed; close it, or write a quote in it twice") : .end
+        return state == .quoted ? .problem("no quote closes it; close it, or write a quote in it twice") : .end
       }
       if state == .quoted {
         if byte == UInt8(ascii: "\"") { state = .afterQuote } else { field.append(byte) }
@@ -97,7 +97,7 @@ struct TableReader {
       if count > TextLines.limit, lineEnds == 0 { step = .problem("the line has more than \(TextLines.limit) bytes") }
       if continuation.count > Self.continuationLimit {
         step = .problem(
-          "a quoted field is not closed within \(Self.continuationLimit) bytes; close it, or write a quote in it twice")
+          "no quote closes it within \(Self.continuationLimit) bytes; close it, or write a quote in it twice")
       }
       switch step {
       case .more: continue
@@ -110,10 +110,16 @@ struct TableReader {
         }
         return (.success(texts), false)
       case .problem(let detail):
-        // The record's further lines are read again; of its first line the rest is passed over.
-        if first != nil, lineEnds == 0 { try skipLine() } else { bytes.giveBack(continuation) }
         nextLine = line + 1
-        return (.failure(Skip("\(path):\(line)", .damagedSource, detail)), false)
+        let location = "\(path):\(line)"
+        guard lineEnds > 0 else {
+          if first != nil { try skipLine() }
+          return (.failure(Skip(location, .damagedSource, detail)), false)
+        }
+        // The lines behind the first are read again.
+        bytes.giveBack(continuation)
+        let reason = "a quoted field is not closed on this line (up to line \(line + lineEnds), \(detail))"
+        return (.failure(Skip(location, .damagedSource, reason)), false)
       }
     }
   }
