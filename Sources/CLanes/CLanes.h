@@ -19,8 +19,12 @@ static inline __attribute__((always_inline)) lanes_fp32 lanes_square_roots(lanes
   return __builtin_elementwise_sqrt(values);
 }
 
-/// To the nearest, and to the even one of two that are equally near.
+/// To the nearest, and to the even one of two that are equally near. NaN stays NaN; rounded like a number, it could become an
+/// infinity or 0.
 static inline __attribute__((always_inline)) lanes_bf16 lanes_rounded(lanes_fp32 values) {
   lanes_bits bits = (lanes_bits)values;
-  return __builtin_convertvector((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16, lanes_bf16);
+  lanes_bits rounded = (bits + 0x7FFF + ((bits >> 16) & 1)) >> 16;
+  // All ones where the lane is NaN.
+  lanes_bits is_nan = (lanes_bits)(values != values);
+  return __builtin_convertvector((rounded & ~is_nan) | (((bits >> 16) | 0x40) & is_nan), lanes_bf16);
 }

@@ -40,9 +40,12 @@ package final class CheckpointStore {
     self.warn = warn
     guard grid.isCoordinator else { return }
     try makeFolder(folder)
-    for name in try FileManager.default.contentsOfDirectory(atPath: folder)
-    where name.hasPrefix(CheckpointWriter.partialPrefix) {
-      try FileManager.default.removeItem(atPath: folder + "/" + name)
+    // The run's lock is held, so whatever is incomplete was left by a job that was killed.
+    for name in try namesInFolder(folder).sorted() {
+      let path = "\(folder)/\(name)"
+      let isIncomplete = CheckpointWriter.step(ofName: name) != nil && !CheckpointWriter.isComplete(path)
+      guard isIncomplete || name.hasPrefix(CheckpointWriter.partialPrefix) else { continue }
+      do { try removeAll(path) } catch { warn("\(error); an incomplete checkpoint stays there, without effect") }
     }
   }
 
@@ -79,8 +82,11 @@ package final class CheckpointStore {
   private func waitForJob() throws {
     defer { job = nil }
     try job?.wait()
-    if let warning = job?.warning { warn(warning) }
+    for warning in job?.warnings ?? [] { warn(warning) }
   }
+
+  /// Waits until a checkpoint that was begun is on disk, or has failed, before an error ends the training. Not collective.
+  package func finishAfterError() { try? waitForJob() }
 
   // MARK: Loading
 
@@ -141,18 +147,16 @@ package final class CheckpointStore {
   /// Steps of the complete checkpoints in a folder, ascending.
   package static func steps(in folder: String) throws -> [Int] {
     guard FileManager.default.fileExists(atPath: folder) else { return [] }
-    return try FileManager.default.contentsOfDirectory(atPath: folder).compactMap { name in
-      guard name.hasPrefix("step-"), let step = Int(name.dropFirst(5)),
-        FileManager.default.fileExists(atPath: "\(folder)/\(name)/\(Manifest.name)")
-      else { return nil }
-      return step
+    return try namesInFolder(folder).compactMap { name in
+      CheckpointWriter.isComplete("\(folder)/\(name)") ? CheckpointWriter.step(ofName: name) : nil
     }.sorted()
   }
 
   /// Writes the EMA weights of the newest complete checkpoint in a folder to one safetensors file, whole or not at all.
   ///
+  /// - Parameter metadata: for the file's header, beside `step`.
   /// - Throws: `DalleError` if there is no checkpoint.
-  package static func exportEMA(in folder: String, to path: String) throws {
+  package static func exportEMA(in folder: String, to path: String, metadata: [String: String] = [:]) throws {
     guard let step = try steps(in: folder).last else {
       throw DalleError(.noInput, "\(folder): holds no complete checkpoint; train the model first")
     }
@@ -160,7 +164,7 @@ package final class CheckpointStore {
     let tensors = reader.names.sorted().map { (name: $0, shape: reader.info($0)!.shape, type: TensorType.f32) }
     let temporary = path + ".partial"
     do {
-      let writer = try SafetensorsWriter(temporary, tensors: tensors, metadata: ["step": "\(step)"])
+      let writer = try SafetensorsWriter(temporary, tensors: tensors, metadata: metadata.merging(["step": "\(step)"]) { $1 })
       let buffer = Buffer<Float>(count: 1 << 20)
       for tensor in tensors {
         let count = tensor.shape.reduce(1, *)
@@ -186,18 +190,20 @@ struct Retention: Sendable {
   let keepLast: Int
   let keepEvery: Int
 
-  /// Removes them; returns a warning where one stays because it cannot be removed.
-  func apply() throws -> String? {
-    var warning: String?
-    for step in try CheckpointStore.steps(in: folder).dropLast(keepLast)
-    where keepEvery == 0 || step % keepEvery != 0 {
+  /// Removes them; returns a warning for each that stays because it cannot be removed.
+  func apply() -> [String] {
+    func attempt(_ body: () throws -> Void) -> [String] {
       do {
-        try removeCheckpoint(folder + "/" + CheckpointWriter.name(step))
-      } catch {
-        warning = "\(folder)/\(CheckpointWriter.name(step)): cannot be removed (\(error)); training goes on, but the disk fills up"
-      }
+        try body()
+        return []
+      } catch { return ["\(error); training continues, but old checkpoints fill the disk"] }
     }
-    return warning
+    var steps: [Int] = []
+    let warnings = attempt { steps = try CheckpointStore.steps(in: folder).dropLast(keepLast) }
+    return warnings
+      + steps.filter { keepEvery == 0 || $0 % keepEvery != 0 }.flatMap { step in
+        attempt { try removeCheckpoint(folder + "/" + CheckpointWriter.name(step)) }
+      }
   }
 }
 
@@ -209,7 +215,7 @@ private final class Job: @unchecked Sendable {
   private var read = false
   private var done = false
   private var error: (any Error)?
-  private(set) var warning: String?
+  private(set) var warnings: [String] = []
   private let parameters: NodeParameterStore
 
   init(_ writer: CheckpointWriter, _ parameters: NodeParameterStore, state: Data, _ retention: Retention) {
@@ -219,8 +225,8 @@ private final class Job: @unchecked Sendable {
         let files = try writer.writeArrays(self.parameters)
         signal { read = true }
         try writer.complete(files, state: state)
-        let warning = try retention.apply()
-        signal { self.warning = warning }
+        let warnings = retention.apply()
+        signal { self.warnings = warnings }
       } catch {
         writer.discard()
         signal { self.error = error }

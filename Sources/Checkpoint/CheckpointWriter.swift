@@ -42,12 +42,20 @@ struct CheckpointWriter {
 
   static func name(_ step: Int) -> String { "step-" + zeroPadded(step, digits: 8) }
 
+  /// The step of a checkpoint's folder; nil for another name.
+  static func step(ofName name: String) -> Int? { name.hasPrefix("step-") ? Int(name.dropFirst(5)) : nil }
+
+  /// Whether a checkpoint's folder has its manifest, which is written last and removed first.
+  static func isComplete(_ path: String) -> Bool { FileManager.default.fileExists(atPath: "\(path)/\(Manifest.name)") }
+
   static let partialPrefix = ".partial-"
 
   var temporary: String { folder + "/" + Self.partialPrefix + Self.name(step) }
   var final: String { folder + "/" + Self.name(step) }
 
   /// Writes the arrays, and returns the names of their files; afterwards the parameters may change.
+  ///
+  /// - Throws: `DalleError` of kind `diverged` if the weights or their EMA are not finite: nobody could resume from them.
   func writeArrays(_ parameters: NodeParameterStore) throws -> [String] {
     try makeFolder(temporary)
     var files: [String] = []
@@ -67,6 +75,12 @@ struct CheckpointWriter {
             try writer.write(UnsafeBufferPointer(start: values.base, count: values.count))
           } else {
             let values = parameters.fp32Values(array, of: parameter.block)[range]
+            guard values.isFinite || set == CheckpointFile.optimizer else {
+              throw DalleError(
+                .diverged,
+                "\(final): is not written, because values of `\(parameter.name)` are infinite or NaN after step \(step): the training has "
+                  + "diverged; set its lr.peak lower and start again, it resumes from the newest checkpoint")
+            }
             try writer.write(UnsafeBufferPointer(start: values.base, count: values.count))
           }
         }
@@ -93,5 +107,5 @@ struct CheckpointWriter {
 /// Removes a checkpoint, its manifest first: from then on it counts as none.
 func removeCheckpoint(_ path: String) throws {
   unlink(path + "/" + Manifest.name)
-  try FileManager.default.removeItem(atPath: path)
+  try removeAll(path)
 }

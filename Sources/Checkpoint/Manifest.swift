@@ -1,4 +1,5 @@
 import Errors
+import Files
 import Foundation
 import Hashing
 
@@ -17,10 +18,8 @@ struct Manifest: Codable {
   init(_ names: [String], in folder: String) throws {
     for name in names {
       let path = folder + "/" + name
-      guard let size = try FileManager.default.attributesOfItem(atPath: path)[.size] as? Int,
-        let hash = SHA256.hex(ofFile: path)
-      else { throw DalleError(.data, "\(path): cannot be read back") }
-      files[name] = File(bytes: size, sha256: hash)
+      guard let hash = SHA256.hex(ofFile: path) else { throw DalleError.file(path, "cannot be read back") }
+      files[name] = File(bytes: try fileSize(path), sha256: hash)
     }
   }
 
@@ -31,7 +30,9 @@ struct Manifest: Codable {
       let manifest = try? JSONDecoder().decode(Manifest.self, from: data)
     else { throw DalleError(.data, "\(path): is not a readable manifest; delete \(folder) to resume from an older checkpoint") }
     guard manifest.version == 1 else {
-      throw DalleError(.data, "\(path): has format version \(manifest.version); this program reads version 1")
+      throw DalleError(
+        .data,
+        "\(path): has format version \(manifest.version); this program reads version 1: resume with the version that wrote it")
     }
     for (file, expected) in manifest.files.sorted(by: { $0.key < $1.key }) {
       let path = folder + "/" + file

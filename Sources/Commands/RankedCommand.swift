@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import MPI
+import Memory
 
 #if canImport(Glibc)
   import Glibc
@@ -29,6 +30,7 @@ package enum RankedCommand {
     do {
       world = try Communicator.world()
     } catch { Failure.end(error) }
+    OutOfMemory.report = { Failure.end($0, in: world) }
     do {
       try DeadRanks.watch(world)
       try work(world)

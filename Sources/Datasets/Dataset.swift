@@ -9,7 +9,7 @@ package final class Dataset: CaptionedImages {
   package let summary: DatasetSummary
   private let folder: DatasetFolder
   private let samples: [Split: RandomAccessFile]
-  private let index: [Split: FileArray<LineLocation>]
+  private let index: [Split: RecordFile<LineLocation>]
 
   /// Opens a finished dataset.
   ///
@@ -30,7 +30,7 @@ package final class Dataset: CaptionedImages {
     }
     (self.folder, self.summary) = (folder, summary)
     samples = try Dictionary(uniqueKeysWithValues: Split.allCases.map { ($0, try RandomAccessFile(folder.samples($0))) })
-    index = try Dictionary(uniqueKeysWithValues: Split.allCases.map { ($0, try FileArray(folder.index($0))) })
+    index = try Dictionary(uniqueKeysWithValues: Split.allCases.map { ($0, try RecordFile(folder.index($0))) })
     for (split, count) in [(Split.training, summary.training), (.validation, summary.validation)] {
       guard index[split]!.count == count else {
         throw DalleError(
@@ -55,7 +55,7 @@ package final class Dataset: CaptionedImages {
 
   /// A sample by its number; a repeated sample has several numbers.
   package func sample(_ number: Int, _ split: Split) throws -> Sample {
-    let line = index[split]![number]
+    let line = try index[split]!.record(number)
     let file = samples[split]!
     guard line.offset >= 0, line.count >= 0, line.count <= file.size - line.offset,
       let sample = try? JSONDecoder().decode(Sample.self, from: Data(file.read(line.offset..<line.offset + line.count))),
@@ -77,7 +77,8 @@ package final class Dataset: CaptionedImages {
     while number < lines.count {
       // The entries of a repeated sample are consecutive.
       var end = number + 1
-      while end < lines.count, lines[end].offset == lines[number].offset { end += 1 }
+      let offset = try lines.record(number).offset
+      while end < lines.count, try lines.record(end).offset == offset { end += 1 }
       try body(sample(number, split), end - number)
       number = end
     }

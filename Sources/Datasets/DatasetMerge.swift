@@ -198,6 +198,12 @@ struct DatasetMerge {
       hashes[position] = fingerprints[index].contentHash
     }
     hashes.sort(by: <)
+    guard hashes.first != hashes.last else {
+      throw DalleError(
+        .data,
+        "\(options.sources.map(\.path).joined(separator: ", ")): 1 distinct image in \(fingerprints.count) usable samples (at least 2); "
+          + "add other images with captions")
+    }
     let count = min(options.validation, hashes.count / 2)
     guard count > 0 else { return }
     let limit = hashes[count - 1]

@@ -20,6 +20,8 @@ package struct DalleError: Error, CustomStringConvertible, Equatable {
     case temporary = 75
     /// The configuration cannot work (EX_CONFIG).
     case configuration = 78
+    /// A training diverged: no code of `sysexits.h` stands for that.
+    case diverged = 79
   }
 
   package let kind: Kind

@@ -3,18 +3,9 @@ import Foundation
 
 /// Puts a file in place whole or not at all: writes beside it, forces it to disk, renames it over whatever is there.
 package func replaceFile(_ path: String, with bytes: some ContiguousBytes) throws {
-  let temporary = path + ".partial"
-  let descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC, 0o644)
-  guard descriptor >= 0 else { throw DalleError.file(path, "cannot be created") }
-  defer { close(descriptor) }
-  do {
-    try bytes.withUnsafeBytes { try writeAll($0, to: descriptor, path) }
-    guard fsync(descriptor) == 0, rename(temporary, path) == 0 else { throw DalleError.file(path, "cannot be written") }
-    try synchronizeFolder((path as NSString).deletingLastPathComponent)
-  } catch {
-    unlink(temporary)
-    throw error
-  }
+  let file = try PartialFile(path)
+  try bytes.withUnsafeBytes(file.write)
+  try file.finish()
 }
 
 /// Writes every byte to an open file; `path` names it in errors.
@@ -28,23 +19,37 @@ package func writeAll(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32, _ p
   }
 }
 
-/// Forces a folder's entries to disk, so that a rename survives a power cut.
+/// Forces a folder's entries to disk, so that a rename survives a power cut. Where the file system cannot do that (CIFS, some FUSE),
+/// or the folder must not be read, a warning says so, once.
 package func synchronizeFolder(_ path: String) throws {
   let folder = path.isEmpty ? "." : path
-  let descriptor = open(folder, O_RDONLY)
-  guard descriptor >= 0 else { throw DalleError.file(folder, "cannot be opened") }
-  defer { close(descriptor) }
-  guard fsync(descriptor) == 0 else { throw DalleError.file(folder, "cannot be forced to disk") }
+  let descriptor = open(folder, O_RDONLY | O_CLOEXEC)
+  defer { if descriptor >= 0 { close(descriptor) } }
+  if descriptor >= 0, fsync(descriptor) == 0 { return }
+  let code = errno
+  guard [EINVAL, EOPNOTSUPP, ENOSYS, EACCES, EPERM].contains(code) else {
+    throw DalleError.file(folder, "cannot be forced to disk", code: code)
+  }
+  FileWarnings.warn(
+    "folders are not forced to disk",
+    "\(folder): folders cannot be forced to disk here (\(String(cString: strerror(code)))); after a power cut the newest files may be "
+      + "missing: keep the folder on a disk of your own if that matters")
 }
 
-/// Makes a folder and those above it; nothing happens if it exists.
+/// Makes a folder and those above it, each forced to disk; nothing happens if it exists.
 ///
 /// - Throws: `DalleError` of kind `usage` where a file is in the way.
 package func makeFolder(_ path: String) throws {
-  if mkdir(path, 0o755) == 0 { return }
-  if errno == ENOENT, case let parent = (path as NSString).deletingLastPathComponent, !parent.isEmpty, parent != path {
+  let parent = (path as NSString).deletingLastPathComponent
+  func make() throws -> Bool {
+    guard mkdir(path, 0o755) == 0 else { return false }
+    try synchronizeFolder(parent)
+    return true
+  }
+  if try make() { return }
+  if errno == ENOENT, !parent.isEmpty, parent != path {
     try makeFolder(parent)
-    if mkdir(path, 0o755) == 0 { return }
+    if try make() { return }
   }
   let code = errno
   var isFolder: ObjCBool = false
@@ -52,6 +57,26 @@ package func makeFolder(_ path: String) throws {
   if code == EEXIST { throw DalleError(.usage, "\(path): is a file, and a folder is needed here; name another folder") }
   if code == ENOTDIR { throw DalleError(.usage, "\(path): a part of this path is a file, not a folder; name another folder") }
   throw DalleError.file(path, "the folder cannot be made", code: code)
+}
+
+/// Names in a folder, in no order.
+///
+/// - Throws: `DalleError` if it cannot be listed.
+package func namesInFolder(_ path: String) throws -> [String] {
+  do { return try FileManager.default.contentsOfDirectory(atPath: path) } catch {
+    throw DalleError.file(path, "cannot be listed", error)
+  }
+}
+
+/// Removes a file, or a folder with all that it holds.
+///
+/// - Throws: `DalleError` that names the first part that stays.
+package func removeAll(_ path: String) throws {
+  var status = stat()
+  guard lstat(path, &status) == 0 else { throw DalleError.file(path, "cannot be removed") }
+  let isFolder = status.st_mode & S_IFMT == S_IFDIR
+  if isFolder { for name in try namesInFolder(path) { try removeAll("\(path)/\(name)") } }
+  guard (isFolder ? rmdir(path) : unlink(path)) == 0 else { throw DalleError.file(path, "cannot be removed") }
 }
 
 /// Bytes in a plain file; anything else is an error.

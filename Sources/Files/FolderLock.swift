@@ -45,7 +45,7 @@ package final class FolderLock {
       }
       guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
         let code = errno
-        if [ENOLCK, ENOSYS, EOPNOTSUPP].contains(code) {
+        if [ENOLCK, ENOSYS, EOPNOTSUPP, EINVAL].contains(code) {
           try warn(
             "\(path): the file system has no locks (\(String(cString: strerror(code)))); see that one job at a time uses the folder"
           )
@@ -56,8 +56,7 @@ package final class FolderLock {
           ? refusal(path) : DalleError(.inputOutput, "\(path): cannot be locked: \(String(cString: strerror(code)))")
       }
       // The holder before may have removed the file between our opening and locking it: then we have locked none.
-      var (mine, there) = (stat(), stat())
-      if fstat(descriptor, &mine) == 0, stat(path, &there) == 0, mine.st_ino == there.st_ino {
+      if isFile(descriptor, at: path) {
         ftruncate(descriptor, 0)
         return descriptor
       }

@@ -4,6 +4,7 @@ import Kernels
 import Layers
 import Models
 import Tokenizer
+import Tokens
 
 /// Generates images from prompts: encodes the prompt, samples image tokens one after the other, decodes them with the dVAE.
 package struct ImageGenerator {
@@ -32,14 +33,16 @@ package struct ImageGenerator {
 
   /// `count` images for each prompt.
   ///
-  /// - Parameter progress: called after each step with steps done and steps in all.
-  /// - Throws: `DalleError` for a prompt that is longer than the model's text context.
+  /// - Parameters:
+  ///   - cutsPrompts: cuts a prompt that is longer than the model's text context, as captions are cut for training.
+  ///   - progress: called after each step with steps done and steps in all.
+  /// - Throws: `DalleError` for a prompt that is longer than the model's text context, unless it is cut.
   package func generate(
-    _ prompts: [String], count: Int, seed: UInt64, _ sampling: SamplingConfig,
+    _ prompts: [String], count: Int, seed: UInt64, _ sampling: SamplingConfig, cutsPrompts: Bool = false,
     progress: (_ done: Int, _ total: Int) -> Void = { _, _ in }
   ) throws -> [[Image]] {
     let requests = try prompts.flatMap { prompt in
-      let tokens = try encode(prompt)
+      let tokens = try encode(prompt, cutting: cutsPrompts)
       return (0..<count).map { GenerationRequest(prompt: tokens, number: $0, seed: seed, sampling: sampling) }
     }
     let tokens = try sample(requests, progress: progress)
@@ -75,14 +78,14 @@ package struct ImageGenerator {
   }
 
   /// The tokens of a prompt.
-  private func encode(_ prompt: String) throws -> [Int32] {
+  private func encode(_ prompt: String, cutting: Bool) throws -> [Token] {
     let tokens = tokenizer.encode(prompt)
-    guard tokens.count <= config.textLength else {
+    guard cutting || tokens.count <= config.textLength else {
       throw DalleError(
         .data,
         "the prompt \"\(prompt.prefix(60))\(prompt.count > 60 ? "…" : "")\" has \(tokens.count) tokens; "
           + "the model's text context is \(config.textLength) tokens: shorten the prompt")
     }
-    return tokens.map(Int32.init)
+    return Array(tokens.prefix(config.textLength))
   }
 }

@@ -1,6 +1,7 @@
 import Errors
 import Files
 import Foundation
+import Hashing
 import Kernels
 import Layers
 import Models
@@ -19,6 +20,7 @@ package struct TokenBundle {
   /// Loads them from a bundle, or from the `model` folder of a run, which may still lack its transformer.
   package init(_ path: String) throws {
     folder = ModelBundle.folder(path)
+    try ModelBundle.checkOrigins(in: folder)
     tokenizer = try ModelBundle.tokenizer(in: folder)
     let dvae = try ModelBundle.dvae(in: folder, precision)
     (self.dvae, dvaeWeights) = (dvae.config, dvae.weights)
@@ -66,6 +68,29 @@ package struct ModelBundle {
     }
     transformerWeights = try Self.weights(
       Transformer.table(transformer), Self.existing(File.transformerWeights, in: folder), precision)
+  }
+
+  /// Checks that the transformer, where there is one, was trained with the tokenizer and the dVAE beside it: its weights' file has
+  /// their SHA-256. Sizes alone do not tell; the wrong ones would give nonsense images.
+  ///
+  /// - Throws: `DalleError` of kind `data` that names the file that is another one.
+  static func checkOrigins(in folder: String) throws {
+    let weights = "\(folder)/\(File.transformerWeights)"
+    guard FileManager.default.fileExists(atPath: weights) else { return }
+    let origins = try SafetensorsReader(weights).metadata
+    for (name, file) in [("tokenizer", File.tokenizer), ("dVAE", File.dvaeWeights)] {
+      // Weights from elsewhere may lack it.
+      guard let expected = origins[name] else { continue }
+      let path = try existing(file, in: folder)
+      guard let found = SHA256.hex(ofFile: path) else { throw DalleError.file(path, "cannot be read") }
+      guard found == expected else {
+        throw DalleError(
+          .data,
+          "\(weights): this transformer was trained with another \(name) than \(file) beside it (SHA-256 \(expected.prefix(12)), here "
+            + "\(found.prefix(12))); put the files of one run together, or train the transformer again: dalle-train --restart-from encode"
+        )
+      }
+    }
   }
 
   /// The folder that holds a model's files: the `model` folder of a run, or `path` itself.
@@ -127,6 +152,12 @@ package struct ModelBundle {
       let values = parameters.weights(of: parameter.block)[parameter]
       try reader.read(
         parameter.name, shape: parameter.shape, into: UnsafeMutableBufferPointer(start: values.base, count: values.count))
+      guard values.isFinite else {
+        throw DalleError(
+          .data,
+          "\(path): values of the tensor `\(parameter.name)` are infinite or NaN: the training that made it diverged; train it again with "
+            + "a lower lr.peak, or name another model")
+      }
     }
     let known = Set(table.parameters.map(\.name))
     if let extra = reader.tensors.keys.filter({ !known.contains($0) }).min() {

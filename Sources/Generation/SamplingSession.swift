@@ -4,6 +4,7 @@ import Layers
 import Memory
 import Models
 import Random
+import Tokens
 
 /// Samples the image tokens of many requests together, one position per step. Requests with equal prompts share the prompt's part of
 /// the KV cache.
@@ -17,7 +18,7 @@ package final class SamplingSession {
   private var random: [RandomStream]
   private let choices: [TokenChoice]
   private let plan: RowPlan
-  private let step: (_ position: Int, _ previous: [Int32]) throws -> Matrix
+  private let step: (_ position: Int, _ previous: [Token]) throws -> Matrix
   /// Positions that are sampled.
   package private(set) var position = 0
 
@@ -68,7 +69,7 @@ package final class SamplingSession {
   /// Samples the next token of every request that is not cancelled.
   package func advance() throws {
     precondition(!isFinished, "a session that is finished has no next position")
-    let previous = position == 0 ? [] : plan.requestOfRow.map { Int32(results[$0].tokens.last ?? 0) }
+    let previous = position == 0 ? [] : plan.requestOfRow.map { results[$0].tokens.last ?? 0 }
     let logits = try step(position, previous)
     for (index, request) in requests.enumerated() {
       // Every position takes its number, so that what follows a prefix does not depend on who sampled it.
@@ -81,7 +82,7 @@ package final class SamplingSession {
       }
       let token = position < request.prefix.count ? Int(request.prefix[position]) : choices[index].choose(row, uniform: uniform)
       results[index].logProbabilities.append(choices[index].logProbability(of: token, row))
-      results[index].tokens.append(UInt16(token))
+      results[index].tokens.append(Token(token))
     }
     position += 1
   }
@@ -96,7 +97,7 @@ package final class SamplingSession {
 /// Which rows of a cached step belong to which requests.
 private struct RowPlan {
   /// The prompts that differ, and how many rows each has.
-  var captions: [[Int32]] = []
+  var captions: [[Token]] = []
   var images: [Int] = []
   /// A request's row with its prompt, and with guidance that without.
   var rows: [(with: Int, without: Int?)]
@@ -104,9 +105,9 @@ private struct RowPlan {
 
   init(_ requests: [GenerationRequest]) {
     var members: [[(request: Int, isWithout: Bool)]] = []
-    var groups: [[Int32]: Int] = [:]
-    var captions: [[Int32]] = []
-    func add(_ caption: [Int32], _ request: Int, isWithout: Bool) {
+    var groups: [[Token]: Int] = [:]
+    var captions: [[Token]] = []
+    func add(_ caption: [Token], _ request: Int, isWithout: Bool) {
       let group = groups[caption, default: captions.count]
       if group == captions.count {
         groups[caption] = group

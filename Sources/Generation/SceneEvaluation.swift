@@ -83,9 +83,7 @@ extension SceneMetrics {
 
     let transformer = try Transformer(bundle.transformer, batch: 16, precision: bundle.precision)
     let batch = TransformerBatch(
-      text: scenes.map {
-        bundle.tokenizer.encode($0.caption).prefix(bundle.transformer.textLength).map(Int32.init)
-      }, image: result.codes.map(Int32.init))
+      text: scenes.map { Array(bundle.tokenizer.encode($0.caption).prefix(bundle.transformer.textLength)) }, image: result.codes)
     var total = TransformerLoss()
     for first in stride(from: 0, to: scenes.count, by: transformer.batch) {
       total += try transformer.evaluate(

@@ -1,15 +1,26 @@
+/// The size of an image before a decoder reduced it, and by how much: `reduction` × `reduction` pixels became one. A rest that
+/// fills no pixel is cut off at the right and lower edge.
+struct Origin: Equatable {
+  let width: Int
+  let height: Int
+  let reduction: Int
+}
+
 /// An image in memory: sRGB, `height` rows of `width` pixels of three bytes.
 package struct Image: Sendable, Equatable {
   package let width: Int
   package let height: Int
   /// `[height, width, 3]`
   package var pixels: [UInt8]
+  /// The image that a decoder reduced to this one; of an image that is whole, itself.
+  var origin: Origin
 
   package init(width: Int, height: Int, pixels: [UInt8]) {
     precondition(width > 0 && height > 0 && pixels.count == width * height * 3, "\(pixels.count) bytes for \(width) x \(height)")
     self.width = width
     self.height = height
     self.pixels = pixels
+    origin = Origin(width: width, height: height, reduction: 1)
   }
 
   /// One colour everywhere.

@@ -3,7 +3,7 @@ import Errors
 import Files
 import Foundation
 
-/// Why an image cannot be decoded. Code that reads many images skips this one and counts the reason.
+/// Why an image cannot be decoded. Who reads many images skips this one and counts the reason.
 package struct UndecodableImage: Error, Equatable {
   package enum Reason: Equatable, Sendable {
     /// It has more pixels than the limit.
@@ -12,15 +12,13 @@ package struct UndecodableImage: Error, Equatable {
   }
 
   package let reason: Reason
-  /// What libvips reports.
+  /// What the file is, and what to do: "is a BMP file, which is not read; convert it to PNG".
   package let detail: String
 
-  /// The error as a message to the user.
+  /// The same for the user.
   ///
-  /// - Parameter name: of the image: a path, or an archive and its member.
-  package func named(_ name: String) -> DalleError {
-    DalleError(.data, "\(name): cannot be decoded (\(detail)); replace or remove it")
-  }
+  /// - Parameter name: of the image: a path, an archive and its member.
+  package func named(_ name: String) -> DalleError { DalleError(.data, "\(name): \(detail)") }
 }
 
 /// libvips is started once in a process, by the first use.
@@ -58,22 +56,32 @@ extension Image {
   /// The same for a file's bytes.
   package init(data: Data, pixelLimit: Int = pixelLimit, leastSide: Int? = nil) throws(UndecodableImage) {
     Vips.start()
-    guard !data.isEmpty else { throw UndecodableImage(reason: .unreadable, detail: "the file is empty") }
     let decoded = data.withUnsafeBytes { file -> Result<Image, UndecodableImage> in
       var decoder: OpaquePointer?
-      var (width, height): (Int32, Int32) = (0, 0)
-      let code = images_open(file.baseAddress, file.count, Int64(pixelLimit), Int32(leastSide ?? 0), &decoder, &width, &height)
-      guard code == 0 else {
-        return .failure(UndecodableImage(reason: code == IMAGES_TOO_LARGE ? .tooLarge : .unreadable, detail: Vips.report))
+      var size = images_size()
+      func unreadable() -> Result<Image, UndecodableImage> {
+        .failure(UndecodableImage(reason: .unreadable, detail: FileKind(data).problem))
       }
-      let byteCount = Int(width) * Int(height) * 3
+      switch images_open(file.baseAddress, file.count, Int64(pixelLimit), Int32(leastSide ?? 0), &decoder, &size) {
+      case 0: break
+      case Int32(IMAGES_TOO_LARGE):
+        return .failure(
+          UndecodableImage(
+            reason: .tooLarge,
+            detail: "has \(size.width) x \(size.height) pixels, more than the limit of \(pixelLimit); reduce it, or remove it"))
+      default: return unreadable()
+      }
+      let count = Int(size.width) * Int(size.height) * 3
       var isRead = false
-      let pixels = [UInt8](unsafeUninitializedCapacity: byteCount) { pixels, filled in
+      let pixels = [UInt8](unsafeUninitializedCapacity: count) { pixels, filled in
         isRead = images_read(decoder, pixels.baseAddress) == 0
-        filled = isRead ? byteCount : 0
+        filled = isRead ? count : 0
       }
-      guard isRead else { return .failure(UndecodableImage(reason: .unreadable, detail: Vips.report)) }
-      return .success(Image(width: Int(width), height: Int(height), pixels: pixels))
+      if !isRead { return unreadable() }
+      var image = Image(width: Int(size.width), height: Int(size.height), pixels: pixels)
+      image.origin = Origin(
+        width: Int(size.full_width), height: Int(size.full_height), reduction: Int(size.reduction))
+      return .success(image)
     }
     self = try decoded.get()
   }

@@ -30,7 +30,7 @@ package struct ImageGrid {
     let most = rows.map(\.images.count).max()!
     let groupWidth = most * (cell.width + margin) - margin
 
-    let captions = try rows.map { try $0.caption.isEmpty ? nil : text($0.caption, width: groupWidth) }
+    let captions = try rows.map { try text($0.caption, width: groupWidth) }
     let lines = stride(from: 0, to: rows.count, by: columns).map { $0..<min($0 + columns, rows.count) }
     let captionHeights = lines.map { line in line.map { captions[$0]?.height ?? 0 }.max()! }
     let height = margin + captionHeights.reduce(0) { $0 + $1 + 6 + cell.height + 2 * margin } - margin
@@ -53,12 +53,27 @@ package struct ImageGrid {
     return grid
   }
 
-  /// Text in the grid's ink on its paper, wrapped and centred.
-  private static func text(_ text: String, width: Int) throws -> Image {
+  /// Characters of a caption that are shown.
+  private static let longestCaption = 400
+
+  /// Text in the grid's ink on its paper, wrapped and centred; nil where nothing of it is visible.
+  private static func text(_ text: String, width: Int) throws -> Image? {
+    // Spaces, and what marks and formats other characters: alone they have no ink, which is an error to Pango.
+    let isVisible = text.unicodeScalars.contains { scalar in
+      switch scalar.properties.generalCategory {
+      case .spaceSeparator, .lineSeparator, .paragraphSeparator, .control, .format, .nonspacingMark, .enclosingMark, .unassigned,
+        .privateUse, .surrogate:
+        false
+      default: !scalar.properties.isDefaultIgnorableCodePoint && scalar != "\u{2800}"  // the empty Braille pattern
+      }
+    }
+    if !isVisible { return nil }
+    // C takes a string to its first NUL.
+    let shown = String(text.prefix(longestCaption)).replacing("\0", with: " ") + (text.count > longestCaption ? "…" : "")
     Vips.start()
     var mask: UnsafeMutablePointer<UInt8>?
     var (maskWidth, maskHeight): (Int32, Int32) = (0, 0)
-    guard images_text(text, font, Int32(width), &mask, &maskWidth, &maskHeight) == 0, let mask else {
+    guard images_text(shown, font, Int32(width), &mask, &maskWidth, &maskHeight) == 0, let mask else {
       throw Vips.failure("render a caption")
     }
     defer { images_free(mask) }

@@ -256,7 +256,7 @@ private func softmaxBackward<Element: Scalar>(
     i += 16
   }
   while i < count {
-    let w = expf(scores[i] * scale - logSum)
+    let w = exponential(scores[i] * scale - logSum)
     weights[i] = Element(w)
     result[i] = Element((gradients[i] - delta) * w * scale)
     i += 1

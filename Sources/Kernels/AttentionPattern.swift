@@ -51,6 +51,8 @@ public struct AttentionPattern: Sendable {
   public let denseLength: Int
   public let imageLength: Int
   public let blocks: [Block]
+  /// Query-key pairs that are allowed.
+  public let pairCount: Int
 
   public var length: Int { denseLength + imageLength }
   /// Whether positions of the dense part attend to earlier ones alone.
@@ -79,6 +81,9 @@ public struct AttentionPattern: Sendable {
         return Block(queries: queries, keys: keys, mask: mask)
       }
     }
+    var dense = denseLength * denseLength
+    if case .bidirectional = shape {} else { dense = denseLength * (denseLength + 1) / 2 }
+    pairCount = dense + imageLength * denseLength + blocks.reduce(0) { $0 + $1.mask.count { $0 == 0 } }
     precondition(length > 0, "attention over \(length) positions")
   }
 
@@ -147,13 +152,6 @@ public struct AttentionPattern: Sendable {
     return (0..<imageLength).map { query in
       (0...query).filter { Self.allows(kind, query: query, key: $0, grid: grid, kernel: kernel) }
     }
-  }
-
-  /// Query-key pairs that are allowed.
-  public var pairCount: Int {
-    let dense = isCausal ? denseLength * (denseLength + 1) / 2 : denseLength * denseLength
-    guard imageLength > 0 else { return dense }
-    return dense + imageLength * denseLength + visible(after: denseLength).reduce(0) { $0 + $1.count }
   }
 
   /// Largest number of queries, and of keys, in one block.

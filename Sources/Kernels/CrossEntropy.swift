@@ -1,4 +1,5 @@
 import Memory
+import Tokens
 
 #if canImport(Glibc)
   import Glibc
@@ -14,7 +15,7 @@ import Memory
 @specialized(where Element == Float)
 @specialized(where Element == BFloat16)
 public func softmaxCrossEntropy<Element: Scalar>(
-  _ logits: Matrix, targets: UnsafePointer<Int32>, gradient: (into: MatrixView<Element>, scale: Float)?
+  _ logits: Matrix, targets: UnsafePointer<Token>, gradient: (into: MatrixView<Element>, scale: Float)?
 ) -> Double {
   let span = KernelClock.begin(.crossEntropy)
   defer { KernelClock.end(span) }
@@ -69,7 +70,7 @@ func exponentials<Element: Scalar>(
   }
   var sum = lanes.total()
   while i < values.count {
-    let e = expf(values[i] * scale - offset)
+    let e = exponential(values[i] * scale - offset)
     result[i] = Element(e)
     sum += e
     i += 1
@@ -90,7 +91,7 @@ private func sumOfExponentials(_ values: UnsafePointer<Float>, minus offset: Flo
   }
   var result = sum.total()
   while i < count {
-    result += expf(values[i] - offset)
+    result += exponential(values[i] - offset)
     i += 1
   }
   return result

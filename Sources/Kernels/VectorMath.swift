@@ -1,5 +1,9 @@
 import CLanes
 
+#if canImport(Glibc)
+  import Glibc
+#endif
+
 /// Sixteen floats at a time: the transcendental functions that activations, softmax and losses need.
 /// Polynomials after Cephes (expf, logf); the errors stated are proven by tests against Double.
 @usableFromInline typealias Lanes = SIMD16<Float>
@@ -33,9 +37,12 @@ extension SIMD16<Float> {
   }
 }
 
-/// e^x to 2 ulp on [-87.3, 88.3]; arguments outside are treated as the nearest end.
+/// Below this e^x is no normal number any more, and taken for 0: denormal numbers would slow down what is computed with them.
+let lowestExponent: Float = -87.3
+
+/// e^x to 2 ulp on [-87.3, 88.3]; 0 below, e^88.3 above.
 @inline(__always) func exponential(_ x: Lanes) -> Lanes {
-  let lowest = Lanes(repeating: -87.3)
+  let lowest = Lanes(repeating: lowestExponent)
   let highest = Lanes(repeating: 88.3)
   let bounded = x.replacing(with: lowest, where: x .< lowest).replacing(with: highest, where: x .> highest)
   // Adding 1.5 · 2^23 rounds to the nearest integer n and leaves n in the low bits of the sum.
@@ -52,8 +59,11 @@ extension SIMD16<Float> {
   p = Lanes(repeating: 5.000_000_1e-1).addingProduct(p, r)
   p = (r + 1).addingProduct(p, r * r)
   let power = (unsafeBitCast(sum, to: SIMD16<Int32>.self) &+ 127) &<< 23
-  return p * unsafeBitCast(power, to: Lanes.self)
+  return (p * unsafeBitCast(power, to: Lanes.self)).replacing(with: 0, where: x .< lowest)
 }
+
+/// The same for one number.
+@inline(__always) func exponential(_ x: Float) -> Float { x < lowestExponent ? 0 : expf(x) }
 
 /// ln x to 2 ulp for positive normal x.
 @inline(__always) func logarithm(_ x: Lanes) -> Lanes {

@@ -48,6 +48,8 @@ package struct ParameterTable: Sendable {
   }
 
   package private(set) var blocks: [Block] = []
+  /// Of all parameters.
+  private var names: Set<String> = []
 
   package init() {}
 
@@ -60,7 +62,7 @@ package struct ParameterTable: Sendable {
   package mutating func add(
     _ name: String, _ shape: [Int], _ role: ParameterRole, _ initialization: Initialization, to block: BlockID
   ) -> Parameter {
-    precondition(!parameters.contains { $0.name == name }, "two parameters are named \(name)")
+    precondition(names.insert(name).inserted, "two parameters are named \(name)")
     let parameter = Parameter(
       name: name, shape: shape, role: role, initialization: initialization, block: block,
       offset: blocks[block.index].count, count: shape.reduce(1, *))

@@ -3,15 +3,15 @@ import Foundation
 import Memory
 
 /// A group of ranks that talk to each other. Calls are collective: every rank of the group makes them in the same order.
+///
+/// A group lasts as long as the process: giving it back is collective too, and an error may unwind past it on one rank alone.
 package final class Communicator {
   let handle: MPI_Comm
-  private let isOwned: Bool
   package let rank: Int
   package let size: Int
 
-  private init(_ handle: MPI_Comm, isOwned: Bool) throws {
+  private init(_ handle: MPI_Comm) throws {
     self.handle = handle
-    self.isOwned = isOwned
     var value: Int32 = 0
     try check(MPI_Comm_rank(handle, &value), "MPI_Comm_rank")
     rank = Int(value)
@@ -19,16 +19,10 @@ package final class Communicator {
     size = Int(value)
   }
 
-  deinit {
-    guard isOwned else { return }
-    var freed: MPI_Comm? = handle
-    MPI_Comm_free(&freed)
-  }
-
   /// Starts MPI, if it does not run yet, and gives all ranks of the job. Works without `mpirun` too: then there is one.
   package static func world() throws -> Communicator {
     try check(cmpi_init(), "MPI_Init_thread")
-    return try Communicator(cmpi_world(), isOwned: false)
+    return try Communicator(cmpi_world())
   }
 
   /// Ends MPI. Nothing of this module may be used afterwards.
@@ -44,14 +38,14 @@ package final class Communicator {
   package func split(color: Int, key: Int) throws -> Communicator {
     var result: MPI_Comm?
     try check(MPI_Comm_split(handle, Int32(color), Int32(key), &result), "MPI_Comm_split")
-    return try Communicator(result!, isOwned: true)
+    return try Communicator(result!)
   }
 
   /// The ranks that can share memory with this one.
   package func splitByMemory() throws -> Communicator {
     var result: MPI_Comm?
     try check(cmpi_split_shared(handle, Int32(rank), &result), "MPI_Comm_split_type")
-    return try Communicator(result!, isOwned: true)
+    return try Communicator(result!)
   }
 
   /// Waits for every rank. What ranks wrote to shared memory before it, all see after it.
@@ -79,11 +73,12 @@ package final class Communicator {
 
   /// Every rank's value, in the order of ranks.
   package func allGather<Value: BitwiseCopyable>(_ value: Value) throws -> [Value] {
-    var value = value
-    return try [Value](unsafeUninitializedCapacity: size) { all, count in
-      try check(
-        cmpi_allgather_bytes(&value, Int32(MemoryLayout<Value>.size), all.baseAddress!, handle), "MPI_Allgather")
-      count = size
+    // Whole strides, as arrays have them: a value may end before its stride does.
+    try [value].withUnsafeBytes { mine in
+      try [Value](unsafeUninitializedCapacity: size) { all, count in
+        try check(cmpi_allgather_bytes(mine.baseAddress!, Int32(mine.count), all.baseAddress!, handle), "MPI_Allgather")
+        count = size
+      }
     }
   }
 

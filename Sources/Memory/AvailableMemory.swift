@@ -5,6 +5,17 @@ public enum AvailableMemory {
   /// Bytes, or nil where the system does not tell.
   public static var byteCount: Int? { [machine, controlGroup].compactMap { $0 }.min() }
 
+  /// Bytes of address space that this process may still map under its limit (`ulimit -v`), whatever others take; nil without a limit.
+  public static var addressSpace: Int? {
+    var limit = rlimit()
+    guard getrlimit(__rlimit_resource_t(RLIMIT_AS.rawValue), &limit) == 0, limit.rlim_cur < rlim_t(Int.max),
+      let pages = (try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8))?.split(separator: " ").first.flatMap({
+        Int($0)
+      })
+    else { return nil }
+    return max(0, Int(limit.rlim_cur) - pages * Int(getpagesize()))
+  }
+
   /// The kernel's estimate of what can be had without swapping.
   private static var machine: Int? {
     guard let text = try? String(contentsOfFile: "/proc/meminfo", encoding: .utf8) else { return nil }

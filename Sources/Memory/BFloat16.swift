@@ -4,10 +4,11 @@ public struct BFloat16: BitwiseCopyable, Sendable, Equatable {
 
   @inlinable public init(bits: UInt16) { self.bits = bits }
 
-  /// The nearest value; of two that are equally near, the even one.
+  /// The nearest value; of two that are equally near, the even one. NaN stays NaN.
   @inlinable public init(_ value: Float) {
     let pattern = value.bitPattern
-    bits = UInt16(truncatingIfNeeded: (pattern &+ 0x7FFF &+ (pattern >> 16 & 1)) >> 16)
+    // Rounded, a NaN with few bits set would become an infinity, and one with all bits set 0.
+    bits = value.isNaN ? UInt16(pattern >> 16) | 0x40 : UInt16(truncatingIfNeeded: (pattern &+ 0x7FFF &+ (pattern >> 16 & 1)) >> 16)
   }
 
   @inlinable public var float: Float { Float(bitPattern: UInt32(bits) << 16) }

@@ -13,20 +13,22 @@ public final class Buffer<Element: BitwiseCopyable> {
 
   public init(count: Int) {
     precondition(count >= 0, "a buffer of \(count) elements")
-    let bytes = max(count * MemoryLayout<Element>.stride, 1)
+    let (product, overflow) = count.multipliedReportingOverflow(by: MemoryLayout<Element>.stride)
+    // No system gives more than half of the address space.
+    let bytes = overflow ? Int.max / 2 : max(product, 1)
     var raw: UnsafeMutableRawPointer?
     if bytes >= 2 * Self.hugePage {
       // Room to start where a huge page does.
       let mapped = mmap(
         nil, bytes + Self.hugePage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
-      guard let mapped, mapped != MAP_FAILED else { fatalError("out of memory: \(bytes) bytes") }
+      guard let mapped, mapped != MAP_FAILED else { OutOfMemory.end(bytes) }
       mapping = UnsafeMutableRawBufferPointer(start: mapped, count: bytes + Self.hugePage)
       raw = mapped.alignedUp(toMultipleOf: Self.hugePage)
       // Where the system has no huge pages to give, ordinary ones do.
       _ = madvise(raw, bytes, Int32(MADV_HUGEPAGE))
     } else {
       mapping = nil
-      guard posix_memalign(&raw, 64, bytes) == 0 else { fatalError("out of memory: \(bytes) bytes") }
+      guard posix_memalign(&raw, 64, bytes) == 0 else { OutOfMemory.end(bytes) }
       memset(raw!, 0, bytes)
     }
     base = raw!.bindMemory(to: Element.self, capacity: count)

@@ -64,10 +64,7 @@ public final class SharedSegment {
   }
 
   private static func error(_ byteCount: Int) -> DalleError {
-    DalleError(
-      .unavailable,
-      "shared memory of \(byteCount) bytes cannot be had: \(String(cString: strerror(errno))); use fewer ranks per node or a smaller "
-        + "model")
+    OutOfMemory.error(byteCount)
   }
 }
 

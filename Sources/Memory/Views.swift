@@ -48,6 +48,25 @@ public struct VectorView<Element: BitwiseCopyable> {
   public var array: [Element] { Array(UnsafeBufferPointer(start: base, count: count)) }
 }
 
+extension VectorView where Element == Float {
+  /// Whether no element is an infinity or NaN.
+  public var isFinite: Bool {
+    // 0 times a finite number is 0; times an infinity or NaN it is NaN, which stays in the sum.
+    var sums = SIMD16<Float>(repeating: 0)
+    var index = 0
+    while index + 16 <= count {
+      sums += UnsafeRawPointer(base + index).loadUnaligned(as: SIMD16<Float>.self) * 0
+      index += 16
+    }
+    var sum = sums.sum()
+    while index < count {
+      sum += base[index] * 0
+      index += 1
+    }
+    return sum == 0
+  }
+}
+
 /// A `rows × columns` window of row-major numbers; consecutive rows are `stride` numbers apart.
 public struct MatrixView<Element: BitwiseCopyable> {
   public let base: UnsafeMutablePointer<Element>

@@ -5,7 +5,7 @@ import Foundation
 /// event.
 package final class JSONLinesSink: EventSink {
   private let path: String
-  private let file: FileHandle
+  private let descriptor: Int32
   private let encoder = JSONEncoder()
 
   /// Appends to `folder/rank-00000.jsonl`, for rank 0. A last line that a crash cut off is closed first.
@@ -13,31 +13,34 @@ package final class JSONLinesSink: EventSink {
   /// - Throws: `DalleError` of kind `inputOutput`.
   package init(folder: String, rank: Int) throws {
     path = folder + "/rank-\(String(format: "%05d", rank)).jsonl"
-    let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
-    guard descriptor >= 0 else {
-      throw DalleError(
-        .inputOutput, "\(path): cannot be opened: \(String(cString: strerror(errno))); check the folder's permissions and the disk")
-    }
-    file = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
+    descriptor = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
+    guard descriptor >= 0 else { throw failure("cannot be opened", "check the folder's permissions and the disk") }
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
     // JSON has no infinity; a diverged loss is written as a string.
     encoder.nonConformingFloatEncodingStrategy = .convertToString(positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
-    let end = try file.seekToEnd()
-    guard end > 0 else { return }
-    try file.seek(toOffset: end - 1)
-    let isClosed = try file.read(upToCount: 1) == Data("\n".utf8)
-    if !isClosed { try append(Data("\n".utf8)) }
+    var last = UInt8(ascii: "\n")
+    let end = lseek(descriptor, 0, SEEK_END)
+    if end > 0, pread(descriptor, &last, 1, end - 1) != 1 { throw failure("cannot be read", "check the disk") }
+    if last != UInt8(ascii: "\n") { try append(Data("\n".utf8)) }
   }
+
+  deinit { close(descriptor) }
 
   package func record(_ event: Event) throws { try append(encoder.encode(event) + Data("\n".utf8)) }
 
   private func append(_ line: Data) throws {
-    do {
-      try file.write(contentsOf: line)
-    } catch {
-      let reason = (error as NSError).userInfo[NSUnderlyingErrorKey].map { "\($0)" } ?? error.localizedDescription
-      throw DalleError(.inputOutput, "\(path): cannot be written: \(reason); free space on the disk, and start again")
+    var rest = line[...]
+    while !rest.isEmpty {
+      let count = rest.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
+      if count < 0 && errno == EINTR { continue }
+      guard count > 0 else { throw failure("cannot be written", "free space on the disk, and start again") }
+      rest = rest.dropFirst(count)
     }
+  }
+
+  /// What the last system call refused.
+  private func failure(_ problem: String, _ advice: String) -> DalleError {
+    DalleError(.inputOutput, "\(path): \(problem): \(String(cString: strerror(errno))); \(advice)")
   }
 }
 

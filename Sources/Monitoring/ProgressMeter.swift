@@ -36,5 +36,5 @@ package struct ProgressMeter {
   /// Clears the terminal's line.
   package func finish() { if isTerminal { put("") } }
 
-  private func put(_ text: String) { FileHandle.standardError.write(Data("\r\u{1B}[K\(text)".utf8)) }
+  private func put(_ text: String) { try? FileHandle.standardError.write(contentsOf: Data("\r\u{1B}[K\(text)".utf8)) }
 }

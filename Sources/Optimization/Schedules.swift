@@ -25,7 +25,7 @@ package struct LearningRateConfig: Codable, Sendable, Equatable {
   package enum Schedule: String, Codable, Sendable, CaseIterable {
     /// The peak, to the end.
     case constant
-    /// Half a cosine from the peak to `final` at the last step.
+    /// Half a cosine from the peak to `final`, over `decaySteps` or what is left of the training.
     case cosine
     /// Halved each time the training loss stops falling, `plateauHalvings` times at most (appendix B.2).
     case plateau
@@ -33,6 +33,8 @@ package struct LearningRateConfig: Codable, Sendable, Equatable {
   package var schedule: Schedule = .cosine
   package var peak = 4.5e-4
   package var final = 0.0
+  /// Updates after the warm-up in which the cosine reaches `final`, where it stays; at most those that are left, and those for 0.
+  package var decaySteps = 0
   /// Updates of linear warm-up from 0 to the peak.
   package var warmupSteps = 0
   /// Updates whose mean loss is compared with the best mean so far.
@@ -49,7 +51,9 @@ package struct LearningRateConfig: Codable, Sendable, Equatable {
     if step < warmupSteps { return peak * Double(step + 1) / Double(warmupSteps) }
     switch schedule {
     case .constant: return peak
-    case .cosine: return CosineRamp(from: peak, to: final, steps: max(1, steps - warmupSteps)).value(at: step - warmupSteps)
+    case .cosine:
+      let left = max(1, steps - warmupSteps)
+      return CosineRamp(from: peak, to: final, steps: decaySteps > 0 ? min(decaySteps, left) : left).value(at: step - warmupSteps)
     case .plateau: return peak * exp2(Double(-plateau.halvings))
     }
   }
@@ -71,7 +75,8 @@ package struct PlateauState: Codable, Sendable, Equatable {
     count += 1
     guard count >= config.plateauWindow else { return }
     let mean = sum / Double(count)
-    if let best, mean > best * (1 - config.plateauThreshold) {
+    // A share of the loss's size: losses may be negative.
+    if let best, mean > best - config.plateauThreshold * abs(best) {
       if halvings < config.plateauHalvings { halvings += 1 }
     }
     best = min(best ?? mean, mean)

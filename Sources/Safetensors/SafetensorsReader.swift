@@ -95,6 +95,11 @@ package final class SafetensorsReader {
     for (one, next) in zip(ordered, ordered.dropFirst()) where one.value.range.upperBound > next.value.range.lowerBound {
       throw damage(path, "tensors `\(one.key)` and `\(next.key)` overlap")
     }
+    // The format has no bytes that belong to no tensor.
+    let covered = ordered.reduce(0) { $0 + $1.value.range.count }
+    guard covered == fileSize - start else {
+      throw damage(path, "its tensors have \(covered) bytes, but \(fileSize - start) bytes follow the header")
+    }
     return (tensors, metadata)
   }
 

@@ -37,13 +37,9 @@ package final class SafetensorsWriter {
     descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0o644)
     guard descriptor >= 0 else { throw DalleError.file(path, "cannot be created") }
     var length = UInt64(header.count).littleEndian
-    do {
-      try withUnsafeBytes(of: &length) { try writeAll($0, to: descriptor, path) }
-      try header.withUnsafeBytes { try writeAll($0, to: descriptor, path) }
-    } catch {
-      close(descriptor)
-      throw error
-    }
+    // Where this fails, the deinitializer closes the file.
+    try withUnsafeBytes(of: &length) { try writeAll($0, to: descriptor, path) }
+    try header.withUnsafeBytes { try writeAll($0, to: descriptor, path) }
   }
 
   deinit { close(descriptor) }

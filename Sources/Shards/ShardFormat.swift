@@ -1,24 +1,25 @@
 import Foundation
+import Tokens
 
 /// An image and its captions as tokens.
 package struct TokenSample: Sendable, Equatable {
   /// At least one caption, at most `captionLimit`.
-  package var texts: [[UInt16]]
+  package var texts: [[Token]]
   /// [grid · grid] tokens in raster order.
-  package var image: [UInt16]
+  package var image: [Token]
 
   /// Most captions of a sample.
   package static let captionLimit = 64
 
-  package init(texts: [[UInt16]], image: [UInt16]) { (self.texts, self.image) = (texts, image) }
+  package init(texts: [[Token]], image: [Token]) { (self.texts, self.image) = (texts, image) }
 }
 
 /// An image and one of its captions as tokens: a sample of a training batch.
 package struct TokenPair: Sendable, Equatable {
-  package var text: [UInt16]
-  package var image: [UInt16]
+  package var text: [Token]
+  package var image: [Token]
 
-  package init(text: [UInt16], image: [UInt16]) { (self.text, self.image) = (text, image) }
+  package init(text: [Token], image: [Token]) { (self.text, self.image) = (text, image) }
 }
 
 /// Metadata of a shard: JSON in its first frame.

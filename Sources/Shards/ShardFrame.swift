@@ -1,7 +1,9 @@
+import Tokens
+
 /// The samples of a decompressed frame. A sample is the number of captions, the length and tokens of each caption, and the
-/// [grid · grid] tokens of the image; everything a `UInt16`.
+/// [grid · grid] tokens of the image; everything a `Token`.
 package struct ShardFrame: Sendable {
-  private let tokens: [UInt16]
+  private let tokens: [Token]
   /// Index of each sample's first token.
   private let starts: [Int]
   private let imageCount: Int
@@ -11,7 +13,7 @@ package struct ShardFrame: Sendable {
   }
 
   /// - Throws: `Problem` for samples that do not match the header.
-  init(_ tokens: [UInt16], samples: Int, _ header: ShardHeader) throws(Problem) {
+  init(_ tokens: [Token], samples: Int, _ header: ShardHeader) throws(Problem) {
     let imageCount = header.grid * header.grid
     var starts: [Int] = []
     starts.reserveCapacity(samples)
@@ -20,7 +22,7 @@ package struct ShardFrame: Sendable {
     let problem = tokens.withUnsafeBufferPointer { tokens -> String? in
       func check(_ count: Int, limit: Int, _ sample: Int, _ what: String) -> String? {
         guard offset + count <= tokens.count else { return " ends in sample \(sample)" }
-        var most: UInt16 = 0
+        var most: Token = 0
         for index in offset..<offset + count { most = max(most, tokens[index]) }
         offset += count
         if count == 0 || Int(most) < limit { return nil }

@@ -2,6 +2,7 @@ import CZstd
 import Errors
 import Files
 import Foundation
+import Tokens
 
 /// Reads the frames of one shard, and checks checksum, sizes and token ranges of each.
 package final class ShardReader: Sendable {
@@ -46,7 +47,7 @@ package final class ShardReader: Sendable {
       throw Self.damage(path, "frame \(index) is damaged, or does not have the \(entry.size) bytes of its seek table entry")
     }
     var result: Int = 0
-    let tokens = [UInt16](unsafeUninitializedCapacity: entry.size / 2) { tokens, count in
+    let tokens = [Token](unsafeUninitializedCapacity: entry.size / 2) { tokens, count in
       result = ZSTD_decompress(tokens.baseAddress, entry.size / 2 * 2, compressed, compressed.count)
       count = ZSTD_isError(result) == 0 ? result / 2 : 0
     }

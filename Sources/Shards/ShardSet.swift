@@ -18,9 +18,11 @@ package struct ShardSet: Sendable {
 
   /// Opens the `split` shards in a folder.
   ///
-  /// - Parameter expected: the header that each must match; by default that of the first shard.
+  /// - Parameters:
+  ///   - expected: the header that each must match; by default that of the first shard.
+  ///   - mayBeEmpty: shards without samples are not refused.
   /// - Throws: `DalleError` for a folder without such shards, and for a shard that is damaged or does not match.
-  package init(_ folder: String, _ split: String, expected: ShardHeader? = nil) throws {
+  package init(_ folder: String, _ split: String, expected: ShardHeader? = nil, mayBeEmpty: Bool = false) throws {
     let names = ((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? [])
       .filter { $0.hasPrefix(split + "-") && $0.hasSuffix("." + Self.fileExtension) }.sorted()
     guard !names.isEmpty else {
@@ -32,7 +34,7 @@ package struct ShardSet: Sendable {
     shards = try names.map { try ShardReader(folder + "/" + $0) }
     header = shards[0].header
     for shard in shards { try shard.check(expected ?? header) }
-    guard samples > 0 else {
+    guard samples > 0 || mayBeEmpty else {
       throw DalleError(.data, "\(folder): its \(split) shards contain no samples; remove them and encode the dataset again")
     }
   }

@@ -1,4 +1,5 @@
 import HeapModule
+import Tokens
 
 /// Trains BPE on captions: the most frequent pair of adjacent tokens becomes a token, repeatedly (Sennrich et al. 2015).
 ///
@@ -22,7 +23,7 @@ package struct BPETrainer {
     precondition((256...65_536).contains(vocabulary), "a vocabulary of \(vocabulary)")
     var words = MergingWords(words)
     var heap = Heap(words.pairs.indices.map(words.entry))
-    var merges: [(left: UInt16, right: UInt16)] = []
+    var merges: [(left: Token, right: Token)] = []
     while merges.count < vocabulary - 256, let top = heap.popMax() {
       // A count may have fallen since its entry was made; an outdated entry is inserted again with the current count.
       let count = words.pairs[top.number].count
@@ -32,8 +33,8 @@ package struct BPETrainer {
       }
       if count == 0 { break }
       let known = words.pairs.count
-      words.merge(top.number, into: UInt16(256 + merges.count))
-      merges.append((left: UInt16(top.pair >> 16), right: UInt16(truncatingIfNeeded: top.pair)))
+      words.merge(top.number, into: Token(256 + merges.count))
+      merges.append((left: Token(top.pair >> 16), right: Token(truncatingIfNeeded: top.pair)))
       // Only pairs with the new token have risen.
       for number in known..<words.pairs.count { heap.insert(words.entry(number)) }
     }
@@ -53,12 +54,12 @@ private struct MergingWords {
 
   private(set) var pairs: [Pair] = []
   private var numbers = PairTable()
-  private var tokens: [UInt16]
+  private var tokens: [Token]
   private var ranges: [Range<Int>]
   private let counts: [Int]
 
   init(_ words: WordCounts) {
-    tokens = words.bytes.map(UInt16.init)
+    tokens = words.bytes.map(Token.init)
     ranges = zip(words.starts, words.starts.dropFirst()).map { $0..<$1 }
     counts = words.counts
     for word in ranges.indices {
@@ -71,9 +72,9 @@ private struct MergingWords {
   }
 
   /// Replaces a pair with `token`, in all words.
-  mutating func merge(_ number: Int, into token: UInt16) {
-    let left = UInt16(pairs[number].key >> 16)
-    let right = UInt16(truncatingIfNeeded: pairs[number].key)
+  mutating func merge(_ number: Int, into token: Token) {
+    let left = Token(pairs[number].key >> 16)
+    let right = Token(truncatingIfNeeded: pairs[number].key)
     let words = pairs[number].words
     pairs[number].words = []
     for word in words { replace(left, right, with: token, in: Int(word)) }
@@ -81,7 +82,7 @@ private struct MergingWords {
     pairs[number].count = 0
   }
 
-  private mutating func replace(_ left: UInt16, _ right: UInt16, with token: UInt16, in word: Int) {
+  private mutating func replace(_ left: Token, _ right: Token, with token: Token, in word: Int) {
     let range = ranges[word]
     var (from, to) = (range.lowerBound, range.lowerBound)
     while from < range.upperBound {
@@ -105,7 +106,7 @@ private struct MergingWords {
     ranges[word] = range.lowerBound..<to
   }
 
-  private mutating func add(_ left: UInt16, _ right: UInt16, in word: Int) {
+  private mutating func add(_ left: Token, _ right: Token, in word: Int) {
     let key = PairTable.key(left, right)
     let number = numbers.number(of: key)
     if number == pairs.count { pairs.append(Pair(key: key)) }
@@ -113,7 +114,7 @@ private struct MergingWords {
     if pairs[number].words.last != Int32(word) { pairs[number].words.append(Int32(word)) }
   }
 
-  private mutating func remove(_ left: UInt16, _ right: UInt16, in word: Int) {
+  private mutating func remove(_ left: Token, _ right: Token, in word: Int) {
     pairs[numbers[PairTable.key(left, right)]!].count -= counts[word]
   }
 }

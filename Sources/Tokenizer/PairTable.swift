@@ -1,3 +1,5 @@
+import Tokens
+
 /// Numbers of pairs of tokens: a hash table with open addressing, because lookups dominate the time of encoding.
 struct PairTable: Sendable {
   /// The pair in the upper half, its number in the lower. Their count is a power of two; at most half are in use.
@@ -6,7 +8,7 @@ struct PairTable: Sendable {
   private(set) var count = 0
   private static let empty = UInt64.max
 
-  static func key(_ left: UInt16, _ right: UInt16) -> UInt32 { UInt32(left) << 16 | UInt32(right) }
+  static func key(_ left: Token, _ right: Token) -> UInt32 { UInt32(left) << 16 | UInt32(right) }
 
   /// The number of a pair, if it has one.
   @inline(__always) subscript(pair: UInt32) -> Int? {

@@ -1,13 +1,14 @@
 import Errors
 import Files
 import Foundation
+import Tokens
 
 extension Tokenizer {
   /// The tokenizer in the format of Hugging Face's `tokenizers`, which gives the same ids.
   package func json() -> Data {
     var vocabulary: [String: Int] = [:]
-    for token in 0..<vocabularyCount { vocabulary[ByteAlphabet.text(bytes(of: UInt16(token)))] = token }
-    let name = { (token: UInt16) in ByteAlphabet.text(bytes(of: token)) }
+    for token in 0..<vocabularyCount { vocabulary[ByteAlphabet.text(bytes(of: Token(token)))] = token }
+    let name = { (token: Token) in ByteAlphabet.text(bytes(of: token)) }
     let object: [String: Any] = [
       "version": "1.0", "truncation": NSNull(), "padding": NSNull(), "added_tokens": [Any](),
       "normalizer": ["type": "Lowercase"],
@@ -58,7 +59,7 @@ extension Tokenizer {
       guard parts.count == 2, let left = vocabulary[parts[0]], let right = vocabulary[parts[1]],
         vocabulary[parts[0] + parts[1]] == 256 + index, left >= 0, right >= 0, max(left, right) < 256 + index
       else { throw damage("merge \(index), `\(text)`, does not give token \(256 + index)") }
-      return (left: UInt16(left), right: UInt16(right))
+      return (left: Token(left), right: Token(right))
     }
     self.init(merges: pairs, split: split)
   }

@@ -44,7 +44,7 @@ package struct Plan {
           "images of \(dvae.imageSize) x \(dvae.imageSize) pixels to \(dvae.grid) x \(dvae.grid) tokens of \(dvae.vocabulary)",
         table: architecture.table, training: config.dvae.training,
         flops: 3 * (architecture.encoderFlops + architecture.decoderFlops),
-        memory: try memory(architecture.table, config.dvae.training, precision) {
+        memory: try memory(architecture.table, config.dvae.training, precision, sampleBytes: dvae.pixelValues) {
           try DVAE.activationBytes(dvae, batch: $0, precision: precision)
         }),
       Model(
@@ -53,28 +53,34 @@ package struct Plan {
           + "\(transformer.textVocabulary) at most + \(transformer.imageLength) image tokens",
         table: transformerTable, training: config.transformer.training,
         flops: 3 * transformer.flops(patterns: Transformer.patterns(transformer)),
-        memory: memory(transformerTable, config.transformer.training, precision) {
+        memory: memory(transformerTable, config.transformer.training, precision, sampleBytes: transformer.sampleBytes) {
           Transformer.activationBytes(transformer, batch: $0, precision: precision)
         }),
     ]
   }
 
-  /// - Parameter activations: bytes per rank for a micro-batch of so many samples.
+  /// - Parameters:
+  ///   - sampleBytes: of a loaded sample.
+  ///   - activations: bytes per rank for a micro-batch of so many samples.
   private func memory(
-    _ table: ParameterTable, _ training: TrainingConfig, _ precision: Precision, activations: (_ samples: Int) throws -> Int
+    _ table: ParameterTable, _ training: TrainingConfig, _ precision: Precision, sampleBytes: Int,
+    activations: (_ samples: Int) throws -> Int
   ) rethrows -> TrainingMemory {
     // Bytes grow linearly with samples; a product of large whole numbers could overflow.
     let one = Double(try activations(1))
     let activationBytes = one + Double(training.microBatch - 1) * (Double(try activations(2)) - one)
     return TrainingMemory(
       table, state: AdamW(training.adamw).state + [ExponentialMovingAverage.state], precision: precision,
-      activations: Int(min(activationBytes, 1e15)), ranksPerNode: ranksPerNode, gradientBlocks: config.parallel.gradientBlocks,
-      available: AvailableMemory.byteCount)
+      activations: Int(min(activationBytes, 1e15)),
+      batches: TrainingMemory.batchBytes(training, ranks: ranks, sampleBytes: sampleBytes), ranksPerNode: ranksPerNode,
+      gradientBlocks: config.parallel.gradientBlocks, available: AvailableMemory.byteCount)
   }
 
   /// Throws if this node has too little memory for a stage of the run: before the first begins, not when its turn comes.
   package func checkMemory() throws {
-    for model in try models() { try model.memory.check(model.name, available: AvailableMemory.byteCount) }
+    for model in try models() {
+      try model.memory.check(model.name, available: AvailableMemory.byteCount, addressSpace: AvailableMemory.addressSpace)
+    }
   }
 
   /// - Throws: `DalleError` if this CPU cannot compute in the configured precision.
@@ -94,7 +100,7 @@ package struct Plan {
         FLOPs        \(Self.scaled(model.flops * Double(training.batch), "FLOP")) per step, \(training.steps) steps
         batch        \(training.batch) samples: \(most == training.batch ? "" : "at most ")\(most) per rank, in \(microBatches) \
       \(microBatches == 1 ? "micro-batch" : "micro-batches") of at most \(training.microBatch)
-        per rank     \(Self.scaled(memory.perRank)): activations \(Self.scaled(memory.activations)), gradients \
+        per rank     \(Self.scaled(memory.perRank)): activations \(Self.scaled(memory.activations)), batches \(Self.scaled(memory.batches)), gradients \
       \(Self.scaled(memory.gradients)) (\(min(memory.gradientBlocks, blocks)) of \(blocks) blocks at a time)
         per node     \(Self.scaled(memory.perNode)): its ranks, and weights, moments and EMA \
       \(Self.scaled(memory.shared)); \(AvailableMemory.byteCount.map(Self.scaled) ?? "unknown") available here

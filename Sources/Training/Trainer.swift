@@ -22,6 +22,7 @@ package final class Trainer<Task: TrainingTask> {
   private let stop: StopSignal
   private let samplesFolder: String
   private var state: TrainingState
+  private var skipped = SkippedUpdates()
 
   /// - Parameters:
   ///   - gradientBlocks: as configured (`parallel.gradientBlocks`).
@@ -40,7 +41,7 @@ package final class Trainer<Task: TrainingTask> {
     self.samplesFolder = samplesFolder
     self.state = state
     let memory = try TrainingMemory(
-      task, state: optimizer.state + [ExponentialMovingAverage.state], node: grid.node, gradientBlocks: gradientBlocks)
+      task, config, state: optimizer.state + [ExponentialMovingAverage.state], grid: grid, gradientBlocks: gradientBlocks)
     parameters = try NodeParameterStore(
       task.table, grid: grid, optimizer: optimizer, others: [ExponentialMovingAverage.state], precision: task.precision,
       gradientBlocks: memory.gradientBlocks)
@@ -75,13 +76,24 @@ package final class Trainer<Task: TrainingTask> {
   package var isFinished: Bool { state.step >= config.steps }
 
   /// Trains to the last step. Returns false if a signal asked to stop earlier; a checkpoint is then on disk.
+  ///
+  /// - Throws: `DalleError` of kind `diverged` if too many updates were skipped (`maxSkipped`), or weights are not finite. Whatever it
+  ///   throws, a checkpoint that was begun is on disk.
   package func run() throws -> Bool {
     if isFinished { return true }
     let load = task.load
     let part = ProcessGrid.share(of: config.batch, rank: grid.world.rank, ranks: grid.world.size)
-    let batches = Prefetcher(startingAt: state.step, capacity: 3) { step in try load(step, part) }
+    let batches = Prefetcher(startingAt: state.step, capacity: LoadedBatches.waiting) { step in try load(step, part) }
     defer { batches.stop() }
+    do {
+      return try train(batches)
+    } catch {
+      checkpoints.finishAfterError()
+      throw error
+    }
+  }
 
+  private func train(_ batches: Prefetcher<Task.Batch>) throws -> Bool {
     try log.record(.trainingBegun(steps: config.steps, logEvery: config.logEvery), stage: task.name, step: state.step)
     while state.step < config.steps {
       var timer = PhaseTimer()
@@ -92,16 +104,20 @@ package final class Trainer<Task: TrainingTask> {
       }
 
       // Below: not training.
+      skipped.add(isSkipped: !outcome.applied)
+      let isDiverged = skipped.areTooMany(most: config.maxSkipped, isFinished: isFinished)
+      // A skipped update has changed nothing: its checkpoint would only push out an older one, which may be from before the divergence.
+      let isSaved = isDue(config.checkpointEvery) && (outcome.applied || isFinished)
+      if !isDiverged, isSaved || outcome.stopRequested { try save(&timer) }
+      try record(outcome, step: step, timer: timer)
+      if isDiverged { throw divergence }
       if outcome.stopRequested {
-        try save(&timer)
         try checkpoints.finish()
         try log.message("stopped by a signal after step \(state.step), with a checkpoint", stage: task.name)
         return false
       }
-      if isDue(config.checkpointEvery) || isFinished { try save(&timer) }
-      try record(outcome, step: step, timer: timer)
-      if isDue(config.validateEvery) || isFinished { try validate() }
-      if isDue(config.sampleEvery) || isFinished { try drawSamples() }
+      if isDue(config.validateEvery) { try validate() }
+      if isDue(config.sampleEvery) { try generateSamples() }
       if isDue(config.verifyEvery) { try parameters.verifyEqualWeights() }
     }
     try checkpoints.finish()
@@ -111,7 +127,18 @@ package final class Trainer<Task: TrainingTask> {
 
   // MARK: Not training
 
-  private func isDue(_ every: Int) -> Bool { every > 0 && state.step % every == 0 && state.step < config.steps }
+  /// At multiples of `every`, and at the last step; never for 0.
+  private func isDue(_ every: Int) -> Bool { every > 0 && (state.step % every == 0 || isFinished) }
+
+  private var divergence: DalleError {
+    let newest = (try? CheckpointStore.steps(in: checkpoints.folder))?.last
+    let resumes = newest.map { "it resumes from step \($0)" } ?? "it begins anew"
+    return DalleError(
+      .diverged,
+      "\(checkpoints.folder): the training of `\(task.name)` has diverged: \(skipped.text) were skipped, because loss or gradient was "
+        + "not finite (limit \(config.maxSkipped) of \(SkippedUpdates.window): \(task.name).training.maxSkipped). Set "
+        + "\(task.name).training.lr.peak lower and start again: \(resumes); or begin anew with --restart-from \(task.name)")
+  }
 
   private func save(_ timer: inout PhaseTimer) throws {
     try timer.measure(.checkpoint) { try checkpoints.save(step: state.step, parameters: parameters, state: state) }
@@ -127,20 +154,33 @@ package final class Trainer<Task: TrainingTask> {
     try log.record(.step(metrics), stage: task.name, step: step + 1)
   }
 
+  /// Validation is for people: where it fails on a rank, training continues without its numbers.
   private func validate() throws {
     let ema = try parameters.reading(ExponentialMovingAverage.state)
-    var sums = try task.validate(rank: grid.world.rank, of: grid.world.size, source: ema)
-    try grid.world.allReduce(&sums, .sum)
-    let metrics = task.validationReport(sums).map { Metric($0.name, $0.value) }
-    try log.record(.validation(metrics), stage: task.name, step: state.step)
+    let sums = Result { try task.validate(rank: grid.world.rank, of: grid.world.size, source: ema) }
+    var failures = [0]
+    if case .failure(let error) = sums {
+      failures = [1]
+      try warn("there is no validation after step \(state.step): \(error)")
+    }
+    try grid.world.allReduce(&failures, .sum)
+    guard failures[0] == 0, var totals = try? sums.get() else { return }
+    try grid.world.allReduce(&totals, .sum)
+    let metrics = task.validationReport(totals).map { Metric($0.name, $0.value) }
+    if !metrics.isEmpty { try log.record(.validation(metrics), stage: task.name, step: state.step) }
   }
 
-  /// Samples come from the EMA weights, as those of the finished model will.
-  private func drawSamples() throws {
+  /// Samples come from the EMA weights, as those of the finished model will. Where that fails, training continues without them.
+  private func generateSamples() throws {
     let ema = try parameters.reading(ExponentialMovingAverage.state)
-    guard grid.isCoordinator, let image = try task.sampleImage(ema) else { return }
+    guard grid.isCoordinator else { return }
     let path = "\(samplesFolder)/\(task.name)-\(zeroPadded(state.step, digits: 8)).png"
-    try image.write(to: path)
+    do {
+      guard let image = try task.sampleImage(ema) else { return }
+      try image.write(to: path)
+    } catch { return try warn("there are no sample images after step \(state.step): \(error)") }
     try log.record(.sampleGrid(path: path), stage: task.name, step: state.step)
   }
+
+  private func warn(_ text: String) throws { try log.record(.warning(text), stage: task.name, step: state.step) }
 }

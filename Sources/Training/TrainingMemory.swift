@@ -11,6 +11,8 @@ import Parallel
 package struct TrainingMemory: Sendable {
   /// Bytes of each rank: activations.
   package let activations: Int
+  /// Bytes of each rank: its part of the batches that are loaded at a time.
+  package let batches: Int
   /// Bytes of each rank: its ring of gradients and the sums of the rows that it owns.
   package let gradients: Int
   /// Bytes of the node: weights, their compute copies, optimizer state, EMA.
@@ -22,21 +24,22 @@ package struct TrainingMemory: Sendable {
   /// - Parameters:
   ///   - state: arrays beside the weights.
   ///   - activations: bytes of one rank's.
+  ///   - batches: bytes of one rank's.
   ///   - gradientBlocks: as configured; 0 for as many as fit.
   ///   - available: bytes that the node can give; nil where that is not known.
   package init(
-    _ table: ParameterTable, state: [StateArray], precision: Precision, activations: Int, ranksPerNode: Int, gradientBlocks: Int,
-    available: Int?
+    _ table: ParameterTable, state: [StateArray], precision: Precision, activations: Int, batches: Int, ranksPerNode: Int,
+    gradientBlocks: Int, available: Int?
   ) {
     let values = table.floatCount
     // In bf16 the weights and the EMA have a compute copy each.
     let copies = precision == .bf16 ? 2 * values * (state.contains(ExponentialMovingAverage.state) ? 2 : 1) : 0
     let shared = values * state.reduce(4) { $0 + $1.elementType.size } + copies
-    (self.shared, self.activations) = (shared, activations)
+    (self.shared, self.activations, self.batches) = (shared, activations, batches)
     self.ranksPerNode = ranksPerNode
     func bytes(_ blocks: Int) -> Int { GradientReducer.byteCount(table, ranksPerNode: ranksPerNode, blocks: blocks) }
     // A tenth is left to the system, the data and what libraries take.
-    let budget = available.map { ($0 / 10 * 9 - shared) / ranksPerNode - activations } ?? .max
+    let budget = available.map { ($0 / 10 * 9 - shared) / ranksPerNode - activations - batches } ?? .max
     let blocks = gradientBlocks > 0 ? gradientBlocks : Self.mostBlocks(of: table) { bytes($0) <= budget }
     (self.gradientBlocks, gradients) = (blocks, bytes(blocks))
   }
@@ -52,36 +55,73 @@ package struct TrainingMemory: Sendable {
   }
 
   /// Bytes of one rank's own memory.
-  package var perRank: Int { activations + gradients }
+  package var perRank: Int { activations + batches + gradients }
+
+  /// Bytes that one rank's part of the batches takes that are loaded at a time.
+  ///
+  /// - Parameter sampleBytes: of a loaded sample.
+  static func batchBytes(_ training: TrainingConfig, ranks: Int, sampleBytes: Int) -> Int {
+    (training.batch + ranks - 1) / ranks * sampleBytes * LoadedBatches.most
+  }
   /// Bytes of a node.
   package var perNode: Int {
     let (ranks, overflow) = ranksPerNode.multipliedReportingOverflow(by: perRank)
     return overflow ? .max : shared.addingReportingOverflow(ranks).overflow ? .max : shared + ranks
   }
 
-  /// Throws unless the node has that much.
-  package func check(_ name: String, available: Int?) throws {
-    guard let available, perNode > available else { return }
-    throw DalleError(
-      .unavailable,
-      "training the \(name) needs \(Plan.scaled(perNode)) of memory on \(ProcessInfo.processInfo.hostName), of which "
-        + "\(Plan.scaled(available)) are available: \(Plan.scaled(shared)) for weights and optimizer state, and for each of "
-        + "\(ranksPerNode) ranks \(Plan.scaled(activations)) for activations and \(Plan.scaled(gradients)) for gradients. Start fewer "
-        + "ranks per node, or set \(name).training.microBatch lower, \(name).model.recompute: true or parallel.gradientBlocks: 3")
+  /// Throws unless the node has that much, and this process may map its part.
+  ///
+  /// - Parameters:
+  ///   - available: bytes of the node.
+  ///   - addressSpace: bytes that a process may map; nil without a limit.
+  package func check(_ name: String, available: Int?, addressSpace: Int?) throws {
+    let host = ProcessInfo.processInfo.hostName
+    if let available, perNode > available {
+      throw problem(name, "\(Plan.scaled(perNode)) of memory on \(host), of which \(Plan.scaled(available)) are available")
+    }
+    let mapped = shared + perRank
+    if let addressSpace, mapped > addressSpace {
+      throw problem(
+        name,
+        "\(Plan.scaled(mapped)) of address space in each rank on \(host), of which its limit (ulimit -v) leaves \(Plan.scaled(addressSpace))"
+      )
+    }
   }
+
+  private func problem(_ name: String, _ need: String) -> DalleError {
+    DalleError(
+      .unavailable,
+      "training the \(name) needs \(need): \(Plan.scaled(shared)) for weights and optimizer state, and for each of "
+        + "\(ranksPerNode) ranks \(Plan.scaled(activations)) for activations, \(Plan.scaled(batches)) for batches and "
+        + "\(Plan.scaled(gradients)) for gradients. Start fewer ranks per node, or set \(name).training.microBatch or "
+        + "\(name).training.batch lower, \(name).model.recompute: true or parallel.gradientBlocks: 3")
+  }
+}
+
+/// How many batches a rank holds at a time.
+enum LoadedBatches {
+  /// Loaded ahead, and waiting.
+  static let waiting = 3
+  /// Those, the one that is loaded, and the one that is computed with.
+  static let most = waiting + 2
 }
 
 extension TrainingMemory {
   /// The memory of a model on this rank's node, checked against what is there before any of it is touched. Collective over the node.
-  init<Task: TrainingTask>(_ task: Task, state: [StateArray], node: Communicator, gradientBlocks: Int) throws {
+  init<Task: TrainingTask>(
+    _ task: Task, _ training: TrainingConfig, state: [StateArray], grid: ProcessGrid, gradientBlocks: Int
+  ) throws {
+    let node = grid.node
     var least = [AvailableMemory.byteCount ?? .max]
     try node.allReduce(&least, .minimum)
     var most = [task.activationBytes]
     try node.allReduce(&most, .maximum)
     let available = least[0] == .max ? nil : least[0]
     self.init(
-      task.table, state: state, precision: task.precision, activations: most[0], ranksPerNode: node.size,
+      task.table, state: state, precision: task.precision, activations: most[0],
+      batches: Self.batchBytes(training, ranks: grid.world.size, sampleBytes: task.sampleBytes), ranksPerNode: node.size,
       gradientBlocks: gradientBlocks, available: available)
-    try check(task.name, available: available)
+    // The activations are allocated already.
+    try check(task.name, available: available, addressSpace: AvailableMemory.addressSpace.map { $0 + task.activationBytes })
   }
 }

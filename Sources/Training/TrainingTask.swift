@@ -16,6 +16,8 @@ package protocol TrainingTask: AnyObject {
   var precision: Precision { get }
   /// Bytes of this rank's activations.
   var activationBytes: Int { get }
+  /// Bytes of a loaded sample.
+  var sampleBytes: Int { get }
   /// What a sample consists of, for rates: tokens or images per sample.
   var unit: (name: String, perSample: Double) { get }
 
@@ -40,13 +42,15 @@ package protocol TrainingTask: AnyObject {
   var sumCount: Int { get }
   /// What summed losses mean.
   func report(_ sums: [Double]) -> LossReport
+  /// The numbers of a validation; none where no sample was validated.
   func validationReport(_ sums: [Double]) -> [(name: String, value: Double)]
 
-  /// An image with samples of these weights, for people; nil for a model that makes no images. Called on the coordinator.
+  /// An image with samples of these weights, for people; nil where there is nothing to show. Called on the coordinator.
   func sampleImage(_ source: any ParameterStore) throws -> Image?
 }
 
 extension TrainingTask {
+  package var sampleBytes: Int { 0 }
   package func sampleImage(_ source: any ParameterStore) throws -> Image? { nil }
 }
 

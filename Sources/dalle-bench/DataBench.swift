@@ -6,6 +6,7 @@ import Images
 import Random
 import Shards
 import Tokenizer
+import Tokens
 
 /// A throughput: the median of several repeats.
 struct DataResult: Codable {
@@ -49,7 +50,7 @@ struct DataBench {
       for caption in captions { trainer.add(caption) }
       tokenizer = trainer.train(vocabulary: vocabulary)
     }
-    var tokens: [[UInt16]] = []
+    var tokens: [[Token]] = []
     let encoding = time { tokens = captions.map { tokenizer!.encode($0) } }
     var bytes = Data()
     for token in tokens.joined() { withUnsafeBytes(of: token.littleEndian) { bytes.append(contentsOf: $0) } }
@@ -88,9 +89,9 @@ struct DataBench {
     )
     var random = RandomStream(seed: 1, stream: 1)
     // Some codes are far more frequent than others, as those of images are.
-    func token(_ vocabulary: Int) -> UInt16 {
+    func token(_ vocabulary: Int) -> Token {
       let share = Double(random.uniform())
-      return UInt16(share * share * Double(vocabulary))
+      return Token(share * share * Double(vocabulary))
     }
     var tokens = 0.0
     for number in 0..<8 {

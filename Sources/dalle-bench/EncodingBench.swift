@@ -5,6 +5,7 @@ import Layers
 import MPI
 import Models
 import Parallel
+import Tokens
 
 /// Throughput of encoding images as tokens.
 struct EncodingBench: Codable {
@@ -24,7 +25,7 @@ struct EncodingBench: Codable {
     weights.refreshComputeCopy()
     let images = NoiseImages(size: config.imageSize)
     let pixels = (0..<count).flatMap { images.image($0, .training, forCropsOf: nil).pixels }
-    var codes = [UInt16](repeating: 0, count: count * config.grid * config.grid)
+    var codes = [Token](repeating: 0, count: count * config.grid * config.grid)
     seconds = try MachinePeaks.median(world, repeats) {
       try pixels.withUnsafeBufferPointer { pixels in
         try codes.withUnsafeMutableBufferPointer {

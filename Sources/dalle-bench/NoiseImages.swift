@@ -2,7 +2,7 @@ import Datasets
 import Images
 import Random
 
-/// Images of noise, for measuring.
+/// Images of noise, for benchmarks.
 struct NoiseImages: CaptionedImages {
   let size: Int
 

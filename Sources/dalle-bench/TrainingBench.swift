@@ -7,6 +7,7 @@ import Monitoring
 import Optimization
 import Parallel
 import Random
+import Tokens
 import Training
 
 /// Throughput and memory of a training.
@@ -37,7 +38,7 @@ struct TrainingBench: Codable {
     let mine = ProcessGrid.share(of: batch, rank: world.rank, ranks: world.size)
     let model = try Transformer(shape, batch: max(1, mine.count), precision: precision)
     var random = RandomStream(seed: 1, UInt64(world.rank), 0, 0)
-    func tokens(_ count: Int, _ vocabulary: Int) -> [Int32] { (0..<count).map { _ in Int32(random.integer(in: 0..<vocabulary)) } }
+    func tokens(_ count: Int, _ vocabulary: Int) -> [Token] { (0..<count).map { _ in Token(random.integer(in: 0..<vocabulary)) } }
     let samples = TransformerBatch(
       text: mine.map { _ in tokens(shape.textLength, shape.textVocabulary) },
       image: tokens(mine.count * shape.imageLength, shape.imageVocabulary))

@@ -334,6 +334,23 @@ func tar(_ members: [(name: String, bytes: Data)], gnuLongNames: Bool = false) -
     }
   }
 
+  /// Copies of one image under other names, with captions of their own.
+  @Test(arguments: [Filters.Duplicates.merge, .near, .keep]) func oneDistinctImageIsTooFew(duplicates: Filters.Duplicates) throws {
+    let shop = try Workshop()
+    for number in 0..<4 {
+      try shop.write("a/\(number).png", try shop.image(1))
+      try shop.write("a/\(number).txt", "picture \(number)")
+    }
+    var filters = Filters()
+    filters.duplicates = duplicates
+    #expect { try shop.collect([DatasetSource("a")], filters: filters) } throws: {
+      "\($0)".contains("\(shop.path)/a: 1 distinct image in 4 usable samples (at least 2)")
+    }
+    try shop.write("a/other.png", try shop.image(2))
+    try shop.write("a/other.txt", "another")
+    #expect(try shop.collect([DatasetSource("a")], filters: filters).summary.training >= 1)
+  }
+
   /// Images that were scaled and compressed again are near duplicates; different images are not.
   @Test func nearDuplicatesOfPhotographs() throws {
     let shop = try Workshop()

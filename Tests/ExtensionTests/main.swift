@@ -25,7 +25,7 @@ func train(_ world: Communicator, _ folder: RunFolder, _ velocity: StateArray.El
   lr.peak = 0.05
   var training = TrainingConfig(steps: 200, batch: 12, microBatch: 2, lr: lr, ema: EMAConfig(every: 1, decay: 0.9))
   training.checkpointEvery = 1
-  training.validateEvery = 0
+  training.validateEvery = training.steps
 
   let perceptron = TrainingStage<PerceptronTask>("perceptron", training, inputs: [.value("points", Points.identity)]) { _, _ in
     .init(task: PerceptronTask(training), shape: ["widths": Perceptron.widths], optimizer: Momentum(velocity))

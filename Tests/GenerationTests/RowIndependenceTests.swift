@@ -4,6 +4,7 @@ import Memory
 import Models
 import TestSupport
 import Testing
+import Tokens
 
 /// An image must not change with what is sampled beside it: the same bits of logits, whatever other rows a step has.
 @Suite struct RowIndependenceTests {
@@ -11,13 +12,13 @@ import Testing
   private static let config = TransformerConfig(
     layers: 5, heads: 3, headSize: 48, textLength: 71, grid: 4, textVocabulary: 90, imageVocabulary: 77, convolutionKernel: 3)
 
-  private static func token(_ caption: Int, _ position: Int, _ vocabulary: Int) -> Int32 {
-    Int32((caption * 31 + position * 17 + position * position) % vocabulary)
+  private static func token(_ caption: Int, _ position: Int, _ vocabulary: Int) -> Token {
+    Token((caption * 31 + position * 17 + position * position) % vocabulary)
   }
 
   /// A caption, and the image tokens that each of its images is given, which depend on their numbers alone.
-  private static func caption(_ number: Int) -> [Int32] { (0..<(number * 13) % 72).map { token(number, $0, 90) } }
-  private static func image(_ caption: Int, _ number: Int) -> [Int32] { (0..<16).map { token(caption + 7 * number, $0, 77) } }
+  private static func caption(_ number: Int) -> [Token] { (0..<(number * 13) % 72).map { token(number, $0, 90) } }
+  private static func image(_ caption: Int, _ number: Int) -> [Token] { (0..<16).map { token(caption + 7 * number, $0, 77) } }
 
   /// The logits of every position of every image, by caption and number.
   private func logits<Element: Scalar>(

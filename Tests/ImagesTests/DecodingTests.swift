@@ -31,8 +31,12 @@ private let (red, green, blue, yellow, white) = ([255, 0, 0], [0, 255, 0], [0, 0
     try expect("deep.png", [red, green, [127, 127, 255], white], within: 1)
     try expect("palette.png", [red, green, blue, white], within: 0)
     try expect("animated.gif", [red, green, blue, yellow], within: 0)
+    try expect("float.tif", [red, green, blue, yellow], within: 0)
+    // Its profile exchanges red and green; its transparency stays.
+    try expect("deep-swapped.png", [green, red, [127, 127, 255], white], within: 12)
     // JPEG loses a little.
     try expect("grey.jpg", [[0, 0, 0], [85, 85, 85], [170, 170, 170], white], within: 2)
+    try expect("rgb-grey-profile.jpg", [red, green, blue, yellow], within: 4)
     try expect("turned.jpg", [blue, red, yellow, green], within: 4)
   }
 
@@ -41,6 +45,8 @@ private let (red, green, blue, yellow, white) = ([255, 0, 0], [0, 255, 0], [0, 0
     let found = try quarters("cmyk.jpg")
     for (band, colour) in found.prefix(3).enumerated() { #expect(colour.max() == colour[band], "\(found)") }
     #expect(found[3].allSatisfy { $0 > 250 })
+    // A profile for grey counts as none.
+    try expect("cmyk-grey-profile.jpg", found, within: 0)
   }
 
   @Test func badFilesAreNamed() throws {
@@ -51,11 +57,31 @@ private let (red, green, blue, yellow, white) = ([255, 0, 0], [0, 255, 0], [0, 0
       } catch { return "\(error)" }
     }
     #expect(message("\(folder)/none.png").hasSuffix("none.png: cannot be opened: No such file or directory; check the path"))
-    #expect(message("\(folder)/cut.png").contains("cut.png: "))
-    #expect(message("\(folder)/huge.png").contains("40000 x 40000 pixels are more than the limit of 100000000"))
-    #expect(message("\(folder)/../pictures.py").contains("pictures.py: "))
+    #expect(message("\(folder)/cut.png").hasSuffix("cut.png: is a PNG file that is damaged or cut off; replace or remove it"))
+    #expect(
+      message("\(folder)/huge.png")
+        .hasSuffix("has 40000 x 40000 pixels, more than the limit of 100000000; reduce it, or remove it"))
+    #expect(message("\(folder)/../pictures.py").hasSuffix("is a text, which is not read; download the image again, or remove it"))
     #expect(throws: UndecodableImage.self) { try Image(data: Data()) }
     #expect(message("\(folder)/plain.png") == "no error")
+  }
+
+  /// What the file is decides, and one file's fault says nothing about the next.
+  @Test func otherFilesAreNamedByTheirContent() throws {
+    let files: [(String, String)] = [
+      ("BM", "a BMP file"), ("<!DOCTYPE html><html><body>404</body></html>", "an HTML page"), ("%PDF-1.4", "a PDF document"),
+      ("<?xml version=\"1.0\"?><svg width=\"9\" height=\"9\"/>", "an SVG drawing"), ("{\"error\": 404}", "a text"),
+      ("P6 2 2 255 ", "a PNM file"), ("PAR1", "a Parquet file"), ("\0\0\0\0", "a file of zeros"), ("", "an empty file"),
+      ("\0\0\0\u{18}ftypisom", "a video"), ("\u{1}\u{2}", "no image file of a known kind"),
+    ]
+    for (content, kind) in files {
+      let binary = Data(content.utf8) + (content == "BM" ? Data(count: 60) : Data())
+      #expect { try Image(data: binary) } throws: { error in
+        let problem = error as? UndecodableImage
+        return problem?.reason == .unreadable && problem?.detail.hasPrefix("is \(kind), which is not read; ") == true
+      }
+      #expect(throws: Never.self) { try Image(contentsOf: "\(folder)/plain.png") }
+    }
   }
 
   @Test func aPNGGivesThePixelsBack() throws {

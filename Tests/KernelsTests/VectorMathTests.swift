@@ -1,4 +1,5 @@
 import Foundation
+import Memory
 import TestSupport
 import Testing
 
@@ -14,6 +15,31 @@ import Testing
       #expect(abs(Double(result[i]) - exact) <= 2 * Double(Float(exact).ulp), "e^\(lanes[i])")
     }
     x += 0.219
+  }
+}
+
+/// Masked scores lie below the range. What is computed with the results must not meet denormal numbers, which are slow.
+@Test func exponentialIsZeroWhereItIsNoNormalNumber() {
+  for x in [-87.4, -88, -90, -103, -104, -1e10, -Float.greatestFiniteMagnitude, -.infinity] as [Float] {
+    #expect(exponential(SIMD16(repeating: x)) == SIMD16(repeating: 0))
+    #expect(exponential(x) == 0)
+  }
+  #expect(exponential(SIMD16<Float>(repeating: -87.3))[0].isNormal && exponential(Float(-87.3)).isNormal)
+  #expect(exponential(SIMD16<Float>(repeating: .nan))[0].isNaN && exponential(Float.nan).isNaN)
+}
+
+/// Sixteen at a time like one by one; NaN stays NaN.
+@Test func numbersAreRoundedToHalves() {
+  let patterns: [UInt32] = [
+    0, 0x8000_0000, 0x3F80_0000, 0x3F80_8000, 0x3F81_8000, 0x3F80_8001, 0x7F7F_FFFF, 0x7F80_0000, 0xFF80_0000, 0x7F80_0001,
+    0x7FFF_FFFF, 0xFFFF_FFFF, 0x7FC0_0000, 0x0000_8001, 1, 0xC2F6_E979,
+  ]
+  let values = Buffer(patterns.map { Float(bitPattern: $0) })
+  let halves = Buffer<BFloat16>(count: patterns.count)
+  round(values.vector, into: halves.vector)
+  for (index, pattern) in patterns.enumerated() {
+    #expect(halves[index] == BFloat16(values[index]))
+    #expect(halves[index].float.isNaN == values[index].isNaN, "\(String(pattern, radix: 16))")
   }
 }
 

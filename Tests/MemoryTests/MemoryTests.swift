@@ -25,3 +25,24 @@ import Testing
   #expect(window.row(1).array == [9, 10])
   #expect(!window.isDense)
 }
+
+@Test(arguments: [0, 1, 15, 16, 17, 40]) func finiteVectorsAreToldFromOthers(count: Int) {
+  let buffer = Buffer<Float>(count: count)
+  for index in 0..<count { buffer[index] = index % 2 == 0 ? .greatestFiniteMagnitude : -.leastNonzeroMagnitude }
+  #expect(buffer.vector.isFinite)
+  for value in [Float.infinity, -.infinity, .nan] {
+    for index in 0..<count {
+      let before = buffer[index]
+      buffer[index] = value
+      #expect(!buffer.vector.isFinite, "\(value) at \(index)")
+      buffer[index] = before
+    }
+  }
+}
+
+/// Rounded like numbers, the first would be an infinity, the last two 0.
+@Test(arguments: [0x7F80_0001, 0x7FC0_0000, 0xFF80_0001, 0x7FFF_FFFF, 0xFFFF_FFFF] as [UInt32])
+func notANumberStaysSo(pattern: UInt32) {
+  #expect(BFloat16(Float(bitPattern: pattern)).float.isNaN)
+  #expect(BFloat16(Float.infinity).float == .infinity)
+}

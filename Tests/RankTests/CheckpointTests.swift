@@ -1,5 +1,6 @@
 import Checkpoint
 import Errors
+import Files
 import Foundation
 import Layers
 import MPI
@@ -49,6 +50,45 @@ func testResume(_ test: RankTest) throws {
     test.expect(test.contents(second) == test.contents(whole), "\(name): resumed bits differ from those of the whole run")
   }
   try test.passed("resume")
+}
+
+/// What killed jobs left is removed, and a training that has diverged writes no checkpoint.
+func testIncompleteCheckpoints(_ test: RankTest) throws {
+  let folder = test.folder("incomplete")
+  if test.grid.isCoordinator {
+    for name in [".partial-step-00000002", "step-00000001", "step-00000003", "other"] { try makeFolder("\(folder)/\(name)") }
+    try replaceFile("\(folder)/step-00000003/MANIFEST.json", with: Data("{}".utf8))
+  }
+  try test.world.barrier()
+  let checkpoints = try CheckpointStore(folder: folder, grid: test.grid, keepLast: 1, keepEvery: 0)
+  func expectNames(_ expected: [String]) throws {
+    guard test.grid.isCoordinator else { return }
+    let names = try namesInFolder(folder).sorted()
+    test.expect(names == expected, "the folder has \(names)")
+  }
+  try expectNames(["other", "step-00000003"])
+
+  let optimizer = AdamW(AdamWConfig())
+  let store = try test.makeStore(optimizer)
+  try checkpoints.save(step: 4, parameters: store, state: Progress(step: 4))
+  try checkpoints.finish()
+  try expectNames(["other", "step-00000004"])
+  let parameter = RankTest.table.parameters[2]
+  if test.grid.node.rank == 0 { store.fp32Values(nil, of: parameter.block)[parameter.offset + 3] = .nan }
+  try test.grid.node.barrier()
+  try checkpoints.save(step: 5, parameters: store, state: Progress(step: 5))
+  // Only the coordinator writes.
+  if test.grid.isCoordinator {
+    do {
+      try checkpoints.waitUntilRead()
+      test.expect(false, "a checkpoint with NaN was written")
+    } catch {
+      test.expect((error as? DalleError)?.kind == .diverged && "\(error)".contains("`\(parameter.name)`"), "\(error)")
+    }
+  }
+  checkpoints.finishAfterError()
+  try expectNames(["other", "step-00000004"])
+  try test.passed("incomplete checkpoints")
 }
 
 /// A checkpoint of one rank is one of any number: the arrays are the same to the bit.

@@ -11,6 +11,13 @@ func testCollectives(_ test: RankTest) throws {
   try world.allReduce(&extremes, .maximum)
   test.expect(extremes == [n - 1, 0], "maximum \(extremes)")
   test.expect(try world.allGather(world.rank * 10) == (0..<n).map { $0 * 10 }, "gather")
+  // Nine bytes, sixteen apart.
+  struct Padded: BitwiseCopyable, Equatable {
+    var number: Int
+    var flag: Bool
+  }
+  let gathered = try world.allGather(Padded(number: world.rank, flag: world.rank == 1))
+  test.expect(gathered == (0..<n).map { Padded(number: $0, flag: $0 == 1) }, "gather \(gathered)")
   for root in 0..<n {
     let message = Array("from \(root)".utf8)
     test.expect(try world.broadcast(world.rank == root ? message : [], from: root) == message, "broadcast from \(root)")

@@ -18,6 +18,7 @@ try testStore(test)
 try testResume(test)
 try testOtherRanks(test)
 try testDamage(test)
+try testIncompleteCheckpoints(test)
 if world.rank == 0 { test.print("done") }
 try world.barrier()
 try Communicator.finalize()

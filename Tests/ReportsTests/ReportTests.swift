@@ -175,8 +175,8 @@ private final class Document: NSObject, XMLParserDelegate {
   @Test func imagesThatAreGone() throws {
     let shop = try Workshop()
     let dataset = try collection(shop)
-    let place = try dataset.sample(0, .training).image.path
-    try FileManager.default.removeItem(atPath: place)
+    let missing = try dataset.sample(0, .training).image.path
+    try FileManager.default.removeItem(atPath: missing)
     let other = try dataset.sample(dataset.count(.training) - 1, .training).image.path
     try Data("changed".utf8).write(to: URL(fileURLWithPath: other))
     let cards = try SampleCard.random(50, of: dataset, seed: 1, dvae: nil, weights: nil) { _, _ in }

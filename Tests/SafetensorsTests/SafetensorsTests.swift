@@ -52,6 +52,30 @@ private func write(_ path: String) throws {
   }
 }
 
+/// Bytes that belong to no tensor, behind the last or between two, are damage: the format has none.
+@Test func bytesOfNoTensorAreRefused() throws {
+  let path = temporaryFile()
+  defer { try? FileManager.default.removeItem(atPath: path) }
+  try write(path)
+  let bytes = try Data(contentsOf: URL(fileURLWithPath: path))
+  try (bytes + [0]).write(to: URL(fileURLWithPath: path))
+  #expect { try SafetensorsReader(path) } throws: {
+    "\($0)".contains("\(path): its tensors have 28 bytes, but 29 bytes follow the header")
+  }
+
+  let header = #"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[1],"data_offsets":[8,12]}}"#
+  let length = withUnsafeBytes(of: UInt64(header.utf8.count).littleEndian) { Data($0) }
+  try (length + Data(header.utf8) + Data(count: 12)).write(to: URL(fileURLWithPath: path))
+  #expect { try SafetensorsReader(path) } throws: { "\($0)".contains("its tensors have 8 bytes, but 12 bytes follow the header") }
+}
+
+/// A header that cannot be written is an error that names the file.
+@Test func aFullDiskIsNamed() {
+  #expect { try SafetensorsWriter("/dev/full", tensors: []) } throws: {
+    "\($0)".contains("/dev/full: cannot be written: No space left on device")
+  }
+}
+
 /// A tensor without values lies where the next one begins, and does not overlap it.
 @Test func emptyTensorsAnywhere() throws {
   let path = temporaryFile()

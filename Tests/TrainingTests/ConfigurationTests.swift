@@ -10,6 +10,11 @@ private func message(_ yaml: String, _ overrides: [String] = []) -> String {
   } catch { return "\(error)" }
 }
 
+extension RunConfig {
+  /// Keys of whole numbers.
+  fileprivate static let integers = keys.keys.sorted().filter { if case .integer? = keys[$0]?.values { true } else { false } }
+}
+
 @Suite struct ConfigurationTests {
   @Test func fileAndOptionsChangeTheDefaults() throws {
     let config = try ConfigFile.parse(
@@ -27,6 +32,7 @@ private func message(_ yaml: String, _ overrides: [String] = []) -> String {
 
   @Test func publishedSystemIsTheDefault() throws {
     let config = RunConfig()
+    #expect(config.dvae.training.lr.decaySteps == 1_200_000 && config.dvae.training.steps == 3_000_000)
     #expect(config.dvaeConfig.grid == 32 && config.dvaeConfig.vocabulary == 8192)
     let transformer = config.transformerConfig(textVocabulary: 16_384)
     #expect(transformer.width == 3968 && transformer.length == 1280)
@@ -109,6 +115,47 @@ private func message(_ yaml: String, _ overrides: [String] = []) -> String {
         "dvae.model.blocksPerGroup=64", "dvae.training.microBatch=65536", "dvae.training.batch=1048576", "precision=fp32",
       ])
     #expect(try Plan(config, ranks: 65_536, ranksPerNode: 65_536).text().contains("per node"))
+  }
+
+  /// Every whole number, at the ends of its range and beyond, is planned or refused by name; none stops the program.
+  @Test(arguments: RunConfig.integers) func noWholeNumberOverflows(key: String) {
+    guard case .integer(let range)? = RunConfig.keys[key]?.values else { return }
+    let beyond = [
+      range.lowerBound.subtractingReportingOverflow(1).partialValue, range.upperBound.addingReportingOverflow(1).partialValue,
+    ]
+    for value in [range.lowerBound, range.upperBound, 0, -1, .max, .min] + beyond {
+      do {
+        let config = try ConfigFile.parse("", name: "run.yaml", overrides: ["\(key)=\(value)", "precision=fp32"])
+        #expect(range.contains(value))
+        #expect(try Plan(config, ranks: 3, ranksPerNode: 3).text().contains("per node"))
+      } catch {
+        // A shape can be refused as a whole.
+        #expect("\(error)".contains("`\(key)` is \(value)") || "\(error)".contains("run.yaml: "), "\(error)")
+      }
+    }
+  }
+
+  /// Batches are memory, too: a million images of 256 x 256 pixels, five batches of them.
+  @Test func largeBatchesAreRefusedForTheirMemory() throws {
+    let config = try ConfigFile.parse("", name: "run.yaml", overrides: ["dvae.training.batch=1048576", "precision=fp32"])
+    #expect(try Plan(config, ranks: 2, ranksPerNode: 2).text().contains("batches 515 GB"))
+    #expect { try Plan(config, ranks: 2, ranksPerNode: 2).checkMemory() } throws: { "\($0)".contains("515 GB for batches") }
+  }
+
+  @Test func skippedUpdatesEndATrainingThatHasDiverged() {
+    func isDiverged(_ skips: [Bool], isFinished: Bool = false) -> Bool {
+      var updates = SkippedUpdates()
+      for isSkipped in skips { updates.add(isSkipped: isSkipped) }
+      return updates.areTooMany(most: 20, isFinished: isFinished)
+    }
+    #expect(!isDiverged(Array(repeating: true, count: 20)))
+    #expect(isDiverged(Array(repeating: true, count: 21)))
+    // Every fifth for ever; every fourth.
+    #expect(!isDiverged((0..<1000).map { $0 % 5 == 0 }) && isDiverged((0..<1000).map { $0 % 4 == 0 }))
+    // Those that were skipped long ago do not count.
+    #expect(!isDiverged(Array(repeating: true, count: 20) + Array(repeating: false, count: 80) + [true]))
+    // A training of ten updates.
+    #expect(isDiverged((0..<10).map { $0 > 6 }, isFinished: true) && !isDiverged((0..<10).map { $0 > 7 }, isFinished: true))
   }
 
   /// Every configuration that comes with the project is one.

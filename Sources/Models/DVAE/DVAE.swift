@@ -2,6 +2,7 @@ import Errors
 import Kernels
 import Layers
 import Memory
+import Tokens
 
 /// Where the Gumbel noise of a training step comes from.
 package enum GumbelNoise {
@@ -69,7 +70,7 @@ package final class DVAE {
   /// The loss with the most likely codes in place of their relaxation, and the error of the reconstructed bytes. The
   /// codes are left in `codes`, `[count, grid, grid]`.
   package func evaluate(
-    _ pixels: UnsafePointer<UInt8>, count: Int, _ store: ParameterStore, into codes: UnsafeMutablePointer<UInt16>
+    _ pixels: UnsafePointer<UInt8>, count: Int, _ store: ParameterStore, into codes: UnsafeMutablePointer<Token>
   ) throws -> DVAELoss {
     check(count)
     return try passes.evaluate(pixels, count, store, into: codes)
@@ -77,15 +78,15 @@ package final class DVAE {
 
   /// The most likely code of every grid position: the image tokens of the second stage (paper 2.2).
   package func encode(
-    _ pixels: UnsafePointer<UInt8>, count: Int, _ store: ParameterStore, into codes: UnsafeMutablePointer<UInt16>
+    _ pixels: UnsafePointer<UInt8>, count: Int, _ store: ParameterStore, into codes: UnsafeMutablePointer<Token>
   ) throws {
     check(count)
-    try passes.encode(pixels, count, store) { codes[$0] = UInt16(indexOfLargest($1)) }
+    try passes.encode(pixels, count, store) { codes[$0] = Token(indexOfLargest($1)) }
   }
 
   /// Reconstructs images from codes: the mean of the decoder's distribution in logit space, ignoring its width (paper A.3).
   package func decode(
-    _ codes: UnsafePointer<UInt16>, count: Int, _ store: ParameterStore, into pixels: UnsafeMutablePointer<UInt8>
+    _ codes: UnsafePointer<Token>, count: Int, _ store: ParameterStore, into pixels: UnsafeMutablePointer<UInt8>
   ) throws {
     check(count)
     let positions = config.grid * config.grid

@@ -1,6 +1,7 @@
 import Kernels
 import Layers
 import Memory
+import Tokens
 
 /// The codebook's activations. G = N · grid². Logits and the gradient of their relaxation exist a block of rows at a time.
 struct CodebookActivations<Element: Scalar> {
@@ -25,16 +26,16 @@ struct CodebookActivations<Element: Scalar> {
   }
 }
 
-/// From the encoder to the decoder: logits over the codes by a 1x1 convolution, which training relaxes and the others take the argmax of, and
-/// the 1x1 convolution that is the codebook. Both are GEMMs over positions.
+/// From the encoder to the decoder: a 1x1 convolution to logits over the codes, their relaxation (in training) or argmax, and the 1x1
+/// convolution that is the codebook. Both are GEMMs over positions.
 struct DVAECodebook<Element: Scalar> {
   private let logits: ConvolutionParameters
   private let codebook: ConvolutionParameters
-  private let a: CodebookActivations<Element>
+  private let activations: CodebookActivations<Element>
   private let vocabulary: Int
 
   init(_ layers: DVAEArchitecture, _ activations: CodebookActivations<Element>) {
-    (logits, codebook, a) = (layers.encoderOutput, layers.decoderInput, activations)
+    (logits, codebook, self.activations) = (layers.encoderOutput, layers.decoderInput, activations)
     vocabulary = logits.shape.outputs
   }
 
@@ -59,12 +60,12 @@ struct DVAECodebook<Element: Scalar> {
     noise: (_ position: Int, _ row: Vector) -> Void, into entry: Vector
   ) throws -> Double {
     let rows = rectified.count / logits.shape.inputs
-    let (relaxed, dLogits) = (rowsOf(a.relaxed, rows), rowsOf(a.dLogits, rows))
+    let (relaxed, dLogits) = (rowsOf(activations.relaxed, rows), rowsOf(activations.dLogits, rows))
     var kl = 0.0
     try forEachLogits(rectified, walk) { position, logits in
-      noise(position, a.noise)
+      noise(position, activations.noise)
       kl += Kernels.relax(
-        logits, noise: a.noise, temperature: temperature, klWeight: klWeight, into: relaxed.row(position),
+        logits, noise: activations.noise, temperature: temperature, klWeight: klWeight, into: relaxed.row(position),
         klGradient: dLogits.row(position))
     }
     try walk.forward(codebook.weight.block) { weights in
@@ -80,8 +81,8 @@ struct DVAECodebook<Element: Scalar> {
     _ dEntry: Vector, _ rectified: VectorView<Element>, _ walk: BlockWalk, temperature: Float, into dRectified: Vector
   ) throws {
     let rows = rectified.count / logits.shape.inputs
-    let (relaxed, dLogits) = (rowsOf(a.relaxed, rows), rowsOf(a.dLogits, rows))
-    let dEntry = positions(Element.rounded(dEntry, into: a.dEntry), codebook.shape.outputs)
+    let (relaxed, dLogits) = (rowsOf(activations.relaxed, rows), rowsOf(activations.dLogits, rows))
+    let dEntry = positions(Element.rounded(dEntry, into: activations.dEntry), codebook.shape.outputs)
     try walk.backward(codebook.weight.block) { weights, gradients in
       forEachBlock(of: rows) { rows in
         let dRelaxed = block(rows)
@@ -100,7 +101,7 @@ struct DVAECodebook<Element: Scalar> {
   }
 
   /// The decoder's entry for given codes, all below the vocabulary's size.
-  func lookUp(_ codes: UnsafePointer<UInt16>, _ walk: BlockWalk, into entry: Vector) throws {
+  func lookUp(_ codes: UnsafePointer<Token>, _ walk: BlockWalk, into entry: Vector) throws {
     try walk.forward(codebook.weight.block) { weights in
       selectColumns(
         codes, weights.matrix(codebook.weight), bias: weights[codebook.bias], into: positions(entry, codebook.shape.outputs))
@@ -120,7 +121,7 @@ struct DVAECodebook<Element: Scalar> {
     }
   }
 
-  private func block(_ rows: Range<Int>) -> Matrix { rowsOf(a.block, rows.count) }
+  private func block(_ rows: Range<Int>) -> Matrix { rowsOf(activations.block, rows.count) }
 
   private func rowsOf<Kind>(_ values: VectorView<Kind>, _ rows: Int) -> MatrixView<Kind> {
     positions(values[0..<rows * vocabulary], vocabulary)

@@ -1,3 +1,5 @@
+import Tokens
+
 #if canImport(Glibc)
   import Glibc
 #endif
@@ -42,7 +44,7 @@ package struct CodebookUsage: Sendable {
 
   package init(vocabulary: Int) { counts = Array(repeating: 0, count: vocabulary) }
 
-  package mutating func add(_ codes: UnsafeBufferPointer<UInt16>) {
+  package mutating func add(_ codes: UnsafeBufferPointer<Token>) {
     for code in codes { counts[Int(code)] += 1 }
   }
 

@@ -1,6 +1,7 @@
 import Kernels
 import Layers
 import Memory
+import Tokens
 
 /// A dVAE's passes in some precision.
 protocol DVAEPasses {
@@ -10,14 +11,14 @@ protocol DVAEPasses {
     _ noise: GumbelNoise, scale: Float
   ) throws -> DVAELoss
   func evaluate(
-    _ pixels: UnsafePointer<UInt8>, _ count: Int, _ store: ParameterStore, into codes: UnsafeMutablePointer<UInt16>
+    _ pixels: UnsafePointer<UInt8>, _ count: Int, _ store: ParameterStore, into codes: UnsafeMutablePointer<Token>
   ) throws -> DVAELoss
   /// Calls `body` with the logits of every position.
   func encode(
     _ pixels: UnsafePointer<UInt8>, _ count: Int, _ store: ParameterStore, _ body: (_ position: Int, _ logits: Vector) -> Void
   ) throws
   func decode(
-    _ codes: UnsafePointer<UInt16>, _ count: Int, _ store: ParameterStore, into pixels: UnsafeMutablePointer<UInt8>) throws
+    _ codes: UnsafePointer<Token>, _ count: Int, _ store: ParameterStore, into pixels: UnsafeMutablePointer<UInt8>) throws
 }
 
 /// The passes over `count` samples with operands in `Element`; `DVAE` documents what they compute.
@@ -83,14 +84,14 @@ struct DVAEStep<Element: Scalar>: DVAEPasses {
   }
 
   func evaluate(
-    _ pixels: UnsafePointer<UInt8>, _ count: Int, _ store: ParameterStore, into codes: UnsafeMutablePointer<UInt16>
+    _ pixels: UnsafePointer<UInt8>, _ count: Int, _ store: ParameterStore, into codes: UnsafeMutablePointer<Token>
   ) throws -> DVAELoss {
     var loss = DVAELoss()
     loss.samples = count
     let start = ContinuousClock.now
     let walk = try BlockWalk(store, blocks)
     try encode(pixels, count, walk) { position, logits in
-      codes[position] = UInt16(indexOfLargest(logits))
+      codes[position] = Token(indexOfLargest(logits))
       loss.kl += klFromUniform(logits)
     }
     try codebook.lookUp(codes, walk, into: decoder.entry(count))
@@ -117,7 +118,7 @@ struct DVAEStep<Element: Scalar>: DVAEPasses {
   }
 
   func decode(
-    _ codes: UnsafePointer<UInt16>, _ count: Int, _ store: ParameterStore, into pixels: UnsafeMutablePointer<UInt8>
+    _ codes: UnsafePointer<Token>, _ count: Int, _ store: ParameterStore, into pixels: UnsafeMutablePointer<UInt8>
   ) throws {
     let walk = try BlockWalk(store, Array(blocks[encoderCount...]))
     try codebook.lookUp(codes, walk, into: decoder.entry(count))

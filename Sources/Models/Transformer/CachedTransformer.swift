@@ -1,6 +1,7 @@
 import Kernels
 import Layers
 import Memory
+import Tokens
 
 /// The transformer one image position at a time, with the keys and values of earlier positions cached: what sampling needs.
 /// Gives the logits of a full forward pass.
@@ -34,7 +35,7 @@ package final class CachedTransformer<Element: Scalar> {
   ///   - captions: tokens, at most `textLength` each; an empty caption is all padding.
   ///   - images: how many are sampled for each caption.
   package init(
-    _ config: TransformerConfig, captions: [[Int32]], images: [Int], store: any ParameterStore
+    _ config: TransformerConfig, captions: [[Token]], images: [Int], store: any ParameterStore
   ) throws {
     precondition(captions.allSatisfy { $0.count <= config.textLength }, "a caption is longer than \(config.textLength)")
     precondition(!captions.isEmpty && images.count == captions.count && images.allSatisfy { $0 > 0 }, "nothing to sample")
@@ -88,7 +89,7 @@ package final class CachedTransformer<Element: Scalar> {
   /// The logits of image position `position`, `[rows, image vocabulary]`; they are overwritten by the next call.
   ///
   /// - Parameter previous: each row's token of the position before; empty at position 0.
-  package func step(_ position: Int, previous: [Int32]) throws -> Matrix {
+  package func step(_ position: Int, previous: [Token]) throws -> Matrix {
     precondition(previous.count == (position == 0 ? 0 : rows), "\(previous.count) tokens for \(rows) rows")
     let walk = try BlockWalk(store, order)
     let stream = work.stream.rows(0..<rows)
@@ -112,7 +113,7 @@ package final class CachedTransformer<Element: Scalar> {
   }
 
   /// The captions' path through all blocks, one after the other, which fills the caches' prefixes.
-  private func read(_ captions: [[Int32]]) throws {
+  private func read(_ captions: [[Token]]) throws {
     let text = config.textLength
     let embeddings = parameters.embeddings
     let stream = work.stream.rows(0..<text)

@@ -1,6 +1,7 @@
 import Errors
 import Kernels
 import Layers
+import Tokens
 
 #if canImport(Glibc)
   import Glibc
@@ -43,9 +44,12 @@ package struct TransformerConfig: Codable, Sendable, Equatable {
   /// Positions of a sample: text, then image.
   package var length: Int { textLength + imageLength }
 
+  /// Bytes of a sample's tokens.
+  package var sampleBytes: Int { length * MemoryLayout<Token>.size }
+
   /// Limits of each value, for `validate` and for configurations that have these values as keys.
   package static let limits: [String: ClosedRange<Int>] = [
-    "layers": 1...1024, "heads": 1...1024, "headSize": 1...1024, "textLength": 1...4096, "grid": 1...512,
+    "layers": 1...1024, "heads": 1...1024, "headSize": 1...1024, "textLength": 1...4096, "grid": 1...128,
     "textVocabulary": 1...65_536, "imageVocabulary": 1...65_536, "convolutionKernel": 1...101,
   ]
 

@@ -142,24 +142,35 @@ extension RunConfig {
           .integer("batch", 1...1_048_576, unit: "samples", "Samples per step over all ranks."),
           .integer("microBatch", 1...65_536, unit: "samples", "Samples that a rank computes at a time; more are accumulated."),
           .integer("logEvery", 1...1_000_000_000, unit: "steps", "Steps between log lines on the console."),
-          .integer("validateEvery", steps, unit: "steps", "Steps between validations; 0 validates at the end only."),
-          .integer("sampleEvery", steps, unit: "steps", "Steps between sample images; 0 makes them at the end only."),
+          .integer(
+            "validateEvery", steps, unit: "steps",
+            "Steps between validations; there is one at the last step, too. 0 for none at all."),
+          .integer(
+            "sampleEvery", steps, unit: "steps",
+            "Steps between sample images; they are made at the last step, too. 0 for none at all."),
           .integer("checkpointEvery", 1...1_000_000_000, unit: "steps", "Steps between checkpoints."),
           .integer("keepLast", 1...1_000_000, unit: "checkpoints", "Newest checkpoints that are kept."),
           .integer("keepEvery", steps, unit: "steps", "Checkpoints at multiples of this are kept for ever; 0 for none."),
           .integer(
             "verifyEvery", steps, unit: "steps",
             "Steps between checks that all nodes hold the same weights; 0 checks at the start only."),
+          .integer(
+            "maxSkipped", 0...SkippedUpdates.window, unit: "steps",
+            "Most of the newest \(SkippedUpdates.window) updates that may be skipped because loss or gradient was not finite; with more, "
+              + "training ends as diverged."),
         ]),
       ConfigSection(
         path: "\(path).lr", text: "Learning rate of \(model).",
         keys: [
           .choice(
             "schedule", LearningRateConfig.Schedule.self,
-            "After the warm-up: `constant` stays at `peak`; `cosine` falls to `final` at the last step; `plateau` is halved whenever "
-              + "the training loss stops falling."),
+            "After the warm-up: `constant` stays at `peak`; `cosine` falls to `final`; `plateau` is halved whenever the training loss stops "
+              + "falling."),
           .number("peak", .above(0), "Highest learning rate."),
-          .number("final", .atLeast(0), "For `cosine`: learning rate of the last step."),
+          .number("final", .atLeast(0), "For `cosine`: learning rate at the end of the decay, and after it."),
+          .integer(
+            "decaySteps", steps, unit: "steps",
+            "For `cosine`: steps after the warm-up until `final`; 0, or more than are left, for the rest of the training."),
           .integer("warmupSteps", steps, unit: "steps", "Linear warm-up from 0 to `peak`."),
           .integer(
             "plateauWindow", 1...1_000_000_000, unit: "steps",

@@ -113,6 +113,7 @@ package struct TrainingConfig: Codable, Sendable, Equatable {
   package var keepLast = 2
   package var keepEvery = 0
   package var verifyEvery = 0
+  package var maxSkipped = 20
 
   /// - Parameters:
   ///   - steps: updates of the weights.
@@ -129,6 +130,7 @@ package struct TrainingConfig: Codable, Sendable, Equatable {
     var lr = LearningRateConfig()
     lr.peak = 1e-4
     lr.final = 1.25e-6
+    lr.decaySteps = 1_200_000
     var adamw = AdamWConfig()
     adamw.beta2 = 0.999
     adamw.weightDecay = 1e-4

@@ -62,7 +62,9 @@ package enum PublishedStages {
       let shape = config.transformerConfig(textVocabulary: tokenizer.vocabularyCount)
       let header = ShardHeader(config, tokenizer, inputs: inputs)
       let training = try ShardSet(folder.shards, Split.training.rawValue, expected: header)
-      let validation = try ShardSet(folder.shards, Split.validation.rawValue, expected: header)
+      let validation =
+        data.count(.validation) == 0
+        ? nil : try ShardSet(folder.shards, Split.validation.rawValue, expected: header, mayBeEmpty: true)
       try run.requireEqual(training.samples, of: folder.shards)
       let dvae = try DVAE(config.dvaeConfig, batch: 16, mode: .inference, precision: precision)
       let dvaeWeights = try ModelBundle.weights(dvae.table, folder.dvaeWeights, precision)
@@ -74,7 +76,8 @@ package enum PublishedStages {
         let generator = ImageGenerator(
           tokenizer: tokenizer, dvae: dvae, dvaeWeights: dvaeWeights, transformer: shape, weights: weights,
           precision: precision)
-        let images = try generator.generate(prompts, count: 1, seed: UInt64(config.seed), config.sampling)
+        if prompts.isEmpty { return nil }
+        let images = try generator.generate(prompts, count: 1, seed: UInt64(config.seed), config.sampling, cutsPrompts: true)
         return try ImageGrid.compose(zip(prompts, images).map { ImageGrid.Row(caption: $0, images: $1) }, columns: 8)
       }
       return .init(task: task, shape: shape, optimizer: AdamW(config.transformer.training.adamw))

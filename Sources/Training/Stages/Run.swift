@@ -29,17 +29,19 @@ package final class Run {
     (self.config, self.folder, self.grid, self.stop) = (config, folder, grid, stop)
     var lock: FolderLock?
     var warnings: [String] = []
+    // All ranks use one file system; the coordinator speaks for all.
+    if !grid.isCoordinator { FileWarnings.show { _ in } }
     try grid.world.onCoordinator {
       try makeFolder(folder.path)
       lock = try FolderLock(folder.path) { warnings.append($0) }
       try folder.check(config)
       for path in [folder.products, folder.logs, folder.samples, folder.shards, folder.model] { try makeFolder(path) }
-      try replaceFile(folder.config, with: Data(config.yaml().utf8))
     }
     self.lock = lock
     log = EventLog(
       [try JSONLinesSink(folder: folder.logs, rank: grid.world.rank), ConsoleSink(isCoordinator: grid.isCoordinator)] + sinks)
     for warning in warnings { try log.warning(warning) }
+    if grid.isCoordinator { FileWarnings.show { [log] in try? log.warning($0) } }
     skipped = SkippedSamples(log)
     let threads = try UsableCores().share(among: grid.node)
     setThreads(threads)
@@ -68,6 +70,8 @@ package final class Run {
     try grid.world.onCoordinator {
       if let restart { for path in try ledger.restart(from: restart) { try log.message("removed \(path)") } }
       try ledger.check()
+      // From now on the folder is this configuration's.
+      try replaceFile(folder.config, with: Data(config.yaml().utf8))
     }
     for (index, stage) in stages.enumerated() where only == nil || only?.name == stage.name {
       let (number, count) = (index + 1, stages.count)

@@ -60,7 +60,7 @@ struct StageLedger {
   /// - Returns: what was removed.
   func restart(from stage: any Stage) throws -> [String] {
     let paths = try removals(from: stage)
-    for path in paths { try FileManager.default.removeItem(atPath: path) }
+    for path in paths { try removeAll(path) }
     return paths
   }
 

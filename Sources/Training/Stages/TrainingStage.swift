@@ -65,7 +65,7 @@ package struct TrainingStage<Task: TrainingTask>: Stage {
     if !isFinished { return false }
     try run.grid.world.onCoordinator {
       try VersionedJSON.write(model.shape, to: shape(run.folder), version: ModelBundle.formatVersion)
-      try CheckpointStore.exportEMA(in: checkpoints, to: weights(run.folder))
+      try CheckpointStore.exportEMA(in: checkpoints, to: weights(run.folder), metadata: inputs)
       try run.log.message("wrote \(weights(run.folder))", stage: name)
     }
     return true

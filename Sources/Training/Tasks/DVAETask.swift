@@ -65,6 +65,7 @@ package final class DVAETask: TrainingTask {
   package var table: ParameterTable { model.table }
   package var precision: Precision { model.precision }
   package var activationBytes: Int { model.activationBytes }
+  package var sampleBytes: Int { imageBytes }
   package var unit: (name: String, perSample: Double) { ("images", 1) }
 
   package func count(_ batch: Batch) -> Int { batch.positions.count }
@@ -111,6 +112,7 @@ package final class DVAETask: TrainingTask {
   }
 
   package func validationReport(_ sums: [Double]) -> [(name: String, value: Double)] {
+    if sums[0] == 0 { return [] }
     var loss = DVAELoss()
     loss.samples = Int(sums[0])
     loss.squaredError = sums[3]
@@ -125,6 +127,7 @@ package final class DVAETask: TrainingTask {
   /// Images of the validation split, each beside its reconstruction.
   package func sampleImage(_ weights: any ParameterStore) throws -> Image? {
     let indices = Array(0..<min(16, data.count(.validation)))
+    if indices.isEmpty { return nil }
     let originals = try validationImages(indices)
     let copies = try model.decode(model.encode(originals, weights), weights)
     let rows = try indices.map {

@@ -7,6 +7,7 @@ import Parallel
 import Random
 import Shards
 import Tokenizer
+import Tokens
 
 /// Training the transformer on token shards (paper sections 2.2 and B).
 package final class TransformerTask: TrainingTask {
@@ -15,15 +16,15 @@ package final class TransformerTask: TrainingTask {
   private let model: Transformer
   private let textShare: Double
   private let validation: TransformerBatch
-  private let sampleGrid: (any ParameterStore) throws -> Image
+  private let sampleGrid: (any ParameterStore) throws -> Image?
 
   /// - Parameters:
-  ///   - validation: samples that are never trained on.
+  ///   - validation: samples that are never trained on; may be none.
   ///   - sampleGrid: makes an image of samples with given weights.
   ///   - load: this rank's samples of a step.
   package init(
     _ model: Transformer, textShare: Double, validation: TransformerBatch,
-    sampleGrid: @escaping (any ParameterStore) throws -> Image,
+    sampleGrid: @escaping (any ParameterStore) throws -> Image?,
     load: @escaping @Sendable (_ step: Int, _ part: Range<Int>) throws -> TransformerBatch
   ) {
     (self.model, self.textShare, self.validation) = (model, textShare, validation)
@@ -32,8 +33,8 @@ package final class TransformerTask: TrainingTask {
 
   /// Trains on token shards.
   package convenience init(
-    _ config: RunConfig, _ model: Transformer, training: ShardSet, validation: ShardSet, tokenizer: Tokenizer,
-    sampleGrid: @escaping (any ParameterStore) throws -> Image
+    _ config: RunConfig, _ model: Transformer, training: ShardSet, validation: ShardSet?, tokenizer: Tokenizer,
+    sampleGrid: @escaping (any ParameterStore) throws -> Image?
   ) throws {
     let stage = config.transformer
     let textLength = model.config.textLength
@@ -41,7 +42,7 @@ package final class TransformerTask: TrainingTask {
     let sampler = ShardSampler(training, seed: seed)
     self.init(
       model, textShare: stage.textLossShare,
-      validation: Self.batch(try validation.all().map { ($0.text, $0.image) }), sampleGrid: sampleGrid
+      validation: Self.batch(try (validation?.all() ?? []).map { ($0.text, $0.image) }), sampleGrid: sampleGrid
     ) { step, part in
       let start = step * stage.training.batch
       let samples = try sampler.pairs(start + part.lowerBound..<start + part.upperBound)
@@ -61,13 +62,14 @@ package final class TransformerTask: TrainingTask {
     }
   }
 
-  private static func batch(_ samples: [(text: [UInt16], image: [UInt16])]) -> TransformerBatch {
-    TransformerBatch(text: samples.map { $0.text.map(Int32.init) }, image: samples.flatMap { $0.image.map(Int32.init) })
+  private static func batch(_ samples: [(text: [Token], image: [Token])]) -> TransformerBatch {
+    TransformerBatch(text: samples.map(\.text), image: samples.flatMap(\.image))
   }
 
   package var table: ParameterTable { model.table }
   package var precision: Precision { model.precision }
   package var activationBytes: Int { model.activationBytes }
+  package var sampleBytes: Int { model.config.sampleBytes }
   package var unit: (name: String, perSample: Double) { ("tokens", Double(model.config.length)) }
 
   package func count(_ batch: TransformerBatch) -> Int { batch.count }
@@ -110,6 +112,7 @@ package final class TransformerTask: TrainingTask {
   }
 
   package func validationReport(_ sums: [Double]) -> [(name: String, value: Double)] {
+    if sums[3] == 0 { return [] }
     let report = report(sums)
     return [("loss", report.loss)] + report.parts
   }
