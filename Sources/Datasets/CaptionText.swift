@@ -1,21 +1,52 @@
 import Files
 import Foundation
 
+/// How a text file beside an image is read.
+package enum CaptionForm: String, Codable, CaseIterable, Sendable {
+  /// Each line is a caption.
+  case line
+  /// The whole file is one caption.
+  case file
+}
+
 /// Reads captions from files and cleans them.
 enum CaptionText {
   /// Largest caption file, in bytes.
   static let limit = 8 << 20
 
-  /// The captions in a file's bytes: one per line, or those under the named keys of a JSON object.
-  static func captions(_ bytes: Data, isJSON: Bool, keys: [String], location: String) throws(Skip) -> [String] {
-    guard let text = String(validating: bytes, as: UTF8.self) else {
-      throw Skip(location, .unreadableCaption, "the caption is not UTF-8; save it as UTF-8")
+  /// What a caption file holds.
+  struct Contents {
+    var captions: [String]
+    /// Why JSON values beside the captions are none.
+    var unusable: [String] = []
+    /// Lines of a text file that are not empty.
+    var lines = 1
+  }
+
+  /// The captions in a file's bytes: those under the columns' keys of a JSON object; else one per line, or the whole text.
+  static func contents(
+    _ bytes: Data, name: String, columns: Columns, form: CaptionForm, location: String
+  ) throws(Skip) -> Contents {
+    guard let text = TextBytes.text(bytes) else {
+      throw Skip(location, .unreadableCaption, "`\(name)` is \(TextBytes.advice(name))")
     }
-    if !isJSON { return text.split(whereSeparator: \.isNewline).map(String.init) }
-    guard let object = (try? JSONSerialization.jsonObject(with: bytes)) as? [String: Any] else {
-      throw Skip(location, .unreadableCaption, "the caption file is not a JSON object")
+    guard FileKind.suffix(name) == "json" else {
+      let lines = text.split(whereSeparator: \.isNewline).map(String.init).filter { !clean($0).isEmpty }
+      return Contents(captions: form == .file ? [text] : lines, lines: lines.count)
     }
-    return keys.flatMap { ManifestReader.captions(object[$0]) }
+    let value: JSONValue
+    do {
+      value = try JSONParser.value(Array(text.utf8))
+    } catch {
+      throw Skip(location, .unreadableCaption, "`\(name)` is not JSON: \(error.detail) (byte \(error.byte) of \(bytes.count))")
+    }
+    guard case .object(let members) = value else {
+      throw Skip(location, .unreadableCaption, "`\(name)` is \(value.kind), not a JSON object with a caption")
+    }
+    do {
+      let (captions, unusable) = try ManifestReader.captions(members, columns, location)
+      return Contents(captions: captions, unusable: unusable)
+    } catch { throw Skip(location, error.reason, "`\(name)`: \(error.detail)") }
   }
 
   /// Characters that show nothing and part no words: soft hyphen, zero-width space, word joiner, byte order mark.

@@ -4,7 +4,7 @@ import Foundation
 
 /// Collects a dataset from sources in three steps, each of which resumes where it stopped: `scan` lists the sources as work
 /// items, `validate` checks a work item (in any process, in any order), `merge` writes the dataset from the results. The
-/// dataset depends on the sources and the options alone. Memory grows only with the number of names in one folder.
+/// dataset depends on the sources and the options alone. Memory grows only with the number of names in one folder or archive.
 package struct Collector: Sendable {
   /// Images per work item; an archive is a work item of its own.
   private static let imagesPerWorkItem = 256
@@ -19,9 +19,9 @@ package struct Collector: Sendable {
   package init(_ folder: DatasetFolder, options: DatasetOptions, isUpdate: Bool = false) throws {
     try options.validate()
     (self.folder, self.options, self.isUpdate) = (folder, options, isUpdate)
-    let path = DatasetSource.absolute(folder.path)
     let isForeign = FileManager.default.fileExists(atPath: folder.summary) && !folder.isDataset
-    if isForeign || options.sources.contains(where: { $0.path == path }) {
+    let isSource = FolderIdentity(folder.path).map { out in options.sources.contains { FolderIdentity($0.path) == out } } ?? false
+    if isForeign || isSource {
       throw DalleError(
         .usage,
         "\(folder.path): is \(isForeign ? "a folder with another program's dataset.json" : "one of the sources"), and the dataset needs a folder of its own; name a new folder"
@@ -52,7 +52,7 @@ package struct Collector: Sendable {
       (writer, workItem, count) = (nil, workItem + 1, 0)
     }
     for (number, source) in options.sources.enumerated() {
-      let scanner = SourceScanner(columns: options.columns) { entry in
+      let scanner = SourceScanner(source, number: number, columns: options.columns, output: folder.path) { entry in
         if case .archive = entry { try closeWorkItem() }
         let file = try writer ?? JSONLinesWriter(folder.scanned(workItem))
         writer = file
@@ -61,7 +61,7 @@ package struct Collector: Sendable {
         if case .archive = entry { try closeWorkItem() }
         if count == Self.imagesPerWorkItem { try closeWorkItem() }
       }
-      try scanner.scan(source, number: number)
+      try scanner.scan()
     }
     try closeWorkItem()
     // An interrupted scan may have left more work items.
@@ -87,7 +87,7 @@ package struct Collector: Sendable {
     let recorded = folder.isDataset ? try RecordedEntries(folder) : nil
     let results = try JSONLinesWriter(folder.validated(workItem))
     let copies = ImageCopies(folder)
-    let validator = try SampleValidator(columns: options.columns, filters: options.filters, copies: copies)
+    let validator = try SampleValidator(options: options, copies: copies)
     try forEachLine(folder.scanned(workItem)) { (entry: ScanEntry) in
       let origin = entry.origin
       try results.write(ValidatedEntry.origin(origin))
@@ -96,7 +96,7 @@ package struct Collector: Sendable {
         return
       }
       copies.origin = origin
-      try validator.validate(entry) { try results.write($0.entry) }
+      try validator.validate(entry) { try results.write($0) }
     }
     if let copied = try copies.finish() { try results.write(copied) }
     try results.finish()
@@ -125,6 +125,10 @@ enum ValidatedEntry: Codable {
   case origin(EntryOrigin?)
   case sample(Sample)
   case skipped(Skip)
+  case unused(UnusedFiles)
+  case captionFiles(CaptionFileCounts)
+  /// A line for the log.
+  case note(String)
   /// A file with images that were copied out of an archive; its path is relative to the dataset's folder.
   case copies(path: String, byteCount: Int)
 
@@ -134,20 +138,12 @@ enum ValidatedEntry: Codable {
     switch self {
     case .sample(var sample):
       (sample.location, sample.source) = (candidate.location, candidate.source)
+      sample.folderRepeats = candidate.folderRepeats
       return .sample(sample)
     case .skipped(var skip):
       skip.location = candidate.location
       return .skipped(skip)
     default: return self
-    }
-  }
-}
-
-extension Result<Sample, Skip> {
-  fileprivate var entry: ValidatedEntry {
-    switch self {
-    case .success(let sample): .sample(sample)
-    case .failure(let skip): .skipped(skip)
     }
   }
 }

@@ -46,6 +46,7 @@ struct DatasetMerge {
     try makeFolder(merged.path)
     let skips = try SkipList(merged.skipped)
     let entries = try EntryRecorder(merged)
+    var unused = UnusedFileCounts()
 
     // All samples go into one file, their fingerprints into another.
     let allPath = folder.work + "/all.jsonl"
@@ -58,6 +59,9 @@ struct DatasetMerge {
         switch entry {
         case .origin: break
         case .skipped(let skip): try skips.add(skip)
+        case .unused(let files): unused.add(files)
+        case .captionFiles(let counts): summary.captionFiles += counts
+        case .note(let line): summary.notes.append(line)
         case .copies(let path, let byteCount): summary.copies[path] = byteCount
         case .sample(let sample):
           let fingerprint = Fingerprint(
@@ -66,6 +70,7 @@ struct DatasetMerge {
         }
       }
     }
+    summary.unused = unused.all
     try all.finish()
     try fingerprintsFile.finish()
     try entries.finish(scratch: folder.work)
@@ -76,10 +81,15 @@ struct DatasetMerge {
       // An update that fails leaves the dataset with its own list.
       let isKept = !folder.isDataset && rename(merged.skipped, folder.skipped) == 0
       let most = skips.counts.max { ($0.value, $1.key) < ($1.value, $0.key) }
-      let reason = most.map { ", skipped \($0.value): \($0.key)\(isKept ? " (see \(folder.skipped))" : "")" } ?? ""
+      let reason =
+        most.map {
+          ", skipped \($0.value): \($0.key)\(isKept ? " (see \(folder.skipped))" : ""), the first is \(skips.examples[$0.key]!)"
+        } ?? ""
+      let unused = summary.unused.prefix(3).map { "; \($0.line)" }.joined()
       throw DalleError(
         .data,
-        "\(sources): \(fingerprints.count) usable samples (at least 2)\(reason); add images with captions, or loosen the filters")
+        "\(sources): \(fingerprints.count) usable samples (at least 2)\(reason)\(unused); add images with captions, or loosen the filters"
+      )
     }
 
     let assignments = Assignments(
@@ -160,7 +170,8 @@ struct DatasetMerge {
       let line = try writers[split]!.samples.write(kept)
       var entries = 1
       if split == .training {
-        entries = entriesPerEpoch(fingerprints[index], repeat: options.sources[kept.source].repeat)
+        entries = entriesPerEpoch(
+          fingerprints[index], repeat: options.sources[kept.source].repeat * Double(kept.folderRepeats ?? 1))
         summary.training += entries
         summary.repeated += max(0, entries - 1)
         if entries > 0 { summary.trainingCaptions += kept.captions.count }

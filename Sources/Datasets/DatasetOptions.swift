@@ -4,15 +4,25 @@ import Foundation
 /// How a dataset is collected.
 package struct DatasetOptions: Codable, Equatable, Sendable {
   package var sources: [DatasetSource]
+  /// Of sources without columns of their own.
   package var columns: Columns
+  package var captionForm: CaptionForm
   package var filters: Filters
   /// Samples of the validation split: those whose images have the smallest hashes, at most half of all. Adding samples to the
   /// sources moves few samples between the splits.
   package var validation: Int
 
-  package init(sources: [DatasetSource], columns: Columns = Columns(), filters: Filters = Filters(), validation: Int = 256) {
-    self.sources = sources.map { DatasetSource(DatasetSource.absolute($0.path), repeat: $0.repeat) }
-    (self.columns, self.filters, self.validation) = (columns, filters, validation)
+  package init(
+    sources: [DatasetSource], columns: Columns = Columns(), captionForm: CaptionForm = .line, filters: Filters = Filters(),
+    validation: Int = 256
+  ) {
+    self.sources = sources.map { source in
+      var source = source
+      source.path = DatasetSource.absolute(source.path)
+      return source
+    }
+    (self.columns, self.captionForm) = (columns, captionForm)
+    (self.filters, self.validation) = (filters, validation)
   }
 
   /// - Throws: `DalleError(.configuration)` for the first value outside its limits.
@@ -22,7 +32,6 @@ package struct DatasetOptions: Codable, Equatable, Sendable {
       throw DalleError(
         .configuration, "\(source.path): `--repeat` is \(source.repeat); choose a number above 0, at most 1000")
     }
-    if columns.captions.isEmpty { throw DalleError(.configuration, "no caption column is given; name at least one") }
     if validation < 1 { throw DalleError(.configuration, "`--validation` is \(validation); choose at least 1 sample") }
     let limits: [(flag: String, value: Double, range: ClosedRange<Double>)] = [
       ("--min-characters", Double(filters.minimumCharacters), 1...1e6),
@@ -48,7 +57,8 @@ package struct DatasetOptions: Codable, Equatable, Sendable {
 /// Options and counts of a dataset: `dataset.json`, which is written last.
 package struct DatasetSummary: Codable, Equatable, Sendable {
   package var version = DatasetSummary.currentVersion
-  /// Version 1 counted skipped captions as skipped samples; version 2 had no copied images; version 3 did not record its entries.
+  /// Version 1 counted skipped captions as skipped samples; version 2 had no copied images; version 3 recorded neither its entries
+  /// nor unused files.
   static let currentVersion = 4
   package var options: DatasetOptions
   /// SHA-256 of the samples: images, captions, splits and repeats, but not where the images are.
@@ -70,6 +80,11 @@ package struct DatasetSummary: Codable, Equatable, Sendable {
   package var skipped: [String: Int] = [:]
   /// Skipped captions and files of samples that are kept, by reason.
   package var skippedParts: [String: Int] = [:]
+  /// Files of the sources that no sample uses, by kind.
+  package var unused: [UnusedFiles] = []
+  package var captionFiles = CaptionFileCounts()
+  /// What was decided about the sources, as lines for the log.
+  package var notes: [String] = []
   /// Files with images that were copied out of compressed archives: bytes, by path in the dataset's folder.
   package var copies: [String: Int] = [:]
 
@@ -114,6 +129,18 @@ package struct DatasetSummary: Codable, Equatable, Sendable {
     }
     return lines(skipped, one: "sample", several: "samples")
       + lines(skippedParts, one: "caption or file of a kept sample", several: "captions or files of kept samples")
+  }
+
+  /// What was decided about the sources, what was not used, and how captions were read, as lines for the log.
+  package var sourceLines: [String] {
+    let (files, several) = (captionFiles.files, captionFiles.severalLines)
+    let asLines =
+      options.captionForm == .line && several * 2 > files
+      ? [
+        "\(several.formatted()) of \(files.formatted()) caption files have several lines, and each line is a caption of its own; "
+          + "--captions file takes the whole file as one"
+      ] : []
+    return notes + asLines + unused.map(\.line)
   }
 
   /// How much was copied out of compressed archives, as a line for the log; nil if nothing was.

@@ -2,27 +2,55 @@ import Errors
 import Files
 import Foundation
 
-/// Names of the columns, or JSON keys, of manifests and of JSON files beside images.
-package struct Columns: Codable, Equatable, Sendable {
-  package var image = "image"
-  /// Captions are taken from each of these columns that exists.
-  package var captions = ["caption"]
-
-  package init(image: String = "image", captions: [String] = ["caption"]) { (self.image, self.captions) = (image, captions) }
-}
-
 /// A collection of captioned images from which a dataset is collected, as the user names it.
 package struct DatasetSource: Codable, Equatable, Sendable {
-  /// A folder, a manifest (.jsonl, .csv, .tsv), a tar archive, or a pattern with `*`, `?`, `{00000..00099}` or `{a,b}` of those.
+  /// A folder, a manifest (.jsonl, .csv, .tsv, .json), a tar archive, or a pattern with `*`, `?`, `{00000..00099}` or `{a,b}` of
+  /// those.
   package var path: String
   /// How often an epoch has each sample. A fraction adds the same share of the samples to every epoch.
   package var `repeat`: Double
+  /// Whether folders that are named as kohya's trainers want it, `10_NAME`, repeat their samples: where no `repeat` is given.
+  package var folderRepeats: Bool
+  /// Columns of its own; nil takes those of the dataset's options.
+  package var columns: Columns?
 
-  package init(_ path: String, repeat factor: Double = 1) { (self.path, self.repeat) = (path, factor) }
+  package init(_ path: String, repeat factor: Double? = nil, columns: Columns? = nil) {
+    (self.path, self.repeat, folderRepeats, self.columns) = (path, factor ?? 1, factor == nil, columns)
+  }
 
-  /// An absolute path or pattern without `.`, `..` and a slash at its end. A dataset records these: a relative path names another
-  /// folder elsewhere.
-  static func absolute(_ path: String) -> String { URL(fileURLWithPath: path).standardizedFileURL.path }
+  /// A source as the command line names it: a path, and settings of its own behind it, `PATH,image=NAME,caption=NAME,repeat=NUMBER`.
+  ///
+  /// - Throws: `DalleError` for a `repeat` that is no number.
+  package init(parsing text: String) throws {
+    var parts = text.split(separator: ",", omittingEmptySubsequences: false)[...]
+    var (columns, factor): (Columns?, Double?) = (nil, nil)
+    func setting() -> (key: String, value: String)? {
+      guard parts.count > 1, let part = parts.last, let sign = part.firstIndex(of: "=") else { return nil }
+      let key = String(part[..<sign])
+      return ["image", "caption", "repeat"].contains(key) ? (key, String(part[part.index(after: sign)...])) : nil
+    }
+    while let (key, value) = setting(), !FileManager.default.fileExists(atPath: parts.joined(separator: ",")) {
+      parts.removeLast()
+      switch key {
+      case "image": columns = Columns(image: value, captions: columns?.captions ?? [])
+      case "caption": columns = Columns(image: columns?.image, captions: [value] + (columns?.captions ?? []))
+      default:
+        guard let number = Double(value) else {
+          throw DalleError(.usage, "\(text): `repeat` is `\(value)`; write a number, e.g. repeat=4")
+        }
+        factor = number
+      }
+    }
+    self.init(parts.joined(separator: ","), repeat: factor, columns: columns)
+  }
+
+  /// An absolute path or pattern without `~/`, `.`, `..` and a slash at its end. A dataset records these: a relative path names
+  /// another folder elsewhere.
+  static func absolute(_ path: String) -> String {
+    let isOfHome = path.hasPrefix("~/") && !FileManager.default.fileExists(atPath: path)
+    let path = isOfHome ? (path as NSString).expandingTildeInPath : path
+    return URL(fileURLWithPath: path).standardizedFileURL.path
+  }
 
   /// The files and folders that the path names: absolute, in order.
   ///

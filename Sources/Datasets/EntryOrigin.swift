@@ -55,16 +55,16 @@ struct EntryOrigin: Codable, Equatable {
 }
 
 extension ScanEntry {
-  /// Nil for a skip, which needs no file.
+  /// Nil for what the scan itself found, which needs no file.
   var origin: EntryOrigin? {
     switch self {
-    case .skipped: return nil
+    case .skipped, .unused, .note: return nil
     case .archive(let path, _): return EntryOrigin(path)
     case .image(let candidate):
       var origin = EntryOrigin(candidate.image.path)
       switch candidate.captions {
       case .inline(let captions): origin.captionHash = EntryOrigin.shortHash(captions)
-      case .file(let path): origin.captionFiles = [.init(path)]
+      case .files(let paths): origin.captionFiles = paths.map { .init($0) }
       }
       return origin
     }

@@ -2,185 +2,228 @@ import Errors
 import Files
 import Foundation
 
-/// Reads a manifest line by line: JSONL, or CSV or TSV with named columns.
+/// Reads the entries of a manifest: JSONL, CSV or TSV with named columns, or a JSON list of objects; also COCO's captions.
 package struct ManifestReader {
   package enum Format: String {
-    case jsonl, csv, tsv
+    case jsonl, csv, tsv, json
+
+    /// nil for a file that is no manifest. A `.txt` file may be a table.
+    init?(path: String) {
+      switch FileKind.suffix(path) {
+      case "ndjson": self = .jsonl
+      case "txt": self = .csv
+      case let suffix: self.init(rawValue: suffix)
+      }
+    }
   }
 
-  /// A line's image path, relative to the manifest, and its captions.
+  /// An image's path as the manifest has it, and its captions.
   package struct Entry: Equatable {
     package var image: String
+    /// At least one.
     package var captions: [String]
+    /// Why values beside the captions are none.
+    package var unusable: [String] = []
+  }
+
+  private enum Body {
+    case lines(TextLines)
+    case table(TableReader, TableColumns)
+    case document(JSONDocument)
   }
 
   private let path: String
-  private let format: Format
   private let columns: Columns
-  private var lines: LineReader
-  /// Positions of the columns in CSV and TSV.
-  private var imageIndex = 0
-  private var captionIndices: [Int] = []
-  /// Number of the last record's first line.
+  private var body: Body
+  /// Number of the last entry's first line; of a JSON document, the number of the entry.
   package private(set) var line = 0
 
   /// - Throws: `DalleError` for a file that cannot be read, or whose first line lacks the columns.
   package init(_ path: String, _ format: Format, columns: Columns) throws {
-    (self.path, self.format, self.columns) = (path, format, columns)
-    lines = try LineReader(path)
-    if format != .jsonl { try readNames() }
+    (self.path, self.columns) = (path, columns)
+    switch format {
+    case .csv, .tsv:
+      let (table, names) = try TableColumns.open(path, format, columns)
+      body = .table(table, names)
+    case .jsonl, .json:
+      let mayBeDocument = try format == .json || JSONDocument.isList(path)
+      let document = mayBeDocument ? try JSONDocument(path, columns) : nil
+      body = try document.map { .document($0) } ?? .lines(TextLines(path))
+    }
   }
 
   /// The next entry; nil at the end. An entry that cannot be used is a `Skip`, and reading continues after it.
   package mutating func next() throws -> Result<Entry, Skip>? {
-    switch format {
-    case .jsonl:
-      while let line = try lines.next() {
-        self.line = line.number
-        if line.bytes.allSatisfy({ $0 == 0x20 || $0 == 0x09 }) { continue }
-        return Result { () throws(Skip) in try entry(line) }
+    switch body {
+    case .lines(var lines):
+      defer { body = .lines(lines) }
+      while let bytes = try lines.next() {
+        line = lines.number
+        if bytes.allSatisfy({ $0 == 0x20 || $0 == 0x09 }) { continue }
+        return Result { () throws(Skip) in try entry(bytes, isCut: lines.isCut) }
       }
       return nil
-    case .csv, .tsv:
-      guard let record = try record() else { return nil }
-      return Result { () throws(Skip) in try entry(try record.get()) }
+    case .table(var table, let names):
+      defer { body = .table(table, names) }
+      guard let record = try table.next() else { return nil }
+      line = table.line
+      return Result { () throws(Skip) in try names.entry(try record.get(), "\(path):\(line)") }
+    case .document(var document):
+      defer { body = .document(document) }
+      guard let entry = document.next("\(path)", columns) else { return nil }
+      line = document.number
+      return entry
     }
   }
 
-  private var location: String { "\(path):\(line)" }
-
-  private func entry(_ line: LineReader.Line) throws(Skip) -> Entry {
-    if line.isCut { throw Skip(location, .damagedSource, "the line has more than \(LineReader.limit) bytes") }
-    guard let object = (try? JSONSerialization.jsonObject(with: line.bytes)) as? [String: Any] else {
-      throw Skip(location, .damagedSource, "the line is not a JSON object in UTF-8")
+  private func entry(_ bytes: [UInt8], isCut: Bool) throws(Skip) -> Entry {
+    let location = "\(path):\(line)"
+    if isCut { throw Skip(location, .damagedSource, "the line has more than \(TextLines.limit) bytes") }
+    let value: JSONValue
+    do {
+      value = try JSONParser.value(bytes)
+    } catch {
+      let isText = String(validating: bytes, as: UTF8.self) != nil
+      throw Skip(
+        location, .damagedSource,
+        isText
+          ? "the line is not a JSON object: \(error.detail) (byte \(error.byte) of \(bytes.count))"
+          : "the line is \(TextBytes.advice(path))")
     }
-    guard let image = object[columns.image] as? String, !image.isEmpty else {
-      throw Skip(location, .missingImage, "the line has no `\(columns.image)`")
-    }
-    let captions = columns.captions.flatMap { Self.captions(object[$0]) }
-    guard !captions.isEmpty else {
-      throw Skip(location, .noCaption, "the line has no `\(columns.captions.joined(separator: "`, `"))`")
-    }
-    return Entry(image: image, captions: captions)
+    return try Self.entry(value, columns, location)
   }
 
-  /// The captions in a JSON value: a string, or a list of strings.
-  static func captions(_ value: Any?) -> [String] {
-    switch value {
-    case let text as String: [text]
-    case let texts as [Any]: texts.compactMap { $0 as? String }
-    default: []
+  /// The entry in a JSON object.
+  static func entry(_ value: JSONValue, _ columns: Columns, _ location: String) throws(Skip) -> Entry {
+    guard case .object(let members) = value else {
+      throw Skip(location, .damagedSource, "is \(value.kind), not a JSON object with an image and captions")
     }
+    let keys = members.map(\.key)
+    guard let position = columns.imageIndex(in: keys) else {
+      let address =
+        Columns.addressIndex(in: keys) != nil ? "; images behind addresses must be downloaded first, with img2dataset" : ""
+      throw Skip(
+        location, .missingImage, "has no path of an image (\(columns.imageText)); its keys are \(Columns.list(keys))\(address)")
+    }
+    let image: String
+    switch members[position].value {
+    case .string(let path): image = path
+    // Hugging Face's form of an image.
+    case let value:
+      guard case .string(let path)? = value["path"] else {
+        throw Skip(location, .missingImage, "`\(keys[position])` is \(value.kind), not a path")
+      }
+      image = path
+    }
+    if image.isEmpty { throw Skip(location, .missingImage, "`\(keys[position])` is empty") }
+    let (captions, unusable) = try Self.captions(members, columns, location)
+    return Entry(image: image, captions: captions, unusable: unusable)
   }
 
-  // MARK: CSV and TSV
-
-  private mutating func readNames() throws {
-    guard let record = try record() else {
-      throw DalleError(.data, "\(path): is empty; write the names of the columns into its first line")
+  /// The captions in a JSON object, at least one, and why other values are none: numbers are taken as they are written.
+  static func captions(_ members: [(key: String, value: JSONValue)], _ columns: Columns, _ location: String) throws(Skip) -> (
+    captions: [String], unusable: [String]
+  ) {
+    var (captions, unusable): ([String], [String]) = ([], [])
+    func add(_ value: JSONValue, _ key: String) {
+      switch value {
+      case .string(let text): if !text.isEmpty { captions.append(text) }
+      case .number(let text): captions.append(text)
+      case .array(let values): for value in values { add(value, key) }
+      case .null, .bool, .object, .brokenString: unusable.append("`\(key)` is \(value.kind)")
+      }
     }
-    guard case .success(let names) = record else {
-      throw DalleError(
+    let present = members.filter { if case .null = $0.value { false } else { true } }
+    let indices = columns.captionIndices(in: present.map(\.key))
+    for index in indices { add(present[index].value, present[index].key) }
+    if captions.isEmpty {
+      if let problem = unusable.first { throw Skip(location, .unreadableCaption, problem) }
+      guard indices.isEmpty else {
+        throw Skip(location, .noCaption, "`\(present[indices[0]].key)` is empty")
+      }
+      throw Skip(
+        location, .noCaption,
+        "has no caption (\(columns.captionText)); its keys are \(Columns.list(members.map(\.key))): name one "
+          + "with --caption-column")
+    }
+    return (captions, unusable)
+  }
+}
+
+/// The columns of a table, by the names in its first line.
+struct TableColumns {
+  private let names: [String]
+  private let separator: UInt8
+  private let image: Int
+  private let captions: [Int]
+
+  /// Opens a table behind its names. The separator is the one of the format, or that of `,`, tab, `;` and `|` with which the first
+  /// line names the columns; a line `sep=;` before it decides.
+  ///
+  /// - Throws: `DalleError` for a table without the columns.
+  static func open(_ path: String, _ format: ManifestReader.Format, _ columns: Columns) throws -> (TableReader, TableColumns) {
+    let usual: [UInt8] = format == .tsv ? Array("\t,;|".utf8) : Array(",\t;|".utf8)
+    var first: [String]?
+    for separator in usual {
+      var table = try TableReader(path, separator: separator)
+      guard let record = try table.next() else {
+        throw DalleError(.data, "\(path): is empty; write the names of the columns into its first line")
+      }
+      guard case .success(var names) = record else { continue }
+      if names[0].lowercased().hasPrefix("sep=") {
+        guard names[0].utf8.dropFirst(4).first ?? separator == separator else { continue }
+        guard case .success(let behind)? = try table.next() else { continue }
+        names = behind
+      }
+      first = first ?? names
+      let captions = columns.captionIndices(in: names)
+      guard let image = columns.imageIndex(in: names), !captions.isEmpty, columns.missingCaption(in: names) == nil else { continue }
+      return (table, TableColumns(names: names, separator: separator, image: image, captions: captions))
+    }
+    throw problem(path, format, columns, first)
+  }
+
+  private static func problem(_ path: String, _ format: ManifestReader.Format, _ columns: Columns, _ names: [String]?) -> DalleError
+  {
+    guard let names else {
+      return DalleError(
         .data, "\(path): the first line, which must name the columns, cannot be parsed; write it in UTF-8, with quotes closed")
     }
-    func index(_ name: String) throws -> Int {
-      guard let index = names.firstIndex(of: name) else {
-        throw DalleError(
+    if columns.imageIndex(in: names) == nil {
+      let address = Columns.addressIndex(in: names)
+      if address != nil || names.contains(where: { $0.contains("://") }) {
+        let captions = columns.captionIndices(in: names).first.map { names[$0] } ?? "CAPTIONS"
+        let header = address == nil ? "; name the columns in its first line" : ""
+        return DalleError(
           .data,
-          "\(path): has no column `\(name)` (its columns: \(names.map { "`\($0)`" }.joined(separator: ", "))); name one of them with `--image-column` or `--caption-column`"
-        )
+          "\(path): has addresses, not images (its columns: \(Columns.list(names)))\(header); download them and collect the output: "
+            + "img2dataset --url_list \(path) --input_format \(format.rawValue) --url_col \(address.map { names[$0] } ?? "ADDRESSES") "
+            + "--caption_col \(captions) --output_format webdataset --output_folder FOLDER")
       }
-      return index
     }
-    imageIndex = try index(columns.image)
-    captionIndices = try columns.captions.map(index)
+    let missing =
+      columns.imageIndex(in: names) == nil
+      ? columns.imageText : columns.missingCaption(in: names).map { "`\($0)`" } ?? columns.captionText
+    return DalleError(
+      .data,
+      "\(path): has no column \(missing) (its columns: \(Columns.list(names))); name one of them with `--image-column` or "
+        + "`--caption-column`, or write the names of the columns into its first line")
   }
 
-  private func entry(_ fields: [String]) throws(Skip) -> Entry {
-    guard imageIndex < fields.count, !fields[imageIndex].isEmpty else {
-      throw Skip(location, .missingImage, "the line has no `\(columns.image)`")
+  /// The entry in a record.
+  func entry(_ fields: [String], _ location: String) throws(Skip) -> ManifestReader.Entry {
+    guard fields.count == names.count else {
+      let sign = separator == UInt8(ascii: "\t") ? "a tab" : "`\(Character(Unicode.Scalar(separator)))`"
+      throw Skip(
+        location, .damagedSource,
+        "has \(fields.count) fields, the first line names \(names.count); put a field with \(sign) in quotes, and write every field"
+      )
     }
-    let captions = captionIndices.filter { $0 < fields.count && !fields[$0].isEmpty }.map { fields[$0] }
+    guard !fields[image].isEmpty else { throw Skip(location, .missingImage, "`\(names[image])` is empty") }
+    let captions = captions.map { fields[$0] }.filter { !$0.isEmpty }
     guard !captions.isEmpty else {
-      throw Skip(location, .noCaption, "the line has no `\(columns.captions.joined(separator: "`, `"))`")
+      throw Skip(location, .noCaption, "\(Columns.list(self.captions.map { names[$0] })) is empty")
     }
-    return Entry(image: fields[imageIndex], captions: captions)
-  }
-
-  /// The fields of the next record that is not empty.
-  private mutating func record() throws -> Result<[String], Skip>? {
-    while let first = try lines.next() {
-      line = first.number
-      var bytes = first.bytes
-      if first.number == 1, bytes.starts(with: [0xEF, 0xBB, 0xBF]) { bytes.removeFirst(3) }
-      if bytes.isEmpty { continue }
-      var fields = Fields(format)
-      fields.add(bytes)
-      var last = first
-      while fields.isOpen, !last.isCut {
-        guard fields.byteCount <= LineReader.limit, let more = try lines.next() else {
-          return .failure(
-            Skip(location, .damagedSource, "a quoted field is not closed; lines up to \(last.number) are skipped with it"))
-        }
-        fields.add([UInt8(ascii: "\n")])
-        fields.add(more.bytes)
-        last = more
-      }
-      if last.isCut {
-        return .failure(Skip(location, .damagedSource, "line \(last.number) has more than \(LineReader.limit) bytes"))
-      }
-      let texts = fields.finished.compactMap { String(validating: $0, as: UTF8.self) }
-      guard texts.count == fields.finished.count else {
-        return .failure(Skip(location, .unreadableCaption, "the line is not UTF-8; save the file as UTF-8"))
-      }
-      return .success(texts)
-    }
-    return nil
-  }
-
-  /// The fields of a record, which may span several lines. In CSV a field that begins with a quote may contain commas, line
-  /// breaks and doubled quotes (RFC 4180); a quote inside an unquoted field is an ordinary character: 5" nails. In TSV a field
-  /// ends at the next tab.
-  private struct Fields {
-    private enum State {
-      case start, plain, quoted
-      /// After a quote inside a quoted field: it closes the field, or is the first of a doubled quote.
-      case afterQuote
-    }
-
-    private let separator: UInt8
-    private let quote: UInt8?
-    private var state = State.start
-    private var done: [[UInt8]] = []
-    private var field: [UInt8] = []
-    /// Bytes so far.
-    private(set) var byteCount = 0
-
-    init(_ format: Format) {
-      (separator, quote) = format == .csv ? (UInt8(ascii: ","), UInt8(ascii: "\"")) : (UInt8(ascii: "\t"), nil)
-    }
-
-    /// Whether the record continues on the next line.
-    var isOpen: Bool { state == .quoted }
-    var finished: [[UInt8]] { done + [field] }
-
-    mutating func add(_ bytes: some Collection<UInt8>) {
-      byteCount += bytes.count
-      for byte in bytes {
-        if state == .quoted {
-          if byte == quote { state = .afterQuote } else { field.append(byte) }
-        } else if byte == quote, state != .plain {
-          if state == .afterQuote { field.append(byte) }
-          state = .quoted
-        } else if byte == separator {
-          done.append(field)
-          field.removeAll(keepingCapacity: true)
-          state = .start
-        } else {
-          field.append(byte)
-          state = .plain
-        }
-      }
-    }
+    return ManifestReader.Entry(image: fields[image], captions: captions)
   }
 }

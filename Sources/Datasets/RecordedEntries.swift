@@ -56,7 +56,7 @@ final class EntryRecorder {
     let line = try entries.write(entry)
     switch entry {
     case .origin: try close()
-    case .sample, .skipped, .copies: break
+    case .sample, .skipped, .unused, .captionFiles, .note, .copies: break
     }
     end = line.offset + line.count + 1
     if case .origin(let origin?) = entry {

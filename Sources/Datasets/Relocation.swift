@@ -91,7 +91,7 @@ package struct Relocation: Sendable {
         }
         try recorder.add(.sample(sample))
       case .skipped(let skip): try recorder.add(.skipped(moved(skip)))
-      case .copies: try recorder.add(entry)
+      case .unused, .captionFiles, .note, .copies: try recorder.add(entry)
       }
     }
     if let firstMissing {

@@ -20,6 +20,8 @@ package struct Sample: Codable, Equatable, Sendable {
   package var captions: [String]
   /// Index of its source in the dataset's options.
   package var source: Int
+  /// How often its folder repeats it, times the `repeat` of its source; nil for once.
+  package var folderRepeats: Int?
   /// Pixels after rotation by the file's orientation.
   package var width: Int
   package var height: Int
@@ -34,18 +36,36 @@ enum ScanEntry: Codable {
   case image(Candidate)
   case archive(path: String, source: Int)
   case skipped(Skip)
+  case unused(UnusedFiles)
+  /// A line for the log.
+  case note(String)
 }
 
 /// An image that a source lists, not yet validated.
 struct Candidate: Codable {
   enum Captions: Codable {
     case inline([String])
-    /// A file beside the image: one caption per line, or JSON.
-    case file(String)
+    /// Files beside the image; the first that has a caption is used.
+    case files([String])
   }
 
   var location: String
   var image: ImageLocation
   var captions: Captions
   var source: Int
+  var folderRepeats: Int?
+}
+
+/// Files of one caption or several that images have beside them.
+package struct CaptionFileCounts: Codable, Equatable, Sendable {
+  package var files = 0
+  /// Those with several lines.
+  package var severalLines = 0
+
+  package init() {}
+
+  static func += (sum: inout CaptionFileCounts, more: CaptionFileCounts) {
+    sum.files += more.files
+    sum.severalLines += more.severalLines
+  }
 }

@@ -5,44 +5,50 @@ import Hashing
 import Images
 
 /// Validates what a scan found: reads captions, decodes images, applies the filters that look at one sample.
-struct SampleValidator {
-  private let columns: Columns
-  private let filters: Filters
+final class SampleValidator {
+  private let options: DatasetOptions
   private let captionFilter: CaptionFilter
-  private let copies: ImageCopies
+  let copies: ImageCopies
+  private var captionFiles = CaptionFileCounts()
+  var unused = UnusedFileCounts()
+
+  var filters: Filters { options.filters }
 
   /// - Parameter copies: gets the images of compressed archives.
-  init(columns: Columns, filters: Filters, copies: ImageCopies) throws {
-    (self.columns, self.filters, self.copies) = (columns, filters, copies)
-    captionFilter = try CaptionFilter(filters)
+  init(options: DatasetOptions, copies: ImageCopies) throws {
+    (self.options, self.copies) = (options, copies)
+    captionFilter = try CaptionFilter(options.filters)
   }
 
-  /// Validates an entry; `record` gets each of its samples and skips.
-  func validate(_ entry: ScanEntry, _ record: (Result<Sample, Skip>) throws -> Void) throws {
+  /// Validates an entry; `record` gets each of its samples and skips, and then what was counted.
+  func validate(_ entry: ScanEntry, _ record: (ValidatedEntry) throws -> Void) throws {
+    (captionFiles, unused) = (CaptionFileCounts(), UnusedFileCounts())
     switch entry {
-    case .skipped(let skip): try record(.failure(skip))
+    case .skipped(let skip): try record(.skipped(skip))
+    case .unused(let files): unused.add(files)
+    case .note(let line): try record(.note(line))
     case .archive(let path, let source): try validateArchive(path, source: source, record)
     case .image(let candidate):
       do {
-        try record(.success(try sample(candidate, recordSkip: { try record(.failure($0)) })))
-      } catch let skip as Skip { try record(.failure(skip)) }
+        try record(.sample(try sample(candidate, recordSkip: { try record(.skipped($0)) })))
+      } catch let skip as Skip { try record(.skipped(skip)) }
     }
+    for files in unused.all { try record(.unused(files)) }
+    if captionFiles.files > 0 { try record(.captionFiles(captionFiles)) }
   }
+
+  func columns(ofSource source: Int) -> Columns { options.sources[source].columns ?? options.columns }
 
   private func sample(_ candidate: Candidate, recordSkip: (Skip) throws -> Void) throws -> Sample {
     let location = candidate.location
     let raw: [String]
     switch candidate.captions {
     case .inline(let captions): raw = captions
-    case .file(let path):
-      do {
-        let size = try fileSize(path)
-        guard size <= CaptionText.limit else {
-          throw Skip(location, .unreadableCaption, "\(path) has \(size) bytes (at most \(CaptionText.limit))")
-        }
-        raw = try CaptionText.captions(
-          readFile(path), isJSON: path.hasSuffix(".json"), keys: columns.captions, location: location)
-      } catch let error as DalleError { throw Skip(location, .unreadableCaption, "\(error)") }
+    case .files(let paths):
+      let files = paths.map { path in
+        CaptionFile(name: path) { () throws(Skip) in try Self.captionFile(path, location) }
+      }
+      raw = try captions(files, source: candidate.source, location: location, recordSkip: recordSkip)
     }
     let captions = try validCaptions(raw, location: location, recordSkip: recordSkip)
     let bytes: Data
@@ -57,12 +63,55 @@ struct SampleValidator {
       }
       bytes = try readFile(path)
     } catch let error as DalleError { throw Skip(location, .unreadableImage, "\(error)") }
-    return try sample(
+    var sample = try sample(
       bytes, ImageLocation(candidate.image.path, size: bytes.count), captions, location: location, source: candidate.source)
+    sample.folderRepeats = candidate.folderRepeats
+    return sample
+  }
+
+  private static func captionFile(_ path: String, _ location: String) throws(Skip) -> Data {
+    do {
+      let size = try fileSize(path)
+      guard size <= CaptionText.limit else {
+        throw Skip(location, .unreadableCaption, "\(path) has \(size) bytes (at most \(CaptionText.limit))")
+      }
+      return try readFile(path)
+    } catch let skip as Skip { throw skip } catch { throw Skip(location, .unreadableCaption, "\(error)") }
+  }
+
+  /// A caption file or member, read when it is needed.
+  struct CaptionFile {
+    let name: String
+    let read: () throws(Skip) -> Data
+  }
+
+  /// The captions of the first file that has one. A file before it that cannot be read is recorded.
+  ///
+  /// - Throws: `Skip` for the first file, if none has a caption.
+  func captions(_ files: [CaptionFile], source: Int, location: String, recordSkip: (Skip) throws -> Void) throws -> [String] {
+    var problems: [Skip] = []
+    for (position, file) in files.enumerated() {
+      do {
+        let contents = try CaptionText.contents(
+          file.read(), name: (file.name as NSString).lastPathComponent, columns: columns(ofSource: source),
+          form: options.captionForm,
+          location: location)
+        if contents.captions.allSatisfy({ CaptionText.clean($0).isEmpty }) { continue }
+        captionFiles.files += 1
+        if contents.lines > 1 { captionFiles.severalLines += 1 }
+        for other in files[(position + 1)...] { unused.add(UnusedFiles.furtherCaptions, other.name) }
+        for var skip in problems + contents.unusable.map({ Skip(location, .unreadableCaption, $0) }) {
+          skip.keepsSample = true
+          try recordSkip(skip)
+        }
+        return contents.captions
+      } catch let skip as Skip { problems.append(skip) }
+    }
+    throw problems.first ?? Skip(location, .noCaption, "the caption is empty")
   }
 
   /// Captions that pass the filters. The others are recorded as skips; if none passes, the sample is skipped.
-  private func validCaptions(_ raw: [String], location: String, recordSkip: (Skip) throws -> Void) throws -> [String] {
+  func validCaptions(_ raw: [String], location: String, recordSkip: (Skip) throws -> Void) throws -> [String] {
     var captions: [String] = []
     var known: Set<String> = []
     var skips: [Skip] = []
@@ -87,7 +136,8 @@ struct SampleValidator {
     return captions
   }
 
-  private func sample(
+  /// The sample of an image's bytes.
+  func sample(
     _ bytes: Data, _ imageLocation: ImageLocation, _ captions: [String], location: String, source: Int
   ) throws(Skip) -> Sample {
     let image: Image
@@ -105,108 +155,5 @@ struct SampleValidator {
     return Sample(
       location: location, image: imageLocation, captions: captions, source: source, width: image.width, height: image.height,
       contentHash: String(SHA256.hex(of: bytes).prefix(16)), signature: ImageSignature(image))
-  }
-
-  // MARK: Archives
-
-  private static let imageExtensions = ["jpg", "jpeg", "png", "webp", "gif"]
-  private static let captionExtensions = ["txt", "json"]
-
-  /// A member of an archive, with its contents if it may be part of a sample.
-  private struct ArchiveFile {
-    let fileExtension: String
-    let member: TarReader.Member
-    let contents: Data?
-  }
-
-  /// Consecutive members with the same name up to the first dot, which are a sample (WebDataset).
-  private struct Group {
-    let key: String
-    var files: [ArchiveFile] = []
-
-    /// The file with the first of `extensions` that exists.
-    subscript(extensions: [String]) -> ArchiveFile? {
-      extensions.lazy.compactMap { fileExtension in files.first { $0.fileExtension == fileExtension } }.first
-    }
-  }
-
-  private func validateArchive(_ path: String, source: Int, _ record: (Result<Sample, Skip>) throws -> Void) throws {
-    var damage: (any Error)?
-    /// What `read` returns; nil at the archive's end and where it is damaged.
-    func attempt<Value>(_ read: () throws -> Value?) -> Value? {
-      do {
-        return try read()
-      } catch {
-        damage = error
-        return nil
-      }
-    }
-    var group = Group(key: "")
-    func closeGroup() throws {
-      do {
-        if let sample = try sample(group, path, source: source, recordSkip: { try record(.failure($0)) }) {
-          try record(.success(sample))
-        }
-      } catch let skip as Skip { try record(.failure(skip)) }
-    }
-    if let tar = attempt({ try TarReader(path) }) {
-      while let member = attempt(tar.nextMember) {
-        let folder = (member.name as NSString).deletingLastPathComponent
-        let name = (member.name as NSString).lastPathComponent
-        guard !name.hasPrefix("."), let dot = name.firstIndex(of: ".") else { continue }
-        let key = (folder.isEmpty ? "" : folder + "/") + name[..<dot]
-        let fileExtension = name[name.index(after: dot)...].lowercased()
-        if key != group.key {
-          try closeGroup()
-          group = Group(key: key)
-        }
-        if group[[fileExtension]] != nil {
-          var skip = Skip("\(path):\(key)", .duplicate, "the archive has `\(member.name)` twice; the first is used")
-          skip.keepsSample = true
-          try record(.failure(skip))
-          continue
-        }
-        var contents: Data?
-        if !member.isSparse, let limit = byteLimit(fileExtension), member.size <= limit {
-          contents = attempt(tar.contents)
-          if contents == nil { break }
-        }
-        group.files.append(ArchiveFile(fileExtension: fileExtension, member: member, contents: contents))
-      }
-    }
-    try closeGroup()
-    if let damage { try record(.failure(Skip(path, .damagedSource, "\(damage)"))) }
-  }
-
-  /// Bytes that a file with this extension may have; nil for files that samples do not use.
-  private func byteLimit(_ fileExtension: String) -> Int? {
-    if Self.imageExtensions.contains(fileExtension) { return filters.maximumBytes }
-    return Self.captionExtensions.contains(fileExtension) ? CaptionText.limit : nil
-  }
-
-  /// The sample of a group; nil for a group without image and caption.
-  private func sample(_ group: Group, _ path: String, source: Int, recordSkip: (Skip) throws -> Void) throws -> Sample? {
-    let location = "\(path):\(group.key)"
-    let caption = group[Self.captionExtensions]
-    guard let image = group[Self.imageExtensions] else {
-      if caption == nil { return nil }
-      throw Skip(location, .missingImage, "the archive has the caption, but no image beside it")
-    }
-    guard let caption else { throw Skip(location, .noCaption, "the archive has no \(group.key).txt or \(group.key).json") }
-    let sparse = "is a sparse file, packed without its holes; pack it again without --sparse"
-    if caption.member.isSparse { throw Skip(location, .unreadableCaption, "`\(caption.member.name)` \(sparse)") }
-    if image.member.isSparse { throw Skip(location, .unreadableImage, "`\(image.member.name)` \(sparse)") }
-    guard let text = caption.contents else {
-      throw Skip(location, .unreadableCaption, "the caption file has \(caption.member.size) bytes (at most \(CaptionText.limit))")
-    }
-    guard let bytes = image.contents else {
-      throw Skip(location, .largeImage, "the image file has \(image.member.size) bytes (at most \(filters.maximumBytes))")
-    }
-    let raw = try CaptionText.captions(text, isJSON: caption.fileExtension == "json", keys: columns.captions, location: location)
-    let captions = try validCaptions(raw, location: location, recordSkip: recordSkip)
-    var sample = try sample(
-      bytes, ImageLocation(path, offset: image.member.offset ?? 0, size: bytes.count), captions, location: location, source: source)
-    if image.member.offset == nil { sample.image = try copies.add(bytes) }
-    return sample
   }
 }

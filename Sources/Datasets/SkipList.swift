@@ -5,6 +5,8 @@ package final class SkipList {
   private let file: JSONLinesWriter
   package private(set) var counts: [String: Int] = [:]
   package private(set) var partCounts: [String: Int] = [:]
+  /// Location and detail of the first skipped sample, by reason.
+  private(set) var examples: [String: String] = [:]
 
   package init(_ path: String) throws { file = try JSONLinesWriter(path) }
 
@@ -13,6 +15,7 @@ package final class SkipList {
       partCounts[skip.reason.rawValue, default: 0] += 1
     } else {
       counts[skip.reason.rawValue, default: 0] += 1
+      examples[skip.reason.rawValue] = examples[skip.reason.rawValue] ?? "\(skip.location): \(skip.detail)"
     }
     try file.write(skip)
   }

@@ -18,10 +18,12 @@ package struct SourceChanges: Equatable, Sendable {
     let recorded = try RecordedEntries(folder).marks
     var current: [(key: UInt64, stamp: UInt64)] = []
     do {
-      let scanner = SourceScanner(columns: options.columns) { entry in
-        if let origin = entry.origin { current.append((origin.key, origin.stamp)) }
+      for (number, source) in options.sources.enumerated() {
+        let scanner = SourceScanner(source, number: number, columns: options.columns, output: folder.path) { entry in
+          if let origin = entry.origin { current.append((origin.key, origin.stamp)) }
+        }
+        try scanner.scan()
       }
-      for (number, source) in options.sources.enumerated() { try scanner.scan(source, number: number) }
     } catch let error as DalleError {
       problem = error.description
       return

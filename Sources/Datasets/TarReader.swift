@@ -17,6 +17,14 @@ package final class TarReader {
     package let isSparse: Bool
   }
 
+  /// A member that is another name of a file.
+  struct Link {
+    let name: String
+    /// As it is written: the name of a member, or for a symbolic link a path from its folder.
+    let target: String
+    let isSymbolic: Bool
+  }
+
   /// Bytes per read.
   private static let blockSize = 1 << 18
 
@@ -25,6 +33,10 @@ package final class TarReader {
   private let archive: OpaquePointer
   private var current: Member?
   private var hasEnded = false
+  /// Members that are links to others, among those that `nextMember` has passed.
+  private(set) var links: [Link] = []
+  /// Members that are pipes or devices, likewise.
+  private(set) var specialNames: [String] = []
 
   /// - Throws: `DalleError` for a file that cannot be opened, or is not a tar archive.
   package init(_ path: String) throws {
@@ -35,6 +47,8 @@ package final class TarReader {
     archive = archive_read_new()
     _ = try fileSize(path)
     archive_read_support_format_tar(archive)
+    // Archives that were appended to each other: the zeros between them end nothing.
+    archive_read_set_option(archive, "tar", "read_concatenated_archives", "1")
     archive_read_support_filter_gzip(archive)
     archive_read_support_filter_zstd(archive)
     guard archive_read_open_fd(archive, descriptor, Self.blockSize) == ARCHIVE_OK else { throw damage() }
@@ -66,9 +80,17 @@ package final class TarReader {
         return nil
       default: throw damage()
       }
-      guard archive_entry_filetype(entry) == S_IFREG, archive_entry_hardlink(entry) == nil,
-        let name = archive_entry_pathname(entry)
-      else { continue }
+      guard let name = archive_entry_pathname(entry) else { continue }
+      let type = archive_entry_filetype(entry)
+      if let target = archive_entry_hardlink(entry) ?? archive_entry_symlink(entry) {
+        links.append(
+          Link(name: String(cString: name), target: String(cString: target), isSymbolic: archive_entry_hardlink(entry) == nil))
+        continue
+      }
+      guard type == S_IFREG else {
+        if type != S_IFDIR { specialNames.append(String(cString: name)) }
+        continue
+      }
       let isCompressed = archive_filter_code(archive, 0) != ARCHIVE_FILTER_NONE
       let member = Member(
         name: String(cString: name), offset: isCompressed ? nil : Int(archive_filter_bytes(archive, 0)),

@@ -7,18 +7,24 @@ import Training
 
 extension Filters.Duplicates: ExpressibleByArgument {}
 extension Script: ExpressibleByArgument {}
+extension CaptionForm: ExpressibleByArgument {}
 
 struct Collect: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Collects a dataset: scans sources, validates and filters their images and captions.",
     discussion: """
-      A source is a folder of images with NAME.txt (one caption per line) or NAME.json beside NAME.jpg, a manifest (.jsonl, .csv, \
-      .tsv) with named columns, a WebDataset archive (.tar, .tar.gz, .tgz, .tar.zst), or a pattern of those: 'data/{00000..00099}.tar', \
-      'data/*.tar'. The output of img2dataset is such a folder. Under mpirun the ranks share the work. The same command resumes \
-      where an earlier one stopped; for a finished dataset it says what has changed in the sources since.
+      A source is a folder of images with NAME.txt (one caption per line), NAME.caption or NAME.json beside NAME.jpg, or with \
+      metadata.jsonl or metadata.csv; a manifest (.jsonl, .csv, .tsv, .json) with named columns; a WebDataset archive (.tar, \
+      .tar.gz, .tgz, .tar.zst); or a pattern of those: 'data/{00000..00099}.tar', 'data/*.tar'. The output of img2dataset is such a \
+      folder. A source may have settings of its own: 'list.csv,image=file,caption=title,repeat=4'. Under mpirun the ranks share \
+      the work. The same command resumes where an earlier one stopped; for a finished dataset it says what has changed in the \
+      sources since.
       """)
 
-  @Argument(help: "Folders, manifests, archives, or patterns of them; none with --update and --relocate.")
+  @Argument(
+    help: ArgumentHelp(
+      "Folders, manifests, archives, or patterns of them, each with settings: SOURCE,image=NAME,caption=NAME,repeat=NUMBER; none with --update and --relocate."
+    ))
   var sources: [String] = []
 
   @Option(help: "Output folder of the dataset.")
@@ -38,11 +44,18 @@ struct Collect: ParsableCommand {
     help: "How often an epoch has each sample of a source, e.g. 4 or 0.5; once per source, in their order. Default: 1.")
   var repeats: [Double] = []
 
-  @Option(help: "Column or JSON key of a manifest's images.")
-  var imageColumn = "image"
+  @Option(help: "Column or JSON key of a manifest's images. Default: the first of image, file_name, path and others that exists.")
+  var imageColumn: String?
 
-  @Option(help: "Column or JSON key of captions; may be given several times.")
-  var captionColumn = ["caption"]
+  @Option(
+    help: """
+      Column or JSON key of captions; may be given several times. Default: the first of caption, text, prompt and others that \
+      exists.
+      """)
+  var captionColumn: [String] = []
+
+  @Option(help: "Text files beside images: line takes each line as a caption, file the whole file as one.")
+  var captions = CaptionForm.line
 
   @Option(help: "Samples of the validation split, chosen by the images' hashes; at most half of all.")
   var validation = 256
@@ -136,8 +149,12 @@ struct Collect: ParsableCommand {
         update
         ? try folder.readSummary().options
         : DatasetOptions(
-          sources: sources.enumerated().map { DatasetSource($1, repeat: repeats.isEmpty ? 1 : repeats[$0]) },
-          columns: Columns(image: imageColumn, captions: captionColumn), filters: filters, validation: validation)
+          sources: try sources.enumerated().map { number, text in
+            let source = try DatasetSource(parsing: text)
+            return repeats.isEmpty ? source : DatasetSource(source.path, repeat: repeats[number], columns: source.columns)
+          },
+          columns: Columns(image: imageColumn, captions: captionColumn), captionForm: captions, filters: filters,
+          validation: validation)
       let collector = try Collector(folder, options: options, isUpdate: update)
       let stop = StopSignal()
       let isOld = try world.decide { collector.isFinished }
@@ -150,6 +167,7 @@ struct Collect: ParsableCommand {
       if summary.repeated > 0 { log("\(summary.repeated.formatted()) of the training samples are repeats") }
       if summary.merged > 0 { log("merged \(summary.merged.formatted()) duplicates into the first sample with the same image") }
       if let line = summary.copiesLine { log(line) }
+      summary.sourceLines.forEach(log)
       summary.skippedLines.forEach(log)
       if !summary.skippedLines.isEmpty { log("all are listed in \(collector.folder.skipped)") }
       for line in summary.remarks(validationSetting: "--validation") { log("warning: \(line)") }

@@ -93,8 +93,8 @@ def make(root):
         (b'{"image": "folder/none.png", "caption": "c"}', "image missing"),
         (b'{"image": "folder/\\u0000.png", "caption": "c"}', "image unreadable"),
         (b"{not json}", "source damaged"),
-        (b'{"image": "folder/003.png", "caption": "caf\xe9"}', "source damaged"),
-        (b'{"image": "folder/003.png", "caption": "half \\ud800"}', "source damaged"),
+        (b'{"image": "folder/003.png", "caption": "caf\xe9"}', "caption unreadable"),
+        (b'{"image": "folder/003.png", "caption": "half \\ud800"}', "caption unreadable"),
         (b'{"image": "folder/003.png", "caption": "a\\u0000b"}', "caption unreadable"),
         (b'{"image": "folder/003.png", "caption": "' + b"x" * 100_000 + b'"}', "caption length"),
         (b'{"image": "folder/003.png"}', "no caption"),
@@ -108,8 +108,8 @@ def make(root):
             skip(reason, f"{root}/m.jsonl:{number}")
     (root / "m.csv").write_bytes(
         b'image,caption\nfolder/004.png,5" nails\nfolder/005.png,6" nails\nfolder/006.png,"a ""quoted""\nword"\nfolder/none.png,c\n'
-        b'folder/007.png,caf\xe9\nfolder/007.png\nfolder/008.png,"no end\nfolder/009.png,lost\n')
-    for line, reason in [(6, "image missing"), (7, "caption unreadable"), (8, "no caption"), (9, "source damaged")]:
+        b'folder/007.png,caf\xe9\nfolder/007.png\nfolder/008.png,"no end\nfolder/009.png,not lost\n')
+    for line, reason in [(6, "image missing"), (7, "caption unreadable"), (8, "source damaged"), (9, "source damaged")]:
         skip(reason, f"{root}/m.csv:{line}")
 
     members = [(f"{n}.{kind}", body) for n in range(4) for kind, body in [("png", image(3000 + n)), ("txt", b"archived %d" % n)]]

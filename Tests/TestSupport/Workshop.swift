@@ -31,11 +31,15 @@ package final class Workshop {
   /// Collects a dataset; relative paths of sources are below `path`.
   package func collect(
     _ sources: [DatasetSource], into name: String = "out", filters: Filters = Filters(), validation: Int = 1,
-    columns: Columns = Columns()
+    columns: Columns = Columns(), captionForm: CaptionForm = .line
   ) throws -> Dataset {
     let options = DatasetOptions(
-      sources: sources.map { DatasetSource($0.path.hasPrefix("/") ? $0.path : "\(path)/\($0.path)", repeat: $0.repeat) },
-      columns: columns, filters: filters, validation: validation)
+      sources: sources.map { source in
+        var source = source
+        if !source.path.hasPrefix("/") { source.path = "\(path)/\(source.path)" }
+        return source
+      },
+      columns: columns, captionForm: captionForm, filters: filters, validation: validation)
     let collector = try Collector(DatasetFolder("\(path)/\(name)"), options: options)
     try collector.scan()
     for workItem in 0..<collector.workItemCount() where !collector.isValidated(workItem) { try collector.validate(workItem) }

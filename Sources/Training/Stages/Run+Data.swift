@@ -32,7 +32,7 @@ extension Run {
 
   /// Collects a source into the run's folder, unless that is done.
   private func collect(_ config: DataConfig) throws -> Dataset {
-    let options = DatasetOptions(sources: [DatasetSource(config.path)], validation: config.validation)
+    let options = DatasetOptions(sources: [try DatasetSource(parsing: config.path)], validation: config.validation)
     try follow(options)
     let collector = try Collector(DatasetFolder(folder.dataset), options: options)
     guard try collector.collect(in: grid.world, isStopped: { stop.isRaised }, log: { try log.message("data: \($0)") }) else {
@@ -40,6 +40,7 @@ extension Run {
     }
     let dataset = try Dataset(collector.folder)
     if let line = dataset.summary.copiesLine { try log.message("data: \(line)") }
+    for line in dataset.summary.sourceLines { try log.message("data: \(line)") }
     let skipped = dataset.summary.skippedLines
     for line in skipped { try log.message("data: \(line)") }
     if !skipped.isEmpty { try log.message("data: all are listed in \(collector.folder.skipped)") }

@@ -28,6 +28,12 @@ package enum FuzzSeeds {
         Data($0.utf8)
       }
     case .tsv: ["image\tcaption\na.png\tone \"two\n\nb.png\t\n"].map { Data($0.utf8) }
+    case .json:
+      [
+        #"[{"image": "a.png", "caption": "\ud83d\ude00", "x": [-1.5e3, NaN, null, true]}, {"file_name": "b.png", "text": ["b", 2]}]"#,
+        #"{"images": [{"id": 1, "file_name": "a.png"}], "annotations": [{"image_id": 1, "caption": "a"}]}"#,
+      ]
+      .map { Data($0.utf8) }
     case .tokenizer: PreTokenizer.allCases.map { tokenizer($0).json() }
     case .encode:
       ["A small RED circle", "don't  stop\n\n 12 km² in İstanbul", "日本語 кирилл العربية 👩‍👩‍👧 e\u{301}\0\u{FEFF}"].map { Data($0.utf8) }

@@ -11,7 +11,7 @@ import Training
 package enum FuzzTarget: String, CaseIterable, Sendable {
   /// A whole file, and the tokens of a frame in an otherwise valid file: the fuzzer cannot guess checksums.
   case shard, frame
-  case tar, jsonl, csv, tsv
+  case tar, jsonl, csv, tsv, json
   /// A tokenizer's file, and text for valid tokenizers.
   case tokenizer, encode
   case safetensors, config
@@ -28,6 +28,7 @@ package enum FuzzTarget: String, CaseIterable, Sendable {
       case .jsonl: try Self.readManifest(file.path, .jsonl, bytes.count)
       case .csv: try Self.readManifest(file.path, .csv, bytes.count)
       case .tsv: try Self.readManifest(file.path, .tsv, bytes.count)
+      case .json: try Self.readManifest(file.path, .json, bytes.count)
       case .tokenizer: try Self.readTokenizer(file.path)
       case .encode: Self.encode(String(decoding: bytes, as: UTF8.self))
       case .safetensors: try Self.readTensors(file.path)
