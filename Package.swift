@@ -123,7 +123,7 @@ let package = Package(
     module(
       "Commands",
       dependencies: [
-        "Generation", "Training", "Parallel", "MPI", "Memory", "Errors",
+        "Generation", "Parallel", "Monitoring", "MPI", "Memory", "Errors",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     executable(
@@ -132,7 +132,7 @@ let package = Package(
         "Reports", "Generation", "Training", "Preparation", "Shards", "Datasets", "Images", "Tokenizer", "Models", "Layers",
         "Kernels", "Monitoring", "Files", "Errors",
       ]),
-    executable("dalle-train", dependencies: ["Training", "Parallel", "MPI"]),
+    executable("dalle-train", dependencies: ["Training", "Parallel", "Monitoring", "MPI"]),
     executable("dalle-generate", dependencies: ["Generation", "Images", "Kernels", "Monitoring"]),
     executable("dalle-eval", dependencies: ["Generation", "Kernels", "Monitoring", "Files"]),
     executable(

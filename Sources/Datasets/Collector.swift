@@ -77,12 +77,18 @@ package struct Collector: Sendable {
   package func isExamined(_ unit: Int) -> Bool { FileManager.default.fileExists(atPath: folder.examined(unit)) }
 
   /// Examines a unit. Different units may be examined at the same time.
-  package func examine(_ unit: Int) throws {
+  ///
+  /// - Parameter stop: called before each sample; what it throws ends the work, and nothing of the unit stays.
+  package func examine(_ unit: Int, stop: () throws -> Void = {}) throws {
     let copies = ImageCopies(folder, unit: unit)
     let examiner = try Examiner(columns: options.columns, filters: options.filters, copies: copies)
     let found = try JSONLinesWriter(folder.examined(unit))
     try forEachLine(folder.listing(unit)) { (item: ListedItem) in
-      try examiner.examine(item) { try found.write($0.examined) }
+      try stop()
+      try examiner.examine(item) {
+        try stop()
+        try found.write($0.examined)
+      }
     }
     if let copied = try copies.finish() { try found.write(copied) }
     try found.finish()

@@ -18,6 +18,8 @@ package struct DalleError: Error, CustomStringConvertible, Equatable {
     case temporary = 75
     /// The configuration cannot work (EX_CONFIG).
     case configuration = 78
+    /// A signal asked to stop before the work was done; `sysexits.h` has no such code.
+    case stopped = 79
   }
 
   package let kind: Kind

@@ -9,26 +9,27 @@ extension Collector {
   /// done already is not done again.
   ///
   /// - Parameters:
-  ///   - isStopped: asked between units; the same call later goes on.
-  ///   - log: gets a line now and then.
-  /// - Returns: false if it was stopped.
-  package func collect(in world: Communicator, isStopped: () -> Bool, log: (String) throws -> Void) throws -> Bool {
+  ///   - stop: ends it anywhere; the same call later resumes.
+  ///   - log: gets a line now and then, also from other threads.
+  /// - Throws: `DalleError` of kind `stopped` if a stop was requested.
+  package func collect(in world: Communicator, stop: StopRequest, log: @escaping (String) throws -> Void) throws {
     var lock: FolderLock?
     try world.onCoordinator {
       try makeFolder(folder.path)
       lock = try FolderLock(folder.path) { try log("warning: \($0)") }
     }
+    try world.requireShared(folder.path)
     defer { withExtendedLifetime(lock) {} }
     let isDone = try world.decide { isFinished }
     if !isDone {
       let sources = options.sources.count
       try log("lists \(sources) \(sources == 1 ? "source" : "sources")")
-      guard try examine(try world.decide { try takeInventory() }, in: world, isStopped, log) else { return false }
+      let inventory = try world.decide { try reporting("lists", to: { try? log($0) }) { try takeInventory() } }
+      try examine(inventory, in: world, stop, log)
     }
     // The coordinator tells all ranks what they will open, and they wait until they see it.
     let files = try world.decide { try folder.finishedFiles() }
     for (path, byteCount) in files { try awaitFile(path, byteCount: byteCount) }
-    return true
   }
 
   /// Bytes of each unit's listing, and of what was found in it; -1 if it has not been examined.
@@ -48,28 +49,23 @@ extension Collector {
 
   /// Examines what has not been, with all ranks, and puts the dataset together on the coordinator.
   private func examine(
-    _ inventory: Inventory, in world: Communicator, _ isStopped: () -> Bool, _ log: (String) throws -> Void
-  ) throws -> Bool {
+    _ inventory: Inventory, in world: Communicator, _ stop: StopRequest, _ log: @escaping (String) throws -> Void
+  ) throws {
     var examined = inventory.examined
     let missing = examined.indices.filter { examined[$0] < 0 }
     try log("examines \(missing.count) of \(examined.count) units of pictures")
     var (progress, done) = (ProgressMeter.lines(), 0)
     for (turn, unit) in missing.enumerated() where turn % world.size == world.rank {
-      if isStopped() { break }
       try awaitFile(folder.listing(unit), byteCount: inventory.listings[unit])
-      try examine(unit)
+      try reporting("examines unit \(unit)", to: { try? log($0) }) { try examine(unit, stop: stop.check) }
       examined[unit] = try fileSize(folder.examined(unit))
       done += 1
       if let line = progress.line(done, of: missing.count / world.size) { try log("examined \(line)") }
     }
-    var stopped = [isStopped() ? 1 : 0]
-    try world.allReduce(&stopped, .maximum)
-    if stopped[0] == 1 { return false }
-    try world.allReduce(&examined, .maximum)
+    try reporting("waits for other ranks", to: { try? log($0) }) { try world.allReduce(&examined, .maximum) }
     try world.onCoordinator {
       for (unit, byteCount) in examined.enumerated() { try awaitFile(folder.examined(unit), byteCount: byteCount) }
-      _ = try finish()
+      _ = try reporting("puts the dataset together", to: { try? log($0) }) { try finish() }
     }
-    return true
   }
 }

@@ -116,22 +116,21 @@ package struct ShardEncoder {
   /// coordinator keeps the folder locked.
   ///
   /// - Parameters:
-  ///   - isStopped: asked between pieces; the same call later resumes.
-  ///   - log: gets a line now and then.
-  /// - Returns: false if it was stopped.
-  /// - Throws: `DalleError` of kind `temporary` if another job encodes into the folder.
-  package func encode(in world: Communicator, isStopped: () -> Bool, log: (String) throws -> Void) throws -> Bool {
+  ///   - stop: ends it anywhere; the same call later resumes.
+  ///   - log: gets a line now and then, also from other threads.
+  /// - Throws: `DalleError` of kind `temporary` if another job encodes into the folder, of kind `stopped` if a stop was requested.
+  package func encode(in world: Communicator, stop: StopRequest, log: @escaping (String) throws -> Void) throws {
     let shards = shards()
     var lock: FolderLock?
     try world.onCoordinator {
       try makeFolder(folder)
       lock = try FolderLock(folder) { try log("warning: \($0)") }
     }
+    try world.requireShared(folder)
     defer { withExtendedLifetime(lock) {} }
     let inventory = try world.decide { try takeInventory(shards) }
     if inventory.isFinished {
-      try log("finished (\(shards.count) shards in \(folder))")
-      return true
+      return try log("finished (\(shards.count) shards in \(folder))")
     }
     let missing = zip(shards, inventory.isMissing).filter(\.1).map(\.0)
     let pieces = missing.flatMap { shard in shard.pieces.map { (shard.split, $0) } }
@@ -145,39 +144,39 @@ package struct ShardEncoder {
     var (progress, done) = (ProgressMeter.lines(), 0)
     var cutCaptions = 0
     for (turn, index) in toEncode.enumerated() where turn % world.size == world.rank {
-      if isStopped() { break }
       let (split, piece) = pieces[index]
-      cutCaptions += try encode(piece, split)
+      cutCaptions += try encode(piece, split, stop)
       (pieceSizes[index], skipSizes[index]) = (try fileSize(piece.path), try fileSize(piece.skips))
       done += piece.samples.count
       if let line = progress.line(done, of: images / world.size) { try log(line) }
     }
-    var totals = [isStopped() ? 1 : 0, cutCaptions]
-    try world.allReduce(&totals, .sum)
-    if totals[0] > 0 { return false }
+    var totals = [cutCaptions]
+    try reporting("waits for other ranks", to: { try? log($0) }) { try world.allReduce(&totals, .sum) }
     try world.allReduce(&pieceSizes, .maximum)
     try world.allReduce(&skipSizes, .maximum)
 
     // Every rank puts shards together.
     var shardSkips = [Int](repeating: 0, count: missing.count)
     var first = 0
+    var assembly = ProgressMeter.lines()
     for (index, shard) in missing.enumerated() {
       let range = first..<first + shard.pieces.count
       first = range.upperBound
       guard index % world.size == world.rank else { continue }
+      try stop.check()
       for (piece, sizes) in zip(shard.pieces, zip(pieceSizes[range], skipSizes[range])) {
         try awaitFile(piece.path, byteCount: sizes.0)
         try awaitFile(piece.skips, byteCount: sizes.1)
       }
       try assemble(shard)
+      if let line = assembly.line(index + 1, of: missing.count) { try log("puts shards together: \(line)") }
       shardSkips[index] = try fileSize(shard.skips)
     }
-    try world.allReduce(&shardSkips, .maximum)
+    try reporting("waits for other ranks", to: { try? log($0) }) { try world.allReduce(&shardSkips, .maximum) }
     try world.onCoordinator {
       for (shard, size) in zip(missing, shardSkips) { try awaitFile(shard.skips, byteCount: size) }
-      try finish(shards, cutCaptions: totals[1], log)
+      try finish(shards, cutCaptions: totals[0], log)
     }
-    return true
   }
 
   /// Looks at what exists; shards made from something else are refused. Called on the coordinator.
@@ -219,7 +218,7 @@ package struct ShardEncoder {
   }
 
   /// Encodes a piece; pictures that cannot be read are left out and listed. Returns how many captions were cut.
-  private func encode(_ piece: Piece, _ split: Split) throws -> Int {
+  private func encode(_ piece: Piece, _ split: Split, _ stop: StopRequest) throws -> Int {
     let writer = ShardWriter(piece.path, header: header)
     let skips = try SkipList(piece.skips)
     let size = dvae.config.imageSize
@@ -230,6 +229,7 @@ package struct ShardEncoder {
       var usable: [Int] = []
       var pictures: [Image] = []
       for index in first..<min(first + dvae.batch, piece.samples.upperBound) {
+        try stop.check()
         do {
           let picture = try source.picture(index, split, forCropsOf: size)
           var random = RandomStream(seed: seed, Self.crop, UInt64(index))

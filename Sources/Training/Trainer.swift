@@ -19,7 +19,7 @@ package final class Trainer<Task: TrainingTask> {
   private let update: TrainingStep<Task>
   private let checkpoints: CheckpointStore
   private let log: EventLog
-  private let stop: StopSignal
+  private let stop: StopRequest
   private let samplesFolder: String
   private var state: TrainingState
 
@@ -30,7 +30,7 @@ package final class Trainer<Task: TrainingTask> {
   ///   - state: configuration and input hashes; position and counters come from the newest checkpoint, if there is one.
   package init(
     _ task: Task, _ config: TrainingConfig, optimizer: any Optimizer, grid: ProcessGrid, gradientBlocks: Int, folder: String,
-    samplesFolder: String, seed: UInt64, state: TrainingState, log: EventLog, stop: StopSignal
+    samplesFolder: String, seed: UInt64, state: TrainingState, log: EventLog, stop: StopRequest
   ) throws {
     self.task = task
     self.config = config
@@ -74,9 +74,14 @@ package final class Trainer<Task: TrainingTask> {
   /// Whether every update has been done.
   package var isFinished: Bool { state.step >= config.steps }
 
-  /// Trains to the last step. Returns false if a signal asked to stop earlier; a checkpoint is then on disk.
-  package func run() throws -> Bool {
-    if isFinished { return true }
+  /// Trains to the last step. Collective.
+  ///
+  /// - Throws: `DalleError` of kind `stopped` if a stop was requested earlier; a checkpoint is then on disk.
+  package func run() throws {
+    if !isFinished { try stop.whileSaving(train) }
+  }
+
+  private func train() throws {
     let load = task.load
     let part = ProcessGrid.share(of: config.batch, rank: grid.world.rank, ranks: grid.world.size)
     let batches = Prefetcher(startingAt: state.step, capacity: 3) { step in try load(step, part) }
@@ -96,7 +101,8 @@ package final class Trainer<Task: TrainingTask> {
         try save(&timer)
         try checkpoints.finish()
         try log.message("stopped by a signal after step \(state.step), with a checkpoint", stage: task.name)
-        return false
+        try grid.world.barrier()
+        throw stop.error
       }
       if isDue(config.checkpointEvery) || isFinished { try save(&timer) }
       try record(outcome, step: step, timer: timer)
@@ -104,9 +110,8 @@ package final class Trainer<Task: TrainingTask> {
       if isDue(config.sampleEvery) || isFinished { try drawSamples() }
       if isDue(config.verifyEvery) { try parameters.verifyEqualWeights() }
     }
-    try checkpoints.finish()
+    try log.reporting("writes the checkpoint", stage: task.name) { try checkpoints.finish() }
     try grid.world.barrier()
-    return true
   }
 
   // MARK: Not training
@@ -129,16 +134,30 @@ package final class Trainer<Task: TrainingTask> {
 
   private func validate() throws {
     let ema = try parameters.reading(ExponentialMovingAverage.state)
-    var sums = try task.validate(rank: grid.world.rank, of: grid.world.size, source: ema)
+    let mine = try log.reporting("validates", stage: task.name) {
+      try unlessStopped { try task.validate(rank: grid.world.rank, of: grid.world.size, source: StoppableStore(ema, stop)) }
+    }
+    var stopped = [mine == nil ? 1 : 0]
+    try grid.world.allReduce(&stopped, .maximum)
+    guard var sums = mine, stopped[0] == 0 else { return }
     try grid.world.allReduce(&sums, .sum)
     let metrics = task.validationReport(sums).map { Metric($0.name, $0.value) }
     try log.record(.validation(metrics), stage: task.name, step: state.step)
   }
 
+  /// What `body` gives, or nil if a stop was requested before it was done.
+  private func unlessStopped<Result>(_ body: () throws -> Result) throws -> Result? {
+    do { return try body() } catch let error as DalleError where error.kind == .stopped { return nil }
+  }
+
   /// Samples come from the EMA weights, as those of the finished model will.
   private func drawSamples() throws {
     let ema = try parameters.reading(ExponentialMovingAverage.state)
-    guard grid.isCoordinator, let image = try task.samplePicture(ema) else { return }
+    guard grid.isCoordinator else { return }
+    let image = try log.reporting("generates samples", stage: task.name) {
+      try unlessStopped { try task.samplePicture(StoppableStore(ema, stop)) }
+    }
+    guard let image = image ?? nil else { return }
     let path = "\(samplesFolder)/\(task.name)-\(zeroPadded(state.step, digits: 8)).png"
     try image.write(to: path)
     try log.record(.sampleSheet(path: path), stage: task.name, step: state.step)

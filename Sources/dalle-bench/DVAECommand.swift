@@ -26,7 +26,7 @@ struct DVAECommand: ParsableCommand {
   }
 
   func run() {
-    RankedCommand.withRanks { world in
+    RankedCommand.withRanks { world, _ in
       let setting = try BenchSetting(world)
       let batch = batch ?? shape.batch
       let precision = try precision.resolved()

@@ -54,16 +54,14 @@ struct ScenesCommand: ParsableCommand {
     }
   }
 
-  func run() {
-    do { try measure() } catch { Failure.end(error) }
-  }
+  func run() { SingleCommand.run(measure) }
 
   private func measure() throws {
     setThreads(UsableCores().count)
     let out = out ?? "\(model)/evaluation"
-    let bundle = try ModelBundle(model)
+    let bundle = try reporting("reading the model") { try ModelBundle(model) }
     try makeFolder(out)
-    var meter = ProgressMeter.terminal()
+    var meter = ProgressMeter.console()
     let (result, sheet) = try SceneEvaluation.run(
       bundle, prompts: prompts, images: images, seed: seed, sampling.config
     ) { meter.show("generating", $0, of: $1) }

@@ -96,16 +96,14 @@ struct Collect: ParsableCommand {
   }
 
   func run() {
-    RankedCommand.withRanks { world in
+    RankedCommand.withRanks { world, stop in
       let options = DatasetOptions(
         sources: sources.enumerated().map { Source($1, weight: weight.isEmpty ? 1 : weight[$0]) },
         columns: Columns(image: imageColumn, captions: captionColumn), filters: filters, validation: validation)
       let collector = try Collector(DatasetFolder(out), options: options)
-      let stop = StopSignal()
       let say = { (line: String) in if world.rank == 0 { print("collect: \(line)") } }
-      guard try collector.collect(in: world, isStopped: { stop.isRaised }, log: say) else {
-        return say("stopped by a signal; the same command resumes")
-      }
+      stop.explain("collect: stopped by a signal; the same command resumes")
+      try collector.collect(in: world, stop: stop, log: say)
       let summary = try Dataset(collector.folder).summary
       say("\(out): \(summary.training.formatted()) samples to train on, \(summary.validation.formatted()) held out")
       if summary.repeated > 0 { say("\(summary.repeated.formatted()) of them are repeated by weights") }

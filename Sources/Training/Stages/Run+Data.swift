@@ -7,8 +7,6 @@ import Preparation
 extension Run {
   /// The captioned images that the configuration names: rendered, a collected dataset, or a source that is collected into the
   /// run's folder first. Collective.
-  ///
-  /// - Throws: `StoppedBySignal` if that happens while the dataset is collected.
   func openData() throws -> any ImageSource {
     let source: any ImageSource
     switch config.data.source {
@@ -25,9 +23,7 @@ extension Run {
     if isPrepared { return try Dataset(prepared) }
     let collector = try Collector(
       DatasetFolder(folder.dataset), options: DatasetOptions(sources: [Source(data.path)], validation: data.validation))
-    guard try collector.collect(in: grid.world, isStopped: { stop.isRaised }, log: { try log.message("data: \($0)") }) else {
-      throw StoppedBySignal()
-    }
+    try collector.collect(in: grid.world, stop: stop, log: { [log] in try log.message("data: \($0)") })
     let dataset = try Dataset(collector.folder)
     if let line = dataset.summary.copiesLine { try log.message("data: \(line)") }
     let omissions = dataset.summary.omissions

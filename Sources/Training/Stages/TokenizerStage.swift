@@ -1,4 +1,5 @@
 import Datasets
+import Monitoring
 import Tokenizer
 
 /// Trains the tokenizer on the training captions, on the coordinator.
@@ -14,16 +15,19 @@ struct TokenizerStage: Stage {
 
   func checkGiven(in folder: RunFolder) throws { _ = try Tokenizer(contentsOf: folder.tokenizer) }
 
-  func run(in run: Run, inputs: [String: String]) throws -> Bool {
+  func run(in run: Run, inputs: [String: String]) throws {
     let count = source.count(.training)
     try run.log.message("trains up to \(config.vocabulary) tokens on the captions of \(count) samples", stage: name)
     try run.grid.world.onCoordinator {
       var trainer = BPETrainer(split: config.split)
-      for index in 0..<count { for caption in try source.captions(index, .training) { trainer.add(caption) } }
-      let tokenizer = trainer.train(vocabulary: config.vocabulary)
+      var progress = ProgressMeter.lines()
+      for index in 0..<count {
+        for caption in try source.captions(index, .training) { trainer.add(caption) }
+        if let line = progress.line(index, of: count) { try run.log.message("reads captions: \(line)", stage: name) }
+      }
+      let tokenizer = run.log.reporting("merges tokens", stage: name) { trainer.train(vocabulary: config.vocabulary) }
       try tokenizer.write(to: run.folder.tokenizer)
       try run.log.message("wrote \(run.folder.tokenizer) with \(tokenizer.vocabularyCount) tokens", stage: name)
     }
-    return true
   }
 }
