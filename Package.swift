@@ -149,6 +149,7 @@ let package = Package(
     tests("Hashing", dependencies: ["Hashing"]),
     tests("Memory", dependencies: ["Memory"]),
     tests("Files", dependencies: ["Files", "Errors"]),
+    tests("Monitoring", dependencies: ["Monitoring"]),
     tests("Random", dependencies: ["Random"]),
     tests("Kernels", dependencies: ["Kernels", "Random", "Memory"]),
     tests("Models", dependencies: ["Safetensors", "Models", "Layers", "Kernels", "Memory", "Errors"]),

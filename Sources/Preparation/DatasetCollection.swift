@@ -13,6 +13,7 @@ extension Collector {
   ///   - log: gets a line now and then, also from other threads.
   /// - Throws: `DalleError` of kind `stopped` if a stop was requested.
   package func collect(in world: Communicator, stop: StopRequest, log: @escaping (String) throws -> Void) throws {
+    let report = { (line: String) -> Void in try? log(line) }
     var lock: FolderLock?
     try world.onCoordinator {
       try makeFolder(folder.path)
@@ -24,7 +25,7 @@ extension Collector {
     if !isDone {
       let sources = options.sources.count
       try log("lists \(sources) \(sources == 1 ? "source" : "sources")")
-      let inventory = try world.decide { try reporting("lists", to: { try? log($0) }) { try takeInventory() } }
+      let inventory = try world.decide { try reporting("lists", to: report) { try takeInventory() } }
       try examine(inventory, in: world, stop, log)
     }
     // The coordinator tells all ranks what they will open, and they wait until they see it.
@@ -51,21 +52,22 @@ extension Collector {
   private func examine(
     _ inventory: Inventory, in world: Communicator, _ stop: StopRequest, _ log: @escaping (String) throws -> Void
   ) throws {
+    let report = { (line: String) -> Void in try? log(line) }
     var examined = inventory.examined
     let missing = examined.indices.filter { examined[$0] < 0 }
     try log("examines \(missing.count) of \(examined.count) units of pictures")
     var (progress, done) = (ProgressMeter.lines(), 0)
     for (turn, unit) in missing.enumerated() where turn % world.size == world.rank {
       try awaitFile(folder.listing(unit), byteCount: inventory.listings[unit])
-      try reporting("examines unit \(unit)", to: { try? log($0) }) { try examine(unit, stop: stop.check) }
+      try reporting("examines unit \(unit)", to: report) { try examine(unit, stop: stop.check) }
       examined[unit] = try fileSize(folder.examined(unit))
       done += 1
       if let line = progress.line(done, of: missing.count / world.size) { try log("examined \(line)") }
     }
-    try reporting("waits for other ranks", to: { try? log($0) }) { try world.allReduce(&examined, .maximum) }
+    try reporting("waits for other ranks", to: report) { try world.allReduce(&examined, .maximum) }
     try world.onCoordinator {
       for (unit, byteCount) in examined.enumerated() { try awaitFile(folder.examined(unit), byteCount: byteCount) }
-      _ = try reporting("puts the dataset together", to: { try? log($0) }) { try finish() }
+      _ = try reporting("puts the dataset together", to: report) { try finish() }
     }
   }
 }

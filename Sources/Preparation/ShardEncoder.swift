@@ -120,6 +120,7 @@ package struct ShardEncoder {
   ///   - log: gets a line now and then, also from other threads.
   /// - Throws: `DalleError` of kind `temporary` if another job encodes into the folder, of kind `stopped` if a stop was requested.
   package func encode(in world: Communicator, stop: StopRequest, log: @escaping (String) throws -> Void) throws {
+    let report = { (line: String) -> Void in try? log(line) }
     let shards = shards()
     var lock: FolderLock?
     try world.onCoordinator {
@@ -151,7 +152,7 @@ package struct ShardEncoder {
       if let line = progress.line(done, of: images / world.size) { try log(line) }
     }
     var totals = [cutCaptions]
-    try reporting("waits for other ranks", to: { try? log($0) }) { try world.allReduce(&totals, .sum) }
+    try reporting("waits for other ranks", to: report) { try world.allReduce(&totals, .sum) }
     try world.allReduce(&pieceSizes, .maximum)
     try world.allReduce(&skipSizes, .maximum)
 
@@ -172,7 +173,7 @@ package struct ShardEncoder {
       if let line = assembly.line(index + 1, of: missing.count) { try log("puts shards together: \(line)") }
       shardSkips[index] = try fileSize(shard.skips)
     }
-    try reporting("waits for other ranks", to: { try? log($0) }) { try world.allReduce(&shardSkips, .maximum) }
+    try reporting("waits for other ranks", to: report) { try world.allReduce(&shardSkips, .maximum) }
     try world.onCoordinator {
       for (shard, size) in zip(missing, shardSkips) { try awaitFile(shard.skips, byteCount: size) }
       try finish(shards, cutCaptions: totals[0], log)
