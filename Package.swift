@@ -66,21 +66,26 @@ let package = Package(
     module("Memory", dependencies: ["Errors", "CMemory"]),
     module("Files", dependencies: ["Errors"]),
     module("Random"),
-    module("MPI", dependencies: ["Memory", "CMPI"]),
+    module("Tokens"),
+    module("MPI", dependencies: ["Memory", "Errors", "CMPI"]),
     module("Monitoring", dependencies: ["Errors"]),
     module("Hashing", dependencies: ["COpenSSL"]),
 
     // Arithmetic.
-    module("Kernels", dependencies: ["Random", "Memory", "CDNN", "CLanes", "COpenBLAS"]),
+    module("Kernels", dependencies: ["Tokens", "Random", "Memory", "CDNN", "CLanes", "COpenBLAS"]),
     module("Layers", dependencies: ["Kernels", "Random", "Memory"]),
-    module("Models", dependencies: ["Layers", "Kernels", "Memory", "Errors"]),
+    module("Models", dependencies: ["Layers", "Kernels", "Tokens", "Memory", "Errors"]),
 
     // Data.
-    module("Tokenizer", dependencies: ["Random", "Files", "Errors", .product(name: "HeapModule", package: "swift-collections")]),
+    module(
+      "Tokenizer",
+      dependencies: [
+        "Tokens", "Random", "Files", "Errors", .product(name: "HeapModule", package: "swift-collections"),
+      ]),
     module("Images", dependencies: ["Random", "Files", "Errors", "CImages"]),
     module("Datasets", dependencies: ["Images", "Hashing", "Files", "Errors", "CArchive"]),
     module("Scenes", dependencies: ["Images", "Random"]),
-    module("Shards", dependencies: ["Random", "Files", "Errors", "CZstd"]),
+    module("Shards", dependencies: ["Tokens", "Random", "Files", "Errors", "CZstd"]),
 
     // Training.
     module("Optimization", dependencies: ["Layers", "Kernels", "Memory", "CLanes"]),
@@ -101,16 +106,16 @@ let package = Package(
       "Training",
       dependencies: [
         "Generation", "Preparation", "Checkpoint", "Parallel", "Optimization", "Shards", "Scenes", "Datasets", "Images",
-        "Tokenizer", "Models", "Layers", "Kernels", "Hashing", "Monitoring", "MPI", "Random", "Files", "Memory", "Errors",
-        "Yams",
+        "Tokenizer", "Models", "Layers", "Kernels", "Hashing", "Monitoring", "MPI", "Tokens", "Random", "Files", "Memory",
+        "Errors", "Yams",
       ]),
 
     // Use.
     module(
       "Generation",
       dependencies: [
-        "Safetensors", "Scenes", "Images", "Tokenizer", "Models", "Layers", "Kernels", "Random", "Files", "Memory", "Errors",
-        .product(name: "HeapModule", package: "swift-collections"),
+        "Safetensors", "Scenes", "Images", "Tokenizer", "Models", "Layers", "Kernels", "Tokens", "Random", "Files", "Memory",
+        "Errors", .product(name: "HeapModule", package: "swift-collections"),
       ]),
 
     module(
@@ -139,7 +144,7 @@ let package = Package(
       "dalle-bench",
       dependencies: [
         "Generation", "Training", "Preparation", "Parallel", "Optimization", "Shards", "Datasets", "Images", "Tokenizer",
-        "Models", "Layers", "Kernels", "Hashing", "Monitoring", "MPI", "Random", "Files", "Memory", "Errors",
+        "Models", "Layers", "Kernels", "Hashing", "Monitoring", "MPI", "Tokens", "Random", "Files", "Memory", "Errors",
       ]),
 
     // Tests.
@@ -152,7 +157,7 @@ let package = Package(
     tests("Monitoring", dependencies: ["Monitoring"]),
     tests("Random", dependencies: ["Random"]),
     tests("Kernels", dependencies: ["Kernels", "Random", "Memory"]),
-    tests("Models", dependencies: ["Safetensors", "Models", "Layers", "Kernels", "Memory", "Errors"]),
+    tests("Models", dependencies: ["Safetensors", "Models", "Layers", "Kernels", "Tokens", "Memory", "Errors"]),
     tests("Tokenizer", dependencies: ["Tokenizer", "Random"]),
     tests("Images", dependencies: ["Images", "Random", "Files", "Errors"]),
     tests("Scenes", dependencies: ["Scenes", "Images", "Random"]),
@@ -163,7 +168,11 @@ let package = Package(
     tests("Datasets", dependencies: ["Datasets", "Images", "Errors"]),
     tests("Reports", dependencies: ["Reports", "Shards", "Datasets", "Images", "Tokenizer", "Models", "Layers", "Random"]),
     tests("Training", dependencies: ["Training", "Images", "Random"]),
-    tests("Generation", dependencies: ["Generation", "Images", "Models", "Layers", "Kernels", "Random", "Memory", "Errors"]),
+    tests(
+      "Generation",
+      dependencies: [
+        "Generation", "Images", "Models", "Layers", "Kernels", "Tokens", "Random", "Memory", "Errors",
+      ]),
     .target(
       name: "FuzzTargets", dependencies: ["Datasets", "Safetensors", "Shards", "Tokenizer", "Training", "Files"],
       path: "Tests/Fuzz/Targets", swiftSettings: swift),

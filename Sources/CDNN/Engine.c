@@ -20,7 +20,7 @@ dnnl_status_t get_engine(dnnl_engine_t *result) {
 const char *cdnn_status_name(int status) { return dnnl_status2str((dnnl_status_t)status); }
 
 void cdnn_set_threads(int count) {
-  // Looked up at run time, because the name of the OpenMP library is the business of whoever built oneDNN.
+  // Looked up at run time, because the name of the OpenMP library depends on how oneDNN was built.
   void (*set)(int) = (void (*)(int))dlsym(RTLD_DEFAULT, "omp_set_num_threads");
   if (set) set(count);
 }

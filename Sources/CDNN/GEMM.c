@@ -6,16 +6,16 @@
 #include <string.h>
 
 /// What is prepared for one shape. The memories are only descriptions; every call points them to the caller's arrays.
-struct product {
+struct gemm {
   cdnn_gemm_shape shape;
   dnnl_primitive_t primitive;
   dnnl_stream_t stream;
   dnnl_memory_t a, b, bias, residual, result;
-  struct product *next;
+  struct gemm *next;
 };
 
 enum { BUCKETS = 256 };
-static struct product *products[BUCKETS];
+static struct gemm *gemms[BUCKETS];
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 static unsigned bucket(const cdnn_gemm_shape *shape) {
@@ -70,7 +70,7 @@ static void free_description(struct description *d) {
   if (d->attributes) dnnl_primitive_attr_destroy(d->attributes);
 }
 
-static dnnl_status_t fill(struct product *p, struct description *d) {
+static dnnl_status_t fill(struct gemm *p, struct description *d) {
   TRY(describe(d, &p->shape));
   dnnl_primitive_desc_t operation;
   int bias = p->shape.has_bias;
@@ -92,7 +92,7 @@ static dnnl_status_t fill(struct product *p, struct description *d) {
   return dnnl_memory_create(&p->result, VIEW(d->result), d->engine, DNNL_MEMORY_NONE);
 }
 
-static void destroy(struct product *p) {
+static void destroy(struct gemm *p) {
   dnnl_memory_t memories[] = {p->a, p->b, p->bias, p->residual, p->result};
   for (int i = 0; i < 5; i++) {
     if (memories[i]) dnnl_memory_destroy(memories[i]);
@@ -102,16 +102,16 @@ static void destroy(struct product *p) {
   free(p);
 }
 
-/// The product of this shape, prepared when it is first asked for.
-static dnnl_status_t find(struct product **result, const cdnn_gemm_shape *shape) {
-  struct product **place = &products[bucket(shape)];
-  for (struct product *p = *place; p; p = p->next) {
+/// The GEMM of this shape, prepared when it is first requested.
+static dnnl_status_t find(struct gemm **result, const cdnn_gemm_shape *shape) {
+  struct gemm **slot = &gemms[bucket(shape)];
+  for (struct gemm *p = *slot; p; p = p->next) {
     if (memcmp(&p->shape, shape, sizeof *shape) == 0) {
       *result = p;
       return dnnl_success;
     }
   }
-  struct product *p = calloc(1, sizeof *p);
+  struct gemm *p = calloc(1, sizeof *p);
   if (!p) return dnnl_out_of_memory;
   p->shape = *shape;
   struct description description = {0};
@@ -121,14 +121,14 @@ static dnnl_status_t find(struct product **result, const cdnn_gemm_shape *shape)
     destroy(p);
     return status;
   }
-  p->next = *place;
-  *place = *result = p;
+  p->next = *slot;
+  *slot = *result = p;
   return dnnl_success;
 }
 
 static dnnl_status_t execute(
     const cdnn_gemm_shape *shape, const uint16_t *a, const uint16_t *b, const float *bias, const float *residual, void *result) {
-  struct product *p;
+  struct gemm *p;
   TRY(find(&p, shape));
   TRY(dnnl_memory_set_data_handle(p->a, (void *)a));
   TRY(dnnl_memory_set_data_handle(p->b, (void *)b));

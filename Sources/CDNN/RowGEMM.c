@@ -1,8 +1,8 @@
 // GEMMs of few rows whose sums do not depend on how many rows there are: what sampling needs, where an image must not change with
 // what is sampled beside it. Libraries choose kernels, and so the order of sums, by the number of rows.
 //
-// Each number of the result is a sum over lanes: lane i adds the products at i, i + lanes, i + 2 lanes, ... in their order, and the
-// lanes are added as a tree. Weights are read where they lie, once for a group of rows.
+// Each number of the result is a sum over lanes: lane i adds the terms at i, i + lanes, i + 2 lanes, ... in their order, and the
+// lanes are added as a tree. Weights are read in their own layout, once for a group of rows.
 #include "CDNN.h"
 #include <string.h>
 

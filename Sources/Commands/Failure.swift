@@ -9,14 +9,11 @@ import Synchronization
 
 /// How a command ends when something goes wrong: one message, and an exit code as in `sysexits.h`.
 package enum Failure {
-  /// EX_SOFTWARE: an error that nobody has foreseen.
-  private static let unforeseen: Int32 = 70
-
   /// Whether a thread is about to end the process: another one that fails meanwhile is not heard.
   private static let isEnding = Atomic<Bool>(false)
 
   private static func code(_ error: any Error) -> Int32 {
-    (error as? DalleError)?.kind.rawValue ?? unforeseen
+    ((error as? DalleError)?.kind ?? .software).rawValue
   }
 
   /// Ends a command of one process. Any thread may call it.

@@ -2,31 +2,31 @@ import Errors
 import Files
 import Foundation
 
-/// Turns sources into a dataset, in three steps that each go on where they stopped: the sources are listed in units, every
-/// unit is examined (by any process, in any order), and what was found is put together. The result depends on the sources
-/// and the options alone. Nothing grows in memory with the sources but the names of one folder.
+/// Collects a dataset from sources in three steps, each of which resumes where it stopped: `scan` lists the sources as work
+/// items, `validate` checks a work item (in any process, in any order), `merge` writes the dataset from the results. The
+/// dataset depends on the sources and the options alone. Memory grows only with the number of names in one folder.
 package struct Collector: Sendable {
-  /// Pictures in a unit; an archive is a unit of its own.
-  private static let unitSize = 256
+  /// Images per work item; an archive is a work item of its own.
+  private static let imagesPerWorkItem = 256
 
   package let folder: DatasetFolder
   package let options: DatasetOptions
 
-  /// - Throws: options that cannot work, and those that differ from what the folder was begun with.
+  /// - Throws: `DalleError` for invalid options, and for options that differ from those the folder was begun with.
   package init(_ folder: DatasetFolder, options: DatasetOptions) throws {
-    try options.check()
+    try options.validate()
     (self.folder, self.options) = (folder, options)
-    for path in [folder.summary, folder.begun] where FileManager.default.fileExists(atPath: path) {
-      guard let before = try? JSONDecoder().decode(DatasetSummary.self, from: readFile(path)) else {
+    for path in [folder.summary, folder.options] where FileManager.default.fileExists(atPath: path) {
+      guard let recorded = try? JSONDecoder().decode(DatasetSummary.self, from: readFile(path)) else {
         throw DalleError(
           .data,
-          "\(path): cannot be parsed, or is of another version of this program; remove \(folder.path), or name another folder")
-      }
-      guard before.options == options else {
-        throw DalleError(
-          .data,
-          "\(folder.path): was collected from other sources or with other options (see \(path)); name another folder, or remove this one"
+          "\(path): cannot be parsed, or was written by a different version of this program; remove \(folder.path), or use another folder"
         )
+      }
+      guard recorded.options == options else {
+        throw DalleError(
+          .data,
+          "\(folder.path): was collected with different sources or options (see \(path)); use another folder, or remove this one")
       }
     }
   }
@@ -34,73 +34,74 @@ package struct Collector: Sendable {
   /// Whether the dataset is complete.
   package var isFinished: Bool { FileManager.default.fileExists(atPath: folder.summary) }
 
-  /// Lists the sources, unless that is done. One process calls it, before any examines.
-  package func list() throws {
-    if FileManager.default.fileExists(atPath: folder.begun) { return }
-    try? FileManager.default.removeItem(atPath: folder.copies)  // of other units, from before the sources were mended
+  /// Lists the sources as work items, unless that is done. One process calls it, before any `validate`.
+  package func scan() throws {
+    if FileManager.default.fileExists(atPath: folder.options) { return }
+    // Images that an earlier scan's work items copied; the sources have been repaired since.
+    try? FileManager.default.removeItem(atPath: folder.copiedImages)
     try makeFolder(folder.work)
-    var (unit, count) = (0, 0)
+    var (workItem, count) = (0, 0)
     var writer: JSONLinesWriter?
-    func closeUnit() throws {
+    func closeWorkItem() throws {
       guard let full = writer else { return }
       try full.finish()
-      (writer, unit, count) = (nil, unit + 1, 0)
+      (writer, workItem, count) = (nil, workItem + 1, 0)
     }
     for (number, source) in options.sources.enumerated() {
-      let listing = SourceListing(columns: options.columns) { item in
-        if case .archive = item { try closeUnit() }
-        let file = try writer ?? JSONLinesWriter(folder.listing(unit))
+      let scanner = SourceScanner(columns: options.columns) { entry in
+        if case .archive = entry { try closeWorkItem() }
+        let file = try writer ?? JSONLinesWriter(folder.scanned(workItem))
         writer = file
-        try file.write(item)
+        try file.write(entry)
         count += 1
-        if case .archive = item { try closeUnit() }
-        if count == Self.unitSize { try closeUnit() }
+        if case .archive = entry { try closeWorkItem() }
+        if count == Self.imagesPerWorkItem { try closeWorkItem() }
       }
-      try listing.list(source, number: number)
+      try scanner.scan(source, number: number)
     }
-    try closeUnit()
-    // Left over from a listing that was stopped.
-    while FileManager.default.fileExists(atPath: folder.listing(unit)) {
-      unlink(folder.listing(unit))
-      unit += 1
+    try closeWorkItem()
+    // An interrupted scan may have left more work items.
+    while FileManager.default.fileExists(atPath: folder.scanned(workItem)) {
+      unlink(folder.scanned(workItem))
+      workItem += 1
     }
-    try replaceFile(folder.begun, with: JSONEncoder().encode(DatasetSummary(options: options)))
+    try replaceFile(folder.options, with: JSONEncoder().encode(DatasetSummary(options: options)))
   }
 
-  /// Units that are listed.
-  package func unitCount() -> Int {
+  /// Work items that the scan found.
+  package func workItemCount() -> Int {
     var count = 0
-    while FileManager.default.fileExists(atPath: folder.listing(count)) { count += 1 }
+    while FileManager.default.fileExists(atPath: folder.scanned(count)) { count += 1 }
     return count
   }
 
-  package func isExamined(_ unit: Int) -> Bool { FileManager.default.fileExists(atPath: folder.examined(unit)) }
+  package func isValidated(_ workItem: Int) -> Bool { FileManager.default.fileExists(atPath: folder.validated(workItem)) }
 
-  /// Examines a unit. Different units may be examined at the same time.
+  /// Validates a work item. Different work items may be validated at the same time.
   ///
-  /// - Parameter stop: called before each sample; what it throws ends the work, and nothing of the unit stays.
-  package func examine(_ unit: Int, stop: () throws -> Void = {}) throws {
-    let copies = ImageCopies(folder, unit: unit)
-    let examiner = try Examiner(columns: options.columns, filters: options.filters, copies: copies)
-    let found = try JSONLinesWriter(folder.examined(unit))
-    try forEachLine(folder.listing(unit)) { (item: ListedItem) in
+  /// - Parameter stop: called before each sample; what it throws ends the work, and nothing of the work item stays.
+  package func validate(_ workItem: Int, stop: () throws -> Void = {}) throws {
+    let copies = ImageCopies(folder, workItem: workItem)
+    let validator = try SampleValidator(columns: options.columns, filters: options.filters, copies: copies)
+    let results = try JSONLinesWriter(folder.validated(workItem))
+    try forEachLine(folder.scanned(workItem)) { (entry: ScanEntry) in
       try stop()
-      try examiner.examine(item) {
+      try validator.validate(entry) {
         try stop()
-        try found.write($0.examined)
+        try results.write($0.entry)
       }
     }
-    if let copied = try copies.finish() { try found.write(copied) }
-    try found.finish()
+    if let copied = try copies.finish() { try results.write(copied) }
+    try results.finish()
   }
 
-  /// Puts together what was examined. One process calls it, after every unit has been examined.
-  package func finish() throws -> DatasetSummary {
+  /// Writes the dataset from the validated work items. One process calls it, after all of them are validated.
+  package func merge() throws -> DatasetSummary {
     let summary: DatasetSummary
     do {
-      summary = try DatasetMerge(folder, options: options, units: unitCount()).write()
+      summary = try DatasetMerge(folder, options: options, workItemCount: workItemCount()).write()
     } catch let error as DalleError where error.kind == .data {
-      // The sources are of no use as they are; when they have been mended they must be listed and examined anew.
+      // The sources cannot be used as they are. Once they are repaired, they must be scanned and validated again.
       try? FileManager.default.removeItem(atPath: folder.work)
       throw error
     }
@@ -109,16 +110,16 @@ package struct Collector: Sendable {
   }
 }
 
-/// A line of an examined unit.
-enum Examined: Codable {
+/// A line of a validated work item.
+enum ValidatedEntry: Codable {
   case sample(Sample)
   case skipped(Skip)
-  /// A file of images that were copied out of an archive, relative to the dataset's folder.
+  /// A file with images that were copied out of an archive; its path is relative to the dataset's folder.
   case copies(path: String, byteCount: Int)
 }
 
 extension Result<Sample, Skip> {
-  fileprivate var examined: Examined {
+  fileprivate var entry: ValidatedEntry {
     switch self {
     case .success(let sample): .sample(sample)
     case .failure(let skip): .skipped(skip)
@@ -126,19 +127,19 @@ extension Result<Sample, Skip> {
   }
 }
 
-/// Where a dataset keeps what it is made of.
+/// Paths of a dataset's files.
 package struct DatasetFolder: Sendable {
   package let path: String
 
   package init(_ path: String) { self.path = path }
 
-  /// Options and counts; the dataset is complete when this exists.
+  /// Options and counts; the dataset is complete when this file exists.
   package var summary: String { path + "/dataset.json" }
   package var skipped: String { path + "/skipped.jsonl" }
   package func samples(_ split: Split) -> String { "\(path)/\(split.rawValue).jsonl" }
   package func index(_ split: Split) -> String { "\(path)/\(split.rawValue).index" }
 
-  /// All that a finished dataset is read from, but for what the sources hold: bytes of each file, by its path.
+  /// The files from which a finished dataset is read, apart from images that stay in their sources: bytes of each, by path.
   package func finishedFiles() throws -> [String: Int] {
     var files: [String: Int] = [:]
     for file in [summary] + Split.allCases.flatMap({ [samples($0), index($0)] }) { files[file] = try fileSize(file) }
@@ -146,13 +147,13 @@ package struct DatasetFolder: Sendable {
     return files
   }
 
-  var copies: String { path + "/images" }
-  /// The images that were copied while a unit was examined, relative to the folder.
-  func copy(_ unit: Int) -> String { "images/unit-\(unit)" }
+  var copiedImages: String { path + "/images" }
+  /// Images that were copied while a work item was validated; relative to the folder.
+  func copiedImages(_ workItem: Int) -> String { "images/work-item-\(workItem)" }
 
   var work: String { path + "/work" }
-  /// The options; the listing is complete when this exists.
-  var begun: String { work + "/options.json" }
-  package func listing(_ unit: Int) -> String { "\(work)/listed-\(unit).jsonl" }
-  package func examined(_ unit: Int) -> String { "\(work)/examined-\(unit).jsonl" }
+  /// The options; the scan is complete when this file exists.
+  var options: String { work + "/options.json" }
+  package func scanned(_ workItem: Int) -> String { "\(work)/scanned-\(workItem).jsonl" }
+  package func validated(_ workItem: Int) -> String { "\(work)/validated-\(workItem).jsonl" }
 }

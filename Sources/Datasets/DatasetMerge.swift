@@ -3,139 +3,141 @@ import Files
 import Foundation
 import Images
 
-/// The last step of collecting: finds duplicates, holds samples out, applies weights, writes the dataset's files.
+/// The last step of collecting: merges duplicates, chooses the validation split, repeats samples, writes the dataset's files.
 struct DatasetMerge {
   private let folder: DatasetFolder
   private let options: DatasetOptions
-  private let units: Int
+  private let workItemCount: Int
 
-  init(_ folder: DatasetFolder, options: DatasetOptions, units: Int) {
-    (self.folder, self.options, self.units) = (folder, options, units)
+  init(_ folder: DatasetFolder, options: DatasetOptions, workItemCount: Int) {
+    (self.folder, self.options, self.workItemCount) = (folder, options, workItemCount)
   }
 
-  /// What finding duplicates needs of a sample.
-  private struct Facts: BitwiseCopyable {
-    var content: UInt64
-    var look: ImageSignature
+  /// What duplicates are found by.
+  private struct Fingerprint: BitwiseCopyable {
+    var contentHash: UInt64
+    var signature: ImageSignature
+    /// The sample's line in the file of all samples.
     var line: LineLocation
   }
 
-  /// What becomes of a sample.
-  private enum Fate: UInt8, BitwiseCopyable {
+  private enum Assignment: UInt8, BitwiseCopyable {
     case training
     case validation
-    /// The same picture as an earlier one, which gets its captions.
+    /// Has the same image file as an earlier sample, which gets its captions.
     case merged
-    /// Looks like an earlier one.
+    /// Is a near duplicate of an earlier sample.
     case dropped
   }
 
-  /// The fate of every sample, and for those that give way the number of the one that stays.
-  private struct Fates {
-    let kind: FileArray<Fate>
-    let other: FileArray<Int>
+  /// Assignments of all samples, and for duplicates the index of the sample that is kept.
+  private struct Assignments {
+    let values: FileArray<Assignment>
+    let kept: FileArray<Int>
   }
 
+  /// - Throws: `DalleError` if fewer than two samples are usable, or none is left to train on.
   func write() throws -> DatasetSummary {
     var summary = DatasetSummary(options: options)
     let skips = try SkipList(folder.skipped)
 
-    // Every sample in one file, with its facts in another.
+    // All samples go into one file, their fingerprints into another.
     let allPath = folder.work + "/all.jsonl"
-    let factsPath = folder.work + "/facts"
+    let fingerprintsPath = folder.work + "/fingerprints"
     let all = try JSONLinesWriter(allPath)
-    let factsFile = try FileWriter(factsPath)
-    for unit in 0..<units {
-      try forEachLine(folder.examined(unit)) { (item: Examined) in
-        switch item {
+    let fingerprintsFile = try FileWriter(fingerprintsPath)
+    for workItem in 0..<workItemCount {
+      try forEachLine(folder.validated(workItem)) { (entry: ValidatedEntry) in
+        switch entry {
         case .skipped(let skip): try skips.add(skip)
         case .copies(let path, let byteCount): summary.copies[path] = byteCount
         case .sample(let sample):
-          let facts = Facts(
-            content: UInt64(sample.content, radix: 16) ?? 0, look: sample.look, line: try all.write(sample))
-          try withUnsafeBytes(of: facts) { try factsFile.write($0) }
+          let fingerprint = Fingerprint(
+            contentHash: UInt64(sample.contentHash, radix: 16) ?? 0, signature: sample.signature, line: try all.write(sample))
+          try withUnsafeBytes(of: fingerprint) { try fingerprintsFile.write($0) }
         }
       }
     }
     try all.finish()
-    try factsFile.finish()
-    let facts = try FileArray<Facts>(factsPath)
-    guard facts.count >= 2 else {
+    try fingerprintsFile.finish()
+    let fingerprints = try FileArray<Fingerprint>(fingerprintsPath)
+    guard fingerprints.count >= 2 else {
       try skips.finish()
       let most = skips.counts.max { ($0.value, $1.key) < ($1.value, $0.key) }
-      let reason = most.map { "; \($0.value) were skipped for: \($0.key), see \(folder.skipped)" } ?? ""
+      let reason = most.map { ", skipped \($0.value): \($0.key) (see \(folder.skipped))" } ?? ""
       throw DalleError(
         .data,
-        "\(options.sources.map(\.path).joined(separator: ", ")): \(facts.count) usable samples, at least 2 are needed\(reason); add images with captions, or loosen the filters"
+        "\(options.sources.map(\.path).joined(separator: ", ")): \(fingerprints.count) usable samples (at least 2)\(reason); add images with captions, or loosen the filters"
       )
     }
 
-    let fates = Fates(
-      kind: try FileArray(scratchIn: folder.work, count: facts.count),
-      other: try FileArray(scratchIn: folder.work, count: facts.count))
-    if options.filters.duplicates != .keep { try findSameContent(facts, fates) }
-    if options.filters.duplicates == .near { try findSameLook(facts, fates) }
-    try holdOut(facts, fates)
-    try writeSamples(facts, fates, allPath, &summary, skips)
+    let assignments = Assignments(
+      values: try FileArray(scratchIn: folder.work, count: fingerprints.count),
+      kept: try FileArray(scratchIn: folder.work, count: fingerprints.count))
+    if options.filters.duplicates != .keep { try mergeExactDuplicates(fingerprints, assignments) }
+    if options.filters.duplicates == .near { try dropNearDuplicates(fingerprints, assignments) }
+    try chooseValidationSplit(fingerprints, assignments)
+    try writeSamples(fingerprints, assignments, allPath, &summary, skips)
     try skips.finish()
     (summary.skipped, summary.skippedParts) = (skips.counts, skips.partCounts)
     guard summary.training > 0 else {
-
       throw DalleError(
         .data,
-        "\(folder.path): sampling weights and the validation split leave no sample to train on; raise the weights, or lower the number of validation samples"
+        "\(folder.path): `--repeat` below 1 and the validation split leave no training samples; raise `--repeat`, or lower `--validation`"
       )
-
     }
     try replaceFile(folder.summary, with: JSON.pretty(summary))
     return summary
   }
 
   private func writeSamples(
-    _ facts: FileArray<Facts>, _ fates: Fates, _ allPath: String, _ summary: inout DatasetSummary, _ skips: SkipList
+    _ fingerprints: FileArray<Fingerprint>, _ assignments: Assignments, _ allPath: String, _ summary: inout DatasetSummary,
+    _ skips: SkipList
   ) throws {
-    // Samples whose captions go elsewhere, in the order of those that get them.
-    let merged = try FileArray<Int>(scratchIn: folder.work, count: fates.kind.count { $0 == .merged })
-    for (place, index) in fates.kind.indices.lazy.filter({ fates.kind[$0] == .merged }).enumerated() { merged[place] = index }
-    merged.sort { (fates.other[$0], $0) < (fates.other[$1], $1) }
+    // Merged samples, in the order of the samples that get their captions.
+    let merged = try FileArray<Int>(scratchIn: folder.work, count: assignments.values.count { $0 == .merged })
+    for (position, index) in assignments.values.indices.lazy.filter({ assignments.values[$0] == .merged }).enumerated() {
+      merged[position] = index
+    }
+    merged.sort { (assignments.kept[$0], $0) < (assignments.kept[$1], $1) }
     var next = 0
 
     let all = try RandomAccessFile(allPath)
     func sample(_ index: Int) throws -> Sample {
-      let line = facts[index].line
+      let line = fingerprints[index].line
       return try JSONDecoder().decode(Sample.self, from: Data(all.read(line.offset..<line.offset + line.count)))
     }
     var writers: [Split: (samples: JSONLinesWriter, index: FileWriter)] = [:]
     for split in Split.allCases {
       writers[split] = (try JSONLinesWriter(folder.samples(split)), try FileWriter(folder.index(split)))
     }
-    for index in facts.indices {
+    for index in fingerprints.indices {
       var kept = try sample(index)
       let split: Split
-      switch fates.kind[index] {
+      switch assignments.values[index] {
       case .merged: continue
       case .dropped:
-        try skips.add(Skip(kept.place, .nearDuplicate, "looks like \(sample(fates.other[index]).place)"))
+        try skips.add(Skip(kept.location, .nearDuplicate, "looks like \(sample(assignments.kept[index]).location)"))
         continue
       case .training: split = .training
       case .validation: split = .validation
       }
-      while next < merged.count, fates.other[merged[next]] == index {
+      while next < merged.count, assignments.kept[merged[next]] == index {
         kept.captions += try sample(merged[next]).captions.filter { !kept.captions.contains($0) }
         summary.merged += 1
         next += 1
       }
       let line = try writers[split]!.samples.write(kept)
-      var copies = 1
+      var entries = 1
       if split == .training {
-        copies = self.copies(of: facts[index], weight: options.sources[kept.source].weight)
-        summary.training += copies
-        summary.repeated += max(0, copies - 1)
-        if copies > 0 { summary.trainingCaptions += kept.captions.count }
+        entries = entriesPerEpoch(fingerprints[index], repeat: options.sources[kept.source].repeat)
+        summary.training += entries
+        summary.repeated += max(0, entries - 1)
+        if entries > 0 { summary.trainingCaptions += kept.captions.count }
       } else {
         summary.validation += 1
       }
-      for _ in 0..<copies { try withUnsafeBytes(of: line) { try writers[split]!.index.write($0) } }
+      for _ in 0..<entries { try withUnsafeBytes(of: line) { try writers[split]!.index.write($0) } }
     }
     for (samples, index) in writers.values {
       try samples.finish()
@@ -143,61 +145,64 @@ struct DatasetMerge {
     }
   }
 
-  /// Of samples with the same picture file the first stays.
-  private func findSameContent(_ facts: FileArray<Facts>, _ fates: Fates) throws {
-    let order = try FileArray<Int>(scratchIn: folder.work, count: facts.count)
+  /// Of samples with the same image file the first is kept.
+  private func mergeExactDuplicates(_ fingerprints: FileArray<Fingerprint>, _ assignments: Assignments) throws {
+    let order = try FileArray<Int>(scratchIn: folder.work, count: fingerprints.count)
     for index in order.indices { order[index] = index }
-    order.sort { (facts[$0].content, $0) < (facts[$1].content, $1) }
+    order.sort { (fingerprints[$0].contentHash, $0) < (fingerprints[$1].contentHash, $1) }
     var first = order[0]
     for index in order.dropFirst() {
-      if facts[index].content == facts[first].content {
-        (fates.kind[index], fates.other[index]) = (.merged, first)
+      if fingerprints[index].contentHash == fingerprints[first].contentHash {
+        (assignments.values[index], assignments.kept[index]) = (.merged, first)
       } else {
         first = index
       }
     }
   }
 
-  /// Of samples that look the same the first stays. Gradients of four times 16 bits that differ in at most three bits agree in
-  /// one of the four, so only samples that agree there are compared.
-  private func findSameLook(_ facts: FileArray<Facts>, _ fates: Fates) throws {
-    let order = try FileArray<Int>(scratchIn: folder.work, count: fates.kind.count { $0 == .training })
+  /// Of near duplicates the first is kept. Gradients of four times 16 bits that differ in at most three bits agree in one of the
+  /// four bands, so only samples that agree in a band are compared.
+  private func dropNearDuplicates(_ fingerprints: FileArray<Fingerprint>, _ assignments: Assignments) throws {
+    let order = try FileArray<Int>(scratchIn: folder.work, count: assignments.values.count { $0 == .training })
     for band in UInt64(0)..<4 {
-      func key(_ index: Int) -> UInt64 { facts[index].look.gradients >> (16 * band) & 0xFFFF }
-      for (place, index) in fates.kind.indices.lazy.filter({ fates.kind[$0] != .merged }).enumerated() { order[place] = index }
+      func key(_ index: Int) -> UInt64 { fingerprints[index].signature.gradients >> (16 * band) & 0xFFFF }
+      for (position, index) in assignments.values.indices.lazy.filter({ assignments.values[$0] != .merged }).enumerated() {
+        order[position] = index
+      }
       order.sort { (key($0), $0) < (key($1), $1) }
-      var staying: [Int] = []  // of those with this key, in their order
+      var kept: [Int] = []  // samples with this key, in their order
       for index in order {
-        if let other = staying.first, key(other) != key(index) { staying.removeAll(keepingCapacity: true) }
-        if fates.kind[index] == .dropped { continue }
-        if let twin = staying.first(where: { facts[$0].look.resembles(facts[index].look) }) {
-          (fates.kind[index], fates.other[index]) = (.dropped, twin)
+        if let first = kept.first, key(first) != key(index) { kept.removeAll(keepingCapacity: true) }
+        if assignments.values[index] == .dropped { continue }
+        if let twin = kept.first(where: { fingerprints[$0].signature.resembles(fingerprints[index].signature) }) {
+          (assignments.values[index], assignments.kept[index]) = (.dropped, twin)
         } else {
-          staying.append(index)
+          kept.append(index)
         }
       }
     }
   }
 
-  /// Holds out the samples with the smallest content hashes; pictures with the same hash stay together.
-  private func holdOut(_ facts: FileArray<Facts>, _ fates: Fates) throws {
-    let hashes = try FileArray<UInt64>(scratchIn: folder.work, count: fates.kind.count { $0 == .training })
-    for (place, index) in fates.kind.indices.lazy.filter({ fates.kind[$0] == .training }).enumerated() {
-      hashes[place] = facts[index].content
+  /// The validation split is the samples with the smallest content hashes; samples with the same hash are never divided.
+  private func chooseValidationSplit(_ fingerprints: FileArray<Fingerprint>, _ assignments: Assignments) throws {
+    let hashes = try FileArray<UInt64>(scratchIn: folder.work, count: assignments.values.count { $0 == .training })
+    for (position, index) in assignments.values.indices.lazy.filter({ assignments.values[$0] == .training }).enumerated() {
+      hashes[position] = fingerprints[index].contentHash
     }
     hashes.sort(by: <)
     let count = min(options.validation, hashes.count / 2)
     guard count > 0 else { return }
     let limit = hashes[count - 1]
-    for index in facts.indices where fates.kind[index] == .training && facts[index].content <= limit {
-      fates.kind[index] = .validation
+    for index in fingerprints.indices
+    where assignments.values[index] == .training && fingerprints[index].contentHash <= limit {
+      assignments.values[index] = .validation
     }
   }
 
-  /// How often a sample is seen in an epoch: the weight's whole part, and once more for a fixed share of the samples.
-  private func copies(of facts: Facts, weight: Double) -> Int {
-    // The lower half of the hash: the upper decides what is held out.
-    let place = Double(facts.content & 0xFFFF_FFFF) / 0x1p32
-    return Int(weight) + (place < weight - weight.rounded(.down) ? 1 : 0)
+  /// How often an epoch has a sample: the whole part of `repeat`, and once more for a fixed share of the samples.
+  private func entriesPerEpoch(_ fingerprint: Fingerprint, repeat factor: Double) -> Int {
+    // The lower half of the hash, because the upper half decides the validation split.
+    let share = Double(fingerprint.contentHash & 0xFFFF_FFFF) / 0x1p32
+    return Int(factor) + (share < factor - factor.rounded(.down) ? 1 : 0)
   }
 }

@@ -3,79 +3,81 @@ import Foundation
 
 /// How a dataset is collected.
 package struct DatasetOptions: Codable, Equatable, Sendable {
-  package var sources: [Source]
+  package var sources: [DatasetSource]
   package var columns: Columns
   package var filters: Filters
-  /// Samples that are held out: those whose pictures have the smallest hashes, at most half of all. More samples in the
-  /// sources move few others.
+  /// Samples of the validation split: those whose images have the smallest hashes, at most half of all. Adding samples to the
+  /// sources moves few samples between the splits.
   package var validation: Int
 
-  package init(sources: [Source], columns: Columns = Columns(), filters: Filters = Filters(), validation: Int = 256) {
+  package init(sources: [DatasetSource], columns: Columns = Columns(), filters: Filters = Filters(), validation: Int = 256) {
     (self.sources, self.columns, self.filters, self.validation) = (sources, columns, filters, validation)
   }
 
-  /// Throws what cannot work.
-  func check() throws {
-    if sources.isEmpty { throw DalleError(.configuration, "no source is named; name a folder, a manifest or an archive") }
-    for source in sources where !(source.weight > 0 && source.weight <= 1000) {
-
+  /// - Throws: `DalleError(.configuration)` for the first value outside its limits.
+  func validate() throws {
+    if sources.isEmpty { throw DalleError(.configuration, "no source is given; name a folder, a manifest or an archive") }
+    for source in sources where !(source.repeat > 0 && source.repeat <= 1000) {
       throw DalleError(
-        .configuration, "\(source.path): its sampling weight is \(source.weight); choose one above 0 and not above 1000")
-
+        .configuration, "\(source.path): `--repeat` is \(source.repeat); choose a number above 0, at most 1000")
     }
-    if columns.captions.isEmpty { throw DalleError(.configuration, "no caption column is named; name at least one") }
-    if validation < 1 { throw DalleError(.configuration, "\(validation) validation samples; choose at least 1") }
-    let limits: [(String, Double, ClosedRange<Double>)] = [
-      ("the smallest number of characters", Double(filters.minimumCharacters), 1...1e6),
-      ("the largest number of characters", Double(filters.maximumCharacters), min(Double(filters.minimumCharacters), 1e6)...1e6),
-      ("the share of letters", filters.letterShare, 0...1),
-      ("the shortest side", Double(filters.minimumSide), 1...1e6),
-      ("the largest number of pixels", Double(filters.maximumPixels), 1...1e10),
-      ("the largest number of bytes", Double(filters.maximumBytes), 1...4e9),
+    if columns.captions.isEmpty { throw DalleError(.configuration, "no caption column is given; name at least one") }
+    if validation < 1 { throw DalleError(.configuration, "`--validation` is \(validation); choose at least 1 sample") }
+    let limits: [(flag: String, value: Double, range: ClosedRange<Double>)] = [
+      ("--min-characters", Double(filters.minimumCharacters), 1...1e6),
+      ("--max-characters", Double(filters.maximumCharacters), min(Double(filters.minimumCharacters), 1e6)...1e6),
+      ("--letter-share", filters.letterShare, 0...1),
+      ("--min-side", Double(filters.minimumSide), 1...1e6),
+      ("--max-pixels", Double(filters.maximumPixels), 1...1e10),
+      ("--max-bytes", Double(filters.maximumBytes), 1...4e9),
     ]
-    for (name, value, range) in limits where !range.contains(value) {
+    for (flag, value, range) in limits where !range.contains(value) {
       throw DalleError(
         .configuration,
-        "\(name) is \(value.formatted()); choose one from \(range.lowerBound.formatted()) to \(range.upperBound.formatted())")
+        "`\(flag)` is \(value.formatted()); choose a number from \(range.lowerBound.formatted()) to \(range.upperBound.formatted())"
+      )
     }
     if filters.aspectRatio != 0, !(filters.aspectRatio >= 1) {
-      throw DalleError(.configuration, "the aspect ratio is \(filters.aspectRatio); choose at least 1, or 0 for any")
+      throw DalleError(.configuration, "`--aspect-ratio` is \(filters.aspectRatio); choose at least 1, or 0 for any")
     }
     _ = try CaptionFilter(filters)
   }
 }
 
-/// What became of the sources: `dataset.json`, which is written last.
+/// Options and counts of a dataset: `dataset.json`, which is written last.
 package struct DatasetSummary: Codable, Equatable, Sendable {
   package var version = DatasetSummary.currentVersion
-  /// Version 1 counted captions among the samples that are left out, version 2 had no copied images.
+  /// Version 1 counted skipped captions as skipped samples; version 2 had no copied images.
   static let currentVersion = 3
   package var options: DatasetOptions
-  /// Samples to train on, and those of them that weights repeat.
+  /// Training samples per epoch, and those of them that are repeats.
   package var training = 0
   package var repeated = 0
   package var trainingCaptions = 0
   package var validation = 0
-  /// Samples whose captions went to another one with the same picture.
+  /// Samples whose captions were merged into an earlier sample with the same image.
   package var merged = 0
-  /// Samples left out, by reason.
+  /// Skipped samples, by reason.
   package var skipped: [String: Int] = [:]
-  /// Captions and files left out of samples that stay, by reason.
+  /// Skipped captions and files of samples that are kept, by reason.
   package var skippedParts: [String: Int] = [:]
-  /// Files of images that were copied out of compressed archives: bytes, by their paths in the dataset's folder.
+  /// Files with images that were copied out of compressed archives: bytes, by path in the dataset's folder.
   package var copies: [String: Int] = [:]
 
   package init(options: DatasetOptions) { self.options = options }
 
-  /// What was left out as lines to read, the most frequent reasons first.
-  package var omissions: [String] {
-    func lines(_ counts: [String: Int], _ what: String) -> [String] {
-      counts.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.map { "left out \($0.value.formatted())\(what) for: \($0.key)" }
+  /// What was skipped, as lines for the log, the most frequent reasons first.
+  package var skippedLines: [String] {
+    func lines(_ counts: [String: Int], one: String, several: String) -> [String] {
+      counts.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.map {
+        "skipped \($0.value.formatted()) \($0.value == 1 ? one : several): \($0.key)"
+      }
     }
-    return lines(skipped, "") + lines(skippedParts, " captions or files of samples that stay,")
+    return lines(skipped, one: "sample", several: "samples")
+      + lines(skippedParts, one: "caption or file of a kept sample", several: "captions or files of kept samples")
   }
 
-  /// How much was copied out of compressed archives, as a line to read; nil if nothing was.
+  /// How much was copied out of compressed archives, as a line for the log; nil if nothing was.
   package var copiesLine: String? {
     if copies.isEmpty { return nil }
     let byteCount = copies.values.reduce(0, +).formatted(.byteCount(style: .decimal))

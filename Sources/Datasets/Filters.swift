@@ -2,41 +2,41 @@ import Errors
 import Foundation
 import Images
 
-/// What a dataset takes in. The values here refuse only what cannot be used; `published` is as strict as the paper.
+/// Which samples a dataset includes. The defaults skip only what cannot be used; `published` has the limits of the paper.
 package struct Filters: Codable, Equatable, Sendable {
   package enum Duplicates: String, Codable, CaseIterable, Sendable {
-    /// Every sample stays.
+    /// Keeps every sample.
     case keep
-    /// Of pictures with the same bytes one stays; the captions of the others go to it.
+    /// Of samples with the same image file the first is kept, with the captions of all.
     case merge
-    /// Of pictures that look the same, too, the first stays.
+    /// Also drops near duplicates: of images that look the same the first is kept.
     case near
   }
 
-  /// Characters of a caption, at least and at most.
+  /// Fewest and most characters of a caption.
   package var minimumCharacters = 1
   package var maximumCharacters = 10_000
-  /// Share of letters among a caption's characters that are not spaces, at least.
+  /// Smallest share of letters among a caption's characters that are not spaces.
   package var letterShare = 0.0
-  /// The script of at least four fifths of a caption's letters.
+  /// The script that at least four fifths of a caption's letters must have; nil for any.
   package var script: Script?
-  /// Leaves out captions that are mostly phrases such as "photographed on 3 May 2009".
+  /// Skips captions that are mostly phrases such as "photographed on 3 May 2009".
   package var boilerplate = false
-  /// Leaves out captions in which one of these regular expressions (ICU) matches.
+  /// Skips captions in which one of these regular expressions (ICU) matches.
   package var patterns: [String] = []
-  /// Longer side by shorter side, at most; 0 for any.
+  /// Largest ratio of the longer side to the shorter; 0 for any.
   package var aspectRatio = 0.0
-  /// Pixels of the shorter side, at least.
+  /// Smallest length of the shorter side, in pixels.
   package var minimumSide = 1
-  /// Pixels, and bytes of the file, at most: against files that would fill the memory.
+  /// Largest image, in pixels and in bytes of its file: a larger one could fill the memory.
   package var maximumPixels = Image.pixelLimit
   package var maximumBytes = 64 << 20
   package var duplicates = Duplicates.merge
 
   package init() {}
 
-  /// Section 2.3 and its source, Sharma et al. 2018: too short captions, captions in another language (here: another
-  /// script), boilerplate, aspect ratios outside [1/2, 2].
+  /// Section 2.3 and its source, Sharma et al. 2018: skips captions that are too short, not English (here: not in Latin
+  /// script) or boilerplate, and aspect ratios outside [1/2, 2].
   package static var published: Filters {
     var filters = Filters()
     filters.minimumCharacters = 5
@@ -70,14 +70,14 @@ package enum Script: String, Codable, CaseIterable, Sendable {
   func contains(_ letter: Unicode.Scalar) -> Bool { blocks.contains { $0.contains(letter.value) } }
 }
 
-/// Judges captions; the regular expressions are compiled once.
+/// Applies the filters of captions; the regular expressions are compiled once.
 struct CaptionFilter: @unchecked Sendable {
   // Safe to share: NSRegularExpression is immutable, and its documentation allows use by several threads.
   private let filters: Filters
   private let patterns: [NSRegularExpression]
   private let boilerplate: [NSRegularExpression]
 
-  /// Phrases about a file, a page or a camera, and not about what is to be seen.
+  /// Phrases about a file, a page or a camera, not about what the image shows.
   private static let phrases = [
     #"\b(photo|photograph|picture|image|shot|captured|taken)(ed|graphed)?\s+(on|in|at)\s+[\w\s,./:-]*\d{2,4}\b"#,
     #"\b(img|dsc|dscn|dscf|pict|mvi|screenshot|scan)[ _-]?\d{2,}\b"#,
@@ -94,27 +94,27 @@ struct CaptionFilter: @unchecked Sendable {
     patterns = try filters.patterns.map { pattern in
       do {
         return try NSRegularExpression(pattern: pattern, options: [.caseInsensitive])
-      } catch { throw DalleError(.configuration, "`\(pattern)` is not a regular expression; write one in ICU's syntax") }
+      } catch { throw DalleError(.configuration, "`--drop-pattern \(pattern)` is not a regular expression; use ICU's syntax") }
     }
     boilerplate = try Self.phrases.map { try NSRegularExpression(pattern: $0, options: [.caseInsensitive]) }
   }
 
-  /// Why a caption is left out, or nil if it stays.
+  /// Why a caption is skipped; nil if it passes.
   func problem(_ caption: String) -> (reason: SkipReason, detail: String)? {
     let characters = caption.count
     if characters < filters.minimumCharacters {
       return (
         .captionLength,
-        "the caption has \(characters) \(characters == 1 ? "character" : "characters"); at least \(filters.minimumCharacters)"
+        "the caption has \(characters) \(characters == 1 ? "character" : "characters") (at least \(filters.minimumCharacters))"
       )
     }
     if characters > filters.maximumCharacters {
-      return (.captionLength, "the caption has \(characters) characters; at most \(filters.maximumCharacters)")
+      return (.captionLength, "the caption has \(characters) characters (at most \(filters.maximumCharacters))")
     }
     if filters.letterShare > 0 || filters.script != nil, let problem = lettersProblem(caption) { return problem }
     let whole = NSRange(caption.startIndex..., in: caption)
     for pattern in patterns where pattern.firstMatch(in: caption, range: whole) != nil {
-      return (.boilerplate, "`\(pattern.pattern)` matches the caption: \(caption)")
+      return (.boilerplate, "the caption matches `\(pattern.pattern)`: \(caption)")
     }
     if filters.boilerplate {
       var isCovered = [Bool](repeating: false, count: whole.length)
@@ -131,13 +131,16 @@ struct CaptionFilter: @unchecked Sendable {
   }
 
   private func lettersProblem(_ caption: String) -> (SkipReason, String)? {
-    let signs = caption.unicodeScalars.filter { !$0.properties.isWhitespace }
-    let letters = signs.filter(\.properties.isAlphabetic)
-    if Double(letters.count) < filters.letterShare * Double(signs.count) {
-      return (.letterShare, "\(letters.count) of \(signs.count) characters are letters: \(caption)")
+    let visible = caption.unicodeScalars.filter { !$0.properties.isWhitespace }
+    let letters = visible.filter(\.properties.isAlphabetic)
+    if Double(letters.count) < filters.letterShare * Double(visible.count) {
+      return (
+        .letterShare,
+        "\(letters.count) of \(visible.count) characters are letters (a share of at least \(filters.letterShare)): \(caption)"
+      )
     }
     if let script = filters.script, 5 * letters.count(where: script.contains) < 4 * letters.count {
-      return (.script, "not in \(script.rawValue) script: \(caption)")
+      return (.script, "the caption is not in \(script.rawValue) script: \(caption)")
     }
     return nil
   }

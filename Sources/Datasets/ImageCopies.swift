@@ -1,31 +1,32 @@
 import Files
 import Foundation
 
-/// Images of a compressed archive, one behind the other in a file of the dataset. Single bytes of a compressed archive cannot be
-/// read without all before them, so its images are copied while it is scanned; those of a plain archive stay where they are.
+/// Copies of a compressed archive's images, one after the other in a file of the dataset. A compressed archive can only be read
+/// from its start, so its images are copied while it is validated; those of a plain archive are read from the archive.
 final class ImageCopies {
   private let folder: DatasetFolder
-  private let unit: Int
+  private let workItem: Int
   private var file: FileWriter?
 
-  init(_ folder: DatasetFolder, unit: Int) { (self.folder, self.unit) = (folder, unit) }
+  init(_ folder: DatasetFolder, workItem: Int) { (self.folder, self.workItem) = (folder, workItem) }
 
   /// Writes an image; its location is relative to the dataset's folder.
   func add(_ bytes: Data) throws -> ImageLocation {
-    if file == nil { try makeFolder(folder.copies) }
-    let file = try file ?? FileWriter("\(folder.path)/\(folder.copy(unit))")
+    if file == nil { try makeFolder(folder.copiedImages) }
+    let path = folder.copiedImages(workItem)
+    let file = try file ?? FileWriter("\(folder.path)/\(path)")
     self.file = file
     let offset = file.count
     try file.write(bytes)
-    return ImageLocation(folder.copy(unit), offset: offset, size: bytes.count)
+    return ImageLocation(path, offset: offset, size: bytes.count)
   }
 
   /// Forces the file to disk.
   ///
   /// - Returns: its path, relative to the dataset's folder, and its bytes; nil if no image was copied.
-  func finish() throws -> Examined? {
+  func finish() throws -> ValidatedEntry? {
     guard let file else { return nil }
     try file.finish()
-    return .copies(path: folder.copy(unit), byteCount: file.count)
+    return .copies(path: folder.copiedImages(workItem), byteCount: file.count)
   }
 }

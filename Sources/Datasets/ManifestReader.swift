@@ -2,13 +2,13 @@ import Errors
 import Files
 import Foundation
 
-/// The lines of a manifest: JSONL, CSV or TSV with named columns.
+/// Reads a manifest line by line: JSONL, or CSV or TSV with named columns.
 package struct ManifestReader {
   package enum Format: String {
     case jsonl, csv, tsv
   }
 
-  /// A line's picture, relative to the manifest, and its captions.
+  /// A line's image path, relative to the manifest, and its captions.
   package struct Entry: Equatable {
     package var image: String
     package var captions: [String]
@@ -18,20 +18,20 @@ package struct ManifestReader {
   private let format: Format
   private let columns: Columns
   private var lines: LineReader
-  /// Where the columns stand in CSV and TSV.
+  /// Positions of the columns in CSV and TSV.
   private var imageIndex = 0
   private var captionIndices: [Int] = []
-  /// The first line of the last record, for messages.
+  /// Number of the last record's first line.
   package private(set) var line = 0
 
-  /// - Throws: a file that cannot be read, or a first line without the columns.
+  /// - Throws: `DalleError` for a file that cannot be read, or whose first line lacks the columns.
   package init(_ path: String, _ format: Format, columns: Columns) throws {
     (self.path, self.format, self.columns) = (path, format, columns)
     lines = try LineReader(path)
     if format != .jsonl { try readNames() }
   }
 
-  /// The next entry, or nil at the end. An entry that cannot be used is a `Skip`; the one after it can be asked for.
+  /// The next entry; nil at the end. An entry that cannot be used is a `Skip`, and reading continues after it.
   package mutating func next() throws -> Result<Entry, Skip>? {
     switch format {
     case .jsonl:
@@ -47,24 +47,24 @@ package struct ManifestReader {
     }
   }
 
-  private var place: String { "\(path):\(line)" }
+  private var location: String { "\(path):\(line)" }
 
   private func entry(_ line: LineReader.Line) throws(Skip) -> Entry {
-    if line.isCut { throw Skip(place, .damagedSource, "the line is longer than \(LineReader.limit) bytes") }
+    if line.isCut { throw Skip(location, .damagedSource, "the line has more than \(LineReader.limit) bytes") }
     guard let object = (try? JSONSerialization.jsonObject(with: line.bytes)) as? [String: Any] else {
-      throw Skip(place, .damagedSource, "the line is not a JSON object in UTF-8")
+      throw Skip(location, .damagedSource, "the line is not a JSON object in UTF-8")
     }
     guard let image = object[columns.image] as? String, !image.isEmpty else {
-      throw Skip(place, .missingPicture, "there is no `\(columns.image)`")
+      throw Skip(location, .missingImage, "the line has no `\(columns.image)`")
     }
     let captions = columns.captions.flatMap { Self.captions(object[$0]) }
     guard !captions.isEmpty else {
-      throw Skip(place, .noCaption, "there is no `\(columns.captions.joined(separator: "`, `"))`")
+      throw Skip(location, .noCaption, "the line has no `\(columns.captions.joined(separator: "`, `"))`")
     }
     return Entry(image: image, captions: captions)
   }
 
-  /// A JSON value as captions: a text, or a list of texts.
+  /// The captions in a JSON value: a string, or a list of strings.
   static func captions(_ value: Any?) -> [String] {
     switch value {
     case let text as String: [text]
@@ -77,17 +77,18 @@ package struct ManifestReader {
 
   private mutating func readNames() throws {
     guard let record = try record() else {
-      throw DalleError(.data, "\(path): the file is empty; write the names of the columns into its first line")
+      throw DalleError(.data, "\(path): is empty; write the names of the columns into its first line")
     }
     guard case .success(let names) = record else {
       throw DalleError(
-        .data, "\(path): its first line, which must name the columns, cannot be parsed; write it in UTF-8, with quotes closed")
+        .data, "\(path): the first line, which must name the columns, cannot be parsed; write it in UTF-8, with quotes closed")
     }
     func index(_ name: String) throws -> Int {
       guard let index = names.firstIndex(of: name) else {
         throw DalleError(
           .data,
-          "\(path): there is no column `\(name)`; name one of its columns: \(names.map { "`\($0)`" }.joined(separator: ", "))")
+          "\(path): has no column `\(name)` (its columns: \(names.map { "`\($0)`" }.joined(separator: ", "))); name one of them with `--image-column` or `--caption-column`"
+        )
       }
       return index
     }
@@ -97,11 +98,11 @@ package struct ManifestReader {
 
   private func entry(_ fields: [String]) throws(Skip) -> Entry {
     guard imageIndex < fields.count, !fields[imageIndex].isEmpty else {
-      throw Skip(place, .missingPicture, "there is no `\(columns.image)`")
+      throw Skip(location, .missingImage, "the line has no `\(columns.image)`")
     }
     let captions = captionIndices.filter { $0 < fields.count && !fields[$0].isEmpty }.map { fields[$0] }
     guard !captions.isEmpty else {
-      throw Skip(place, .noCaption, "there is no `\(columns.captions.joined(separator: "`, `"))`")
+      throw Skip(location, .noCaption, "the line has no `\(columns.captions.joined(separator: "`, `"))`")
     }
     return Entry(image: fields[imageIndex], captions: captions)
   }
@@ -117,31 +118,33 @@ package struct ManifestReader {
       fields.add(bytes)
       var last = first
       while fields.isOpen, !last.isCut {
-        guard fields.count <= LineReader.limit, let more = try lines.next() else {
+        guard fields.byteCount <= LineReader.limit, let more = try lines.next() else {
           return .failure(
-            Skip(place, .damagedSource, "a field in quotes does not end; it takes the lines up to \(last.number) with it"))
+            Skip(location, .damagedSource, "a quoted field is not closed; lines up to \(last.number) are skipped with it"))
         }
         fields.add([UInt8(ascii: "\n")])
         fields.add(more.bytes)
         last = more
       }
-      if last.isCut { return .failure(Skip(place, .damagedSource, "line \(last.number) is longer than \(LineReader.limit) bytes")) }
+      if last.isCut {
+        return .failure(Skip(location, .damagedSource, "line \(last.number) has more than \(LineReader.limit) bytes"))
+      }
       let texts = fields.finished.compactMap { String(validating: $0, as: UTF8.self) }
       guard texts.count == fields.finished.count else {
-        return .failure(Skip(place, .unreadableCaption, "the line is not UTF-8"))
+        return .failure(Skip(location, .unreadableCaption, "the line is not UTF-8; save the file as UTF-8"))
       }
       return .success(texts)
     }
     return nil
   }
 
-  /// The fields of a record, which may come in several lines. In CSV a field that begins with a quote may hold commas, line
-  /// breaks and doubled quotes (RFC 4180); a quote inside another field is a sign like any: 5" nails. In TSV a field ends at a
-  /// tab, whatever it holds.
+  /// The fields of a record, which may span several lines. In CSV a field that begins with a quote may contain commas, line
+  /// breaks and doubled quotes (RFC 4180); a quote inside an unquoted field is an ordinary character: 5" nails. In TSV a field
+  /// ends at the next tab.
   private struct Fields {
     private enum State {
       case start, plain, quoted
-      /// After a quote in quotes: it ends them, or is the first of two that stand for one.
+      /// After a quote inside a quoted field: it closes the field, or is the first of a doubled quote.
       case afterQuote
     }
 
@@ -150,19 +153,19 @@ package struct ManifestReader {
     private var state = State.start
     private var done: [[UInt8]] = []
     private var field: [UInt8] = []
-    /// Bytes taken so far.
-    private(set) var count = 0
+    /// Bytes so far.
+    private(set) var byteCount = 0
 
     init(_ format: Format) {
       (separator, quote) = format == .csv ? (UInt8(ascii: ","), UInt8(ascii: "\"")) : (UInt8(ascii: "\t"), nil)
     }
 
-    /// Whether the record goes on in the next line.
+    /// Whether the record continues on the next line.
     var isOpen: Bool { state == .quoted }
     var finished: [[UInt8]] { done + [field] }
 
     mutating func add(_ bytes: some Collection<UInt8>) {
-      count += bytes.count
+      byteCount += bytes.count
       for byte in bytes {
         if state == .quoted {
           if byte == quote { state = .afterQuote } else { field.append(byte) }

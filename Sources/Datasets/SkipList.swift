@@ -1,6 +1,6 @@
 import Files
 
-/// The list of what was left out, counted by reason: samples, and apart from them captions and files of samples that stay.
+/// Writes the list of skips and counts them by reason: samples, and separately captions and files of samples that are kept.
 package final class SkipList {
   private let file: JSONLinesWriter
   package private(set) var counts: [String: Int] = [:]
@@ -9,7 +9,7 @@ package final class SkipList {
   package init(_ path: String) throws { file = try JSONLinesWriter(path) }
 
   package func add(_ skip: Skip) throws {
-    if skip.sampleStays ?? false {
+    if skip.keepsSample ?? false {
       partCounts[skip.reason.rawValue, default: 0] += 1
     } else {
       counts[skip.reason.rawValue, default: 0] += 1

@@ -3,21 +3,21 @@ import Errors
 import Files
 import Foundation
 
-/// The members of a tar archive in their order, plain or compressed with gzip or zstd. Reads every dialect that libarchive reads:
+/// Reads the members of a tar archive in order, plain or compressed with gzip or zstd, in every dialect that libarchive reads:
 /// v7, ustar, GNU, pax.
 package final class TarReader {
   package struct Member: Equatable {
     /// Its path in the archive.
     package let name: String
-    /// Byte of the archive file at which its contents begin; nil in a compressed archive, which has no such place.
+    /// Byte of the archive file at which its contents begin; nil in a compressed archive.
     package let offset: Int?
     /// Bytes of its contents.
     package let size: Int
-    /// Whether holes were left out when it was packed, so that its contents lie in pieces; they cannot be read.
+    /// Whether it was packed without its holes; its contents are then in pieces and cannot be read.
     package let isSparse: Bool
   }
 
-  /// Bytes that are read from the file at once.
+  /// Bytes per read.
   private static let blockSize = 1 << 18
 
   private let path: String
@@ -26,10 +26,10 @@ package final class TarReader {
   private var current: Member?
   private var hasEnded = false
 
-  /// - Throws: `DalleError` for a file that cannot be opened, or holds no tar archive.
+  /// - Throws: `DalleError` for a file that cannot be opened, or is not a tar archive.
   package init(_ path: String) throws {
     self.path = path
-    // Without waiting, as opening a pipe would.
+    // Non-blocking, because opening a pipe would wait for a writer.
     descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
     guard descriptor >= 0 else { throw DalleError.file(path, "cannot be opened") }
     archive = archive_read_new()
@@ -45,23 +45,23 @@ package final class TarReader {
     close(descriptor)
   }
 
-  /// The next member that is a plain file, or nil at the end.
+  /// The next member that is a plain file; nil at the end.
   ///
-  /// - Throws: `DalleError` for an archive that is damaged or cut off; after it there is nothing more.
+  /// - Throws: `DalleError` for an archive that is damaged or cut off; no member follows.
   package func nextMember() throws -> Member? {
     if hasEnded { return nil }
     hasEnded = true
     var entry: OpaquePointer?
     while true {
       switch archive_read_next_header(archive, &entry) {
-      // A warning is of a name that the locale cannot write; it comes as the bytes that it has.
+      // A warning means a name that the locale cannot represent; the name is its raw bytes.
       case ARCHIVE_OK, ARCHIVE_WARN: break
       case ARCHIVE_EOF:
-        // libarchive takes the end of the file for the end of the archive; tar writes zeros there.
+        // libarchive accepts the end of the file as the end of the archive, but an archive ends with zeros.
         let end = archive_filter_bytes(archive, 0)
         if end == archive_read_header_position(archive) {
           throw DalleError(
-            .data, "\(path): lacks the zeros that end an archive, at byte \(end); it is cut off: copy it again")
+            .data, "\(path): lacks the zeros that end an archive, at byte \(end), it is cut off; copy it again")
         }
         return nil
       default: throw damage()
@@ -74,24 +74,26 @@ package final class TarReader {
         name: String(cString: name), offset: isCompressed ? nil : Int(archive_filter_bytes(archive, 0)),
         size: Int(archive_entry_size(entry)), isSparse: archive_entry_sparse_count(entry) > 0)
       guard member.size >= 0 else {
-        throw DalleError(.data, "\(path): member `\(member.name)` claims \(member.size) bytes; it is damaged: copy it again")
+        throw DalleError(
+          .data, "\(path): member `\(member.name)` claims \(member.size) bytes, the archive is damaged; copy it again")
       }
       (current, hasEnded) = (member, false)
       return member
     }
   }
 
-  /// The contents of the member that came last; they can be read once.
+  /// The contents of the last member; they can be read once.
   ///
-  /// - Throws: `DalleError` for an archive that is damaged or cut off; after it there is nothing more.
+  /// - Throws: `DalleError` for an archive that is damaged or cut off; no member follows.
   package func contents() throws -> Data {
-    guard let member = current, !member.isSparse else { preconditionFailure("a member whose contents can be read comes first") }
+    guard let member = current, !member.isSparse else { preconditionFailure("there is no member whose contents can be read") }
     hasEnded = true
     var contents = Data()
-    // Memory grows with what comes: the size may be a lie. Not a byte more is asked for: padding behind it may be cut off.
+    // Memory grows with the bytes read, because the size may be wrong. Nothing beyond the size is read: the padding that follows
+    // may be cut off.
     while contents.count < member.size {
       var (block, count, start): (UnsafeRawPointer?, Int, Int64) = (nil, 0, 0)
-      // A block that does not follow the one before would leave a hole: then the member does not lie at its offset in one piece.
+      // A block that does not follow the previous one leaves a hole: the member is not one piece at its offset.
       guard archive_read_data_block(archive, &block, &count, &start) == ARCHIVE_OK, start == contents.count,
         count > 0, count <= member.size - contents.count
       else { throw damage() }
@@ -101,10 +103,10 @@ package final class TarReader {
     return contents
   }
 
-  /// What is wrong where reading has stopped.
+  /// Why reading stopped.
   private func damage() -> DalleError {
     let reason = archive_error_string(archive).map { String(cString: $0) } ?? "its bytes do not match its size"
-    let place = current.map { "cannot be read from member `\($0.name)` on" } ?? "cannot be read as a tar archive"
-    return DalleError(.data, "\(path): \(place) (\(reason)); it is damaged or cut off: copy it again")
+    let problem = current.map { "cannot be read at or after member `\($0.name)`" } ?? "cannot be read as a tar archive"
+    return DalleError(.data, "\(path): \(problem) (\(reason)), it is damaged or cut off; copy it again")
   }
 }

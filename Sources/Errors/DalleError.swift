@@ -12,6 +12,8 @@ package struct DalleError: Error, CustomStringConvertible, Equatable {
     case noInput = 66
     /// The machine lacks something: memory, a program, another rank (EX_UNAVAILABLE).
     case unavailable = 69
+    /// The program broke a rule of its own (EX_SOFTWARE).
+    case software = 70
     /// A file cannot be read or written (EX_IOERR).
     case inputOutput = 74
     /// Another job is in the way; later it may work (EX_TEMPFAIL).

@@ -27,6 +27,14 @@ extension DalleError {
     var cause = error as NSError
     while cause.domain != NSPOSIXErrorDomain, let below = cause.userInfo[NSUnderlyingErrorKey] as? NSError { cause = below }
     if cause.domain == NSPOSIXErrorDomain { return file(path, problem, code: Int32(cause.code)) }
+    if cause.domain == NSCocoaErrorDomain {
+      switch CocoaError.Code(rawValue: cause.code) {
+      case .fileNoSuchFile, .fileReadNoSuchFile: return file(path, problem, code: ENOENT)
+      case .fileReadNoPermission, .fileWriteNoPermission: return file(path, problem, code: EACCES)
+      case .fileWriteOutOfSpace: return file(path, problem, code: ENOSPC)
+      default: break
+      }
+    }
     return DalleError(
       .inputOutput, "\(path): \(problem): \(error.localizedDescription); check the path, its permissions and the disk")
   }

@@ -38,6 +38,8 @@ package func synchronizeFolder(_ path: String) throws {
 }
 
 /// Makes a folder and those above it; nothing happens if it exists.
+///
+/// - Throws: `DalleError` of kind `usage` where a file is in the way.
 package func makeFolder(_ path: String) throws {
   if mkdir(path, 0o755) == 0 { return }
   if errno == ENOENT, case let parent = (path as NSString).deletingLastPathComponent, !parent.isEmpty, parent != path {
@@ -47,6 +49,8 @@ package func makeFolder(_ path: String) throws {
   let code = errno
   var isFolder: ObjCBool = false
   if FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue { return }
+  if code == EEXIST { throw DalleError(.usage, "\(path): is a file, and a folder is needed here; name another folder") }
+  if code == ENOTDIR { throw DalleError(.usage, "\(path): a part of this path is a file, not a folder; name another folder") }
   throw DalleError.file(path, "the folder cannot be made", code: code)
 }
 

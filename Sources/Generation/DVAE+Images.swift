@@ -1,29 +1,35 @@
 import Images
 import Layers
 import Models
+import Tokens
 
 /// The dVAE on any number of images, `batch` at a time.
 extension DVAE {
-  /// The loss with the likeliest codes, the error of the reconstructed bytes, and the codes: `[images · grid²]`.
-  package func evaluate(
-    _ images: [Image], _ weights: any ParameterStore
-  ) throws -> (loss: DVAELoss, codes: [UInt16]) {
+  /// What `evaluate` finds.
+  package struct Evaluation {
+    package var loss = DVAELoss()
+    /// `[images · grid²]`
+    package var codes: [Token] = []
+  }
+
+  /// The loss with the most likely codes, the error of the reconstructed bytes, and the codes.
+  package func evaluate(_ images: [Image], _ weights: any ParameterStore) throws -> Evaluation {
     var loss = DVAELoss()
     let codes = try inBatches(images.count) { part, codes in
       loss += try evaluate(Array(images[part].map(\.pixels).joined()), count: part.count, weights, into: &codes)
     }
-    return (loss, codes)
+    return Evaluation(loss: loss, codes: codes)
   }
 
-  /// The likeliest codes: `[images · grid²]`.
-  package func encode(_ images: [Image], _ weights: any ParameterStore) throws -> [UInt16] {
+  /// The most likely codes: `[images · grid²]`.
+  package func encode(_ images: [Image], _ weights: any ParameterStore) throws -> [Token] {
     try inBatches(images.count) { part, codes in
       try encode(Array(images[part].map(\.pixels).joined()), count: part.count, weights, into: &codes)
     }
   }
 
-  /// The images that codes stand for.
-  package func decode(_ codes: [UInt16], _ weights: any ParameterStore) throws -> [Image] {
+  /// The images of codes `[images · grid²]`.
+  package func decode(_ codes: [Token], _ weights: any ParameterStore) throws -> [Image] {
     let positions = config.grid * config.grid
     let size = config.imageSize
     return try stride(from: 0, to: codes.count / positions, by: batch).flatMap { first in
@@ -39,10 +45,10 @@ extension DVAE {
     }
   }
 
-  private func inBatches(_ count: Int, _ body: (Range<Int>, inout [UInt16]) throws -> Void) rethrows -> [UInt16] {
+  private func inBatches(_ count: Int, _ body: (Range<Int>, inout [Token]) throws -> Void) rethrows -> [Token] {
     try stride(from: 0, to: count, by: batch).flatMap { first in
       let part = first..<min(first + batch, count)
-      var codes = [UInt16](repeating: 0, count: part.count * config.grid * config.grid)
+      var codes = [Token](repeating: 0, count: part.count * config.grid * config.grid)
       try body(part, &codes)
       return codes
     }

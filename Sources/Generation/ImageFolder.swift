@@ -10,10 +10,15 @@ import Images
 package struct ImageFolder {
   package let path: String
 
-  /// Makes the folder unless it exists.
+  /// Makes the folder unless it exists, and checks that files can be made in it: generating takes long, and would be for nothing.
   package init(_ path: String) throws {
     self.path = path
     try makeFolder(path)
+    let probe = "\(path)/.probe-\(UUID().uuidString)"
+    let descriptor = open(probe, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
+    guard descriptor >= 0 else { throw DalleError.file(path, "files cannot be created in this folder") }
+    close(descriptor)
+    unlink(probe)
   }
 
   /// Writes the images of a prompt under the next free number.
@@ -24,21 +29,27 @@ package struct ImageFolder {
     var number = try lastNumber() + 1
     while try !claim(imagePath(number, 1)) { number += 1 }
     let paths = images.indices.map { imagePath(number, $0 + 1) }
-    for (image, path) in zip(images, paths) { try write(image, to: path) }
+    for (image, path) in zip(images, paths) { try write([path]) { try image.write(to: path) } }
     return paths
   }
 
-  /// Writes a sheet as `grid.png`, or as `grid-02.png` and so on where there is one.
+  /// Writes a grid as `grid.png`, and scores of its images, if there are any, as `scores.json`; as `grid-02.png` and `scores-02.json`
+  /// and so on where one of these files exists.
   ///
-  /// - Returns: the path.
-  package func add(sheet: Image) throws -> String {
-    var (number, path) = (1, "\(path)/grid.png")
-    while try !claim(path) {
-      number += 1
-      path = "\(self.path)/grid-\(zeroPadded(number, digits: 2)).png"
+  /// - Returns: the paths, the grid's first.
+  package func add(grid: Image, scores: Data? = nil) throws -> [String] {
+    var number = 1
+    func paths() -> [String] {
+      let suffix = number == 1 ? "" : "-\(zeroPadded(number, digits: 2))"
+      return ["\(path)/grid\(suffix).png"] + (scores == nil ? [] : ["\(path)/scores\(suffix).json"])
     }
-    try write(sheet, to: path)
-    return path
+    while try !claim(paths()) { number += 1 }
+    let claimed = paths()
+    try write(claimed) {
+      try grid.write(to: claimed[0])
+      if let scores { try replaceFile(claimed[1], with: scores) }
+    }
+    return claimed
   }
 
   private func imagePath(_ prompt: Int, _ image: Int) -> String {
@@ -63,11 +74,24 @@ package struct ImageFolder {
     return true
   }
 
-  /// Writes over a claimed name; where that fails, no empty image stays behind.
-  private func write(_ image: Image, to path: String) throws {
-    do { try image.write(to: path) } catch {
-      unlink(path)
+  /// Creates empty files, all or none; false if there is one of these names.
+  private func claim(_ paths: [String]) throws -> Bool {
+    for (index, path) in paths.enumerated() {
+      var isClaimed = false
+      defer { if !isClaimed { remove(paths[..<index]) } }
+      isClaimed = try claim(path)
+      if !isClaimed { return false }
+    }
+    return true
+  }
+
+  /// Writes over claimed names; where that fails, no empty file stays behind.
+  private func write(_ paths: [String], _ body: () throws -> Void) throws {
+    do { try body() } catch {
+      remove(paths[...])
       throw error
     }
   }
+
+  private func remove(_ paths: ArraySlice<String>) { for path in paths { unlink(path) } }
 }

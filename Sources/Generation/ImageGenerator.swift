@@ -4,8 +4,9 @@ import Kernels
 import Layers
 import Models
 import Tokenizer
+import Tokens
 
-/// Generates images from prompts: text tokens, image tokens one after the other, the dVAE's decoder.
+/// Generates images from prompts: encodes the prompt, samples image tokens one after the other, decodes them with the dVAE.
 package struct ImageGenerator {
   package let tokenizer: Tokenizer
   package let config: TransformerConfig
@@ -13,6 +14,7 @@ package struct ImageGenerator {
   private let dvaeWeights: any ParameterStore
   private let weights: any ParameterStore
   private let precision: Precision
+
   /// - Parameters:
   ///   - dvae: for inference or training, any batch; its codes are the transformer's image tokens.
   ///   - weights: the transformer's, kept in `precision`.
@@ -52,9 +54,9 @@ package struct ImageGenerator {
     _ requests: [GenerationRequest], progress: (_ done: Int, _ total: Int) -> Void = { _, _ in }
   ) throws -> [GeneratedTokens] {
     var sessions: [[GenerationRequest]] = []
-    var rows = SamplingSession.mostRows
+    var rows = SamplingSession.maximumRows
     for request in requests {
-      if rows + request.rowCount > SamplingSession.mostRows {
+      if rows + request.rowCount > SamplingSession.maximumRows {
         sessions.append([])
         rows = 0
       }
@@ -74,7 +76,7 @@ package struct ImageGenerator {
   }
 
   /// The tokens of a prompt.
-  private func encode(_ prompt: String) throws -> [Int32] {
+  private func encode(_ prompt: String) throws -> [Token] {
     let tokens = tokenizer.encode(prompt)
     guard tokens.count <= config.textLength else {
       throw DalleError(
@@ -82,6 +84,6 @@ package struct ImageGenerator {
         "the prompt \"\(prompt.prefix(60))\(prompt.count > 60 ? "…" : "")\" has \(tokens.count) tokens; "
           + "the model's text context is \(config.textLength) tokens: shorten the prompt")
     }
-    return tokens.map(Int32.init)
+    return tokens
   }
 }

@@ -7,7 +7,7 @@ import Models
 import Safetensors
 import Tokenizer
 
-/// What turns captions and pictures into tokens and back: tokenizer and dVAE of a model folder.
+/// Tokenizer and dVAE of a model folder: they encode captions and images as tokens, and decode them.
 package struct TokenBundle {
   package let folder: String
   package let tokenizer: Tokenizer
@@ -20,11 +20,12 @@ package struct TokenBundle {
   package init(_ path: String) throws {
     folder = ModelBundle.folder(path)
     tokenizer = try ModelBundle.tokenizer(in: folder)
-    (dvae, dvaeWeights) = try ModelBundle.dvae(in: folder, precision)
+    let dvae = try ModelBundle.dvae(in: folder, precision)
+    (self.dvae, dvaeWeights) = (dvae.config, dvae.weights)
   }
 }
 
-/// A folder with everything that drawing needs: tokenizer, dVAE, transformer.
+/// A folder with all that generation needs: tokenizer, dVAE, transformer.
 package struct ModelBundle {
   /// Names of its files.
   package enum File {
@@ -50,18 +51,18 @@ package struct ModelBundle {
   package init(_ path: String) throws {
     let tokens = try TokenBundle(path)
     (folder, tokenizer, dvae, dvaeWeights) = (tokens.folder, tokens.tokenizer, tokens.dvae, tokens.dvaeWeights)
+    let path = try Self.existing(File.transformer, in: folder)
     transformer = try VersionedJSON.read(
-      TransformerConfig.self, from: Self.existing(File.transformer, in: folder), version: Self.formatVersion,
-      defaults: ["recompute": false])
-    try transformer.validate()
+      TransformerConfig.self, from: path, version: Self.formatVersion, defaults: ["recompute": false])
+    try Self.validate(path, transformer.validate)
     for (name, ours, theirs) in [
       ("tokens", transformer.textVocabulary, tokenizer.vocabularyCount),
       ("image tokens", transformer.imageVocabulary, dvae.vocabulary), ("rows of image tokens", transformer.grid, dvae.grid),
     ] where ours != theirs {
       throw DalleError(
         .data,
-        "\(folder)/\(File.transformer): the transformer has \(ours) \(name), but its neighbours in the folder \(theirs); put parts of one "
-          + "run together")
+        "\(folder)/\(File.transformer): the transformer has \(ours) \(name), the tokenizer and the dVAE in its folder have \(theirs); copy all files of the "
+          + "folder from one run")
     }
     transformerWeights = try Self.weights(
       Transformer.table(transformer), Self.existing(File.transformerWeights, in: folder), precision)
@@ -77,11 +78,25 @@ package struct ModelBundle {
     try Tokenizer(contentsOf: existing(File.tokenizer, in: folder))
   }
 
-  package static func dvae(in folder: String, _ precision: Precision) throws -> (config: DVAEConfig, weights: LocalParameters) {
-    let config = try VersionedJSON.read(
-      DVAEConfig.self, from: existing(File.dvae, in: folder), version: formatVersion, defaults: DVAEConfig())
-    try config.validate()
-    return (config, try weights(DVAEArchitecture(config).table, existing(File.dvaeWeights, in: folder), precision))
+  /// A dVAE's shape and its weights.
+  package struct LoadedDVAE {
+    package let config: DVAEConfig
+    package let weights: LocalParameters
+  }
+
+  package static func dvae(in folder: String, _ precision: Precision) throws -> LoadedDVAE {
+    let path = try existing(File.dvae, in: folder)
+    let config = try VersionedJSON.read(DVAEConfig.self, from: path, version: formatVersion, defaults: DVAEConfig())
+    try validate(path, config.validate)
+    return LoadedDVAE(
+      config: config, weights: try weights(DVAEArchitecture(config).table, existing(File.dvaeWeights, in: folder), precision))
+  }
+
+  /// Names the file in the error of a shape that no model can have.
+  private static func validate(_ path: String, _ validate: () throws -> Void) throws {
+    do { try validate() } catch let error as DalleError {
+      throw DalleError(.data, "\(path): \(error); copy the file again from its run")
+    }
   }
 
   private static func existing(_ name: String, in folder: String) throws -> String {
@@ -89,7 +104,8 @@ package struct ModelBundle {
     guard FileManager.default.fileExists(atPath: file) else {
       throw DalleError(
         .noInput,
-        "\(file): is missing, so this is no trained model; name the folder of a finished run, or a copy of its folder `model`")
+        "\(file): is missing, so the folder has no trained model; name the folder of a finished run, or a copy of its folder `model`"
+      )
     }
     return file
   }
@@ -101,7 +117,7 @@ package struct ModelBundle {
       transformer: transformer, weights: transformerWeights, precision: precision)
   }
 
-  /// Weights of a model from a file that must hold exactly them.
+  /// Weights of a model from a file that must have exactly its parameters.
   package static func weights(
     _ table: ParameterTable, _ path: String, _ precision: Precision
   ) throws -> LocalParameters {
@@ -116,7 +132,7 @@ package struct ModelBundle {
     if let extra = reader.tensors.keys.filter({ !known.contains($0) }).min() {
       throw DalleError(
         .data,
-        "\(path): has a tensor `\(extra)` that this model does not have; put it beside the JSON file that it was written with")
+        "\(path): has the tensor `\(extra)`, which a model of this shape does not have; copy the .json file from the same run")
     }
     parameters.refreshComputeCopy()
     return parameters

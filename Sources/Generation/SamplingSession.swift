@@ -4,12 +4,13 @@ import Layers
 import Memory
 import Models
 import Random
+import Tokens
 
-/// Samples the image tokens of many requests together, one position a step. Requests with equal prompts share the prompt's keys and
-/// values.
+/// Samples the image tokens of many requests together, one position per step. Requests with equal prompts share the prompt's part of
+/// the KV cache.
 package final class SamplingSession {
-  /// Rows that use the weights well; with more, caches fill the memory. With guidance a request takes two.
-  package static let mostRows = 64
+  /// Largest number of rows: enough to use the weights well; with more, KV caches fill the memory. With guidance a request takes two.
+  package static let maximumRows = 64
 
   private let config: TransformerConfig
   private let requests: [GenerationRequest]
@@ -17,24 +18,24 @@ package final class SamplingSession {
   private var random: [RandomStream]
   private let choices: [TokenChoice]
   private let plan: RowPlan
-  private let step: (_ position: Int, _ previous: [Int32]) throws -> Matrix
+  private let step: (_ position: Int, _ previous: [Token]) throws -> Matrix
   /// Positions that are sampled.
   package private(set) var position = 0
 
-  /// Reads the prompts.
+  /// Computes the prompts.
   ///
   /// - Parameters:
   ///   - weights: the transformer's, kept in `precision`.
-  /// - Throws: `DalleError` for a request that the model cannot take, for none, and for more rows than `mostRows`.
+  /// - Throws: `DalleError` for a request that the model cannot take, for none, and for more rows than `maximumRows`.
   package init(
     _ requests: [GenerationRequest], _ config: TransformerConfig, weights: any ParameterStore, precision: Precision
   ) throws {
     guard !requests.isEmpty else { throw DalleError(.data, "no requests to sample: give at least one") }
     for request in requests { try request.validate(config) }
     plan = RowPlan(requests)
-    guard plan.rowCount <= Self.mostRows else {
+    guard plan.rowCount <= Self.maximumRows else {
       throw DalleError(
-        .data, "requests take \(plan.rowCount) rows; a session takes at most \(Self.mostRows): sample fewer together")
+        .data, "requests take \(plan.rowCount) rows; a session takes at most \(Self.maximumRows): sample fewer together")
     }
     (self.config, self.requests) = (config, requests)
     results = requests.map { _ in GeneratedTokens() }
@@ -45,15 +46,15 @@ package final class SamplingSession {
     choices = requests.map { TokenChoice($0.sampling, vocabulary: config.imageVocabulary) }
     switch precision {
     case .fp32:
-      let model = try CachedTransformer<Float>(config, captions: plan.captions, images: plan.images, source: weights)
+      let model = try CachedTransformer<Float>(config, captions: plan.captions, images: plan.images, store: weights)
       step = { try model.step($0, previous: $1) }
     case .bf16:
-      let model = try CachedTransformer<BFloat16>(config, captions: plan.captions, images: plan.images, source: weights)
+      let model = try CachedTransformer<BFloat16>(config, captions: plan.captions, images: plan.images, store: weights)
       step = { try model.step($0, previous: $1) }
     }
   }
 
-  /// Bytes that a session of these requests takes beside the weights: mostly keys and values.
+  /// Bytes that a session of these requests takes beside the weights: mostly KV caches.
   package static func byteCount(_ requests: [GenerationRequest], _ config: TransformerConfig, _ precision: Precision) -> Int {
     let images = RowPlan(requests).images
     return switch precision {
@@ -68,7 +69,7 @@ package final class SamplingSession {
   /// Samples the next token of every request that is not cancelled.
   package func advance() throws {
     precondition(!isFinished, "a session that is finished has no next position")
-    let previous = position == 0 ? [] : plan.requestOfRow.map { Int32(results[$0].tokens.last ?? 0) }
+    let previous = position == 0 ? [] : plan.requestOfRow.map { results[$0].tokens.last ?? 0 }
     let logits = try step(position, previous)
     for (index, request) in requests.enumerated() {
       // Every position takes its number, so that what follows a prefix does not depend on who sampled it.
@@ -81,7 +82,7 @@ package final class SamplingSession {
       }
       let token = position < request.prefix.count ? Int(request.prefix[position]) : choices[index].choose(row, uniform: uniform)
       results[index].logProbabilities.append(choices[index].logProbability(of: token, row))
-      results[index].tokens.append(UInt16(token))
+      results[index].tokens.append(Token(token))
     }
     position += 1
   }
@@ -96,7 +97,7 @@ package final class SamplingSession {
 /// Which rows of a cached step belong to which requests.
 private struct RowPlan {
   /// The prompts that differ, and how many rows each has.
-  var captions: [[Int32]] = []
+  var captions: [[Token]] = []
   var images: [Int] = []
   /// A request's row with its prompt, and with guidance that without.
   var rows: [(with: Int, without: Int?)]
@@ -104,9 +105,9 @@ private struct RowPlan {
 
   init(_ requests: [GenerationRequest]) {
     var members: [[(request: Int, isWithout: Bool)]] = []
-    var groups: [[Int32]: Int] = [:]
-    var captions: [[Int32]] = []
-    func add(_ caption: [Int32], _ request: Int, isWithout: Bool) {
+    var groups: [[Token]: Int] = [:]
+    var captions: [[Token]] = []
+    func add(_ caption: [Token], _ request: Int, isWithout: Bool) {
       let group = groups[caption, default: captions.count]
       if group == captions.count {
         groups[caption] = group

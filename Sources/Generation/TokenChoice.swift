@@ -5,13 +5,13 @@ import Memory
 
 /// How image tokens are sampled from the model's probabilities.
 package struct SamplingConfig: Codable, Sendable, Equatable {
-  /// Divides the logits: below 1 the likely becomes likelier; 0 always takes the likeliest token.
+  /// Divides the logits: lower is more deterministic; 0 is greedy (argmax).
   package var temperature = 1.0
-  /// Keep the k likeliest tokens; 0 keeps all.
+  /// Sample among the k most likely tokens; 0 samples among all.
   package var topK = 0
-  /// Keep the likeliest tokens that together have this probability; 1 keeps all.
+  /// Sample among the most likely tokens that have this probability together; 1 samples among all.
   package var topP = 1.0
-  /// Classifier-free guidance: how far to go from the logits without caption towards, and past, those with it; 1 is none.
+  /// Classifier-free guidance: `without + guidance · (with - without)` of the logits with and without the prompt; 1 is none.
   package var guidance = 1.0
 
   package init() {}
@@ -57,7 +57,7 @@ package struct TokenChoice {
     return last
   }
 
-  /// The k likeliest tokens, or those that reach topP together, likeliest first, and the sum of their weights. With both, topP is a
+  /// The k most likely tokens, or those that reach topP together, most likely first, and the sum of their weights. With both, topP is a
   /// share of the k.
   private func likeliest(of count: Int, sum: Double) -> (tokens: [Int], sum: Double) {
     var candidates = Heap((0..<count).lazy.map { Candidate(weight: weights[$0], token: $0) })
@@ -82,7 +82,7 @@ package struct TokenChoice {
     return (Array(tokens.prefix(taken)), total)
   }
 
-  /// The likelier token is greater; of two that are equally likely, the one with the smaller number.
+  /// The more likely token is greater; of two that are equally likely, the one with the smaller number.
   private struct Candidate: Comparable {
     let weight: Float
     let token: Int

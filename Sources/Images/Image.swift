@@ -1,15 +1,26 @@
-/// A picture in memory: sRGB, `height` rows of `width` pixels of three bytes.
+/// The size of an image before a decoder reduced it, and by how much: `reduction` × `reduction` pixels became one. A rest that
+/// fills no pixel is cut off at the right and lower edge.
+struct Origin: Equatable {
+  let width: Int
+  let height: Int
+  let reduction: Int
+}
+
+/// An image in memory: sRGB, `height` rows of `width` pixels of three bytes.
 package struct Image: Sendable, Equatable {
   package let width: Int
   package let height: Int
   /// `[height, width, 3]`
   package var pixels: [UInt8]
+  /// The image that a decoder reduced to this one; of an image that is whole, itself.
+  var origin: Origin
 
   package init(width: Int, height: Int, pixels: [UInt8]) {
     precondition(width > 0 && height > 0 && pixels.count == width * height * 3, "\(pixels.count) bytes for \(width) x \(height)")
     self.width = width
     self.height = height
     self.pixels = pixels
+    origin = Origin(width: width, height: height, reduction: 1)
   }
 
   /// One colour everywhere.
@@ -19,9 +30,9 @@ package struct Image: Sendable, Equatable {
     self.init(width: width, height: height, pixels: pixels)
   }
 
-  /// The part whose upper left corner is (`x`, `y`).
+  /// The rectangle whose upper left corner is (`x`, `y`).
   package func cropped(x: Int, y: Int, width: Int, height: Int) -> Image {
-    precondition(x >= 0 && y >= 0 && x + width <= self.width && y + height <= self.height, "a crop outside the picture")
+    precondition(x >= 0 && y >= 0 && x + width <= self.width && y + height <= self.height, "a crop outside the image")
     if width == self.width && height == self.height { return self }
     var part: [UInt8] = []
     part.reserveCapacity(width * height * 3)
@@ -43,9 +54,9 @@ package struct Image: Sendable, Equatable {
     return Image(width: width, height: height, pixels: result)
   }
 
-  /// Copies `part` to where its upper left corner is (`x`, `y`).
-  package mutating func place(_ part: Image, x: Int, y: Int) {
-    precondition(x >= 0 && y >= 0 && x + part.width <= width && y + part.height <= height, "a part outside the picture")
+  /// Copies `part` into the image, its upper left corner at (`x`, `y`).
+  package mutating func paste(_ part: Image, x: Int, y: Int) {
+    precondition(x >= 0 && y >= 0 && x + part.width <= width && y + part.height <= height, "a part outside the image")
     for row in 0..<part.height {
       let to = ((y + row) * width + x) * 3
       let from = row * part.width * 3

@@ -12,15 +12,13 @@ package struct UndecodableImage: Error, Equatable {
   }
 
   package let reason: Reason
-  /// What libvips reports.
+  /// What the file is, and what to do: "is a BMP file, which is not read; convert it to PNG".
   package let detail: String
 
   /// The same for the user.
   ///
   /// - Parameter name: of the image: a path, an archive and its member.
-  package func named(_ name: String) -> DalleError {
-    DalleError(.data, "\(name): cannot be decoded (\(detail)); replace or remove it")
-  }
+  package func named(_ name: String) -> DalleError { DalleError(.data, "\(name): \(detail)") }
 }
 
 /// libvips is started once in a process, by the first use.
@@ -34,17 +32,17 @@ enum Vips {
   /// What libvips reports of the last failure on this thread.
   static var report: String { String(cString: images_error()) }
 
-  /// Making an image failed, which nothing but the machine can cause.
+  /// Encoding an image or rendering text failed, which nothing but the machine can cause.
   static func failure(_ what: String) -> DalleError {
-    DalleError(.unavailable, "\(what): libvips fails (\(report)); free memory, and check the installation with `vips --version`")
+    DalleError(.unavailable, "libvips cannot \(what) (\(report)); free memory, and check the installation with `vips --version`")
   }
 }
 
 extension Image {
-  /// Pixels that a picture file may have: a small file can claim a size that fills all memory.
+  /// Pixels that an image file may have: a small file can claim a size that fills all memory.
   package static let pixelLimit = 100_000_000
 
-  /// Decodes a picture of any format that libvips reads safely: orientation and colour profile applied, transparency on
+  /// Decodes an image of any format that libvips reads safely: orientation and colour profile applied, transparency on
   /// white, 16 bits cut to 8, the first frame of several. A file that is cut off is refused.
   ///
   /// - Parameter leastSide: a JPEG may come reduced by 2, 4 or 8, which saves most of the decoding, as long as its shorter
@@ -58,32 +56,42 @@ extension Image {
   /// The same for a file's bytes.
   package init(data: Data, pixelLimit: Int = pixelLimit, leastSide: Int? = nil) throws(UndecodableImage) {
     Vips.start()
-    guard !data.isEmpty else { throw UndecodableImage(reason: .unreadable, detail: "the file is empty") }
     let decoded = data.withUnsafeBytes { file -> Result<Image, UndecodableImage> in
-      var picture: OpaquePointer?
-      var (width, height): (Int32, Int32) = (0, 0)
-      let code = images_open(file.baseAddress, file.count, Int64(pixelLimit), Int32(leastSide ?? 0), &picture, &width, &height)
-      guard code == 0 else {
-        return .failure(UndecodableImage(reason: code == IMAGES_TOO_LARGE ? .tooLarge : .unreadable, detail: Vips.report))
+      var decoder: OpaquePointer?
+      var size = images_size()
+      func unreadable() -> Result<Image, UndecodableImage> {
+        .failure(UndecodableImage(reason: .unreadable, detail: FileKind(data).problem))
       }
-      let count = Int(width) * Int(height) * 3
+      switch images_open(file.baseAddress, file.count, Int64(pixelLimit), Int32(leastSide ?? 0), &decoder, &size) {
+      case 0: break
+      case Int32(IMAGES_TOO_LARGE):
+        return .failure(
+          UndecodableImage(
+            reason: .tooLarge,
+            detail: "has \(size.width) x \(size.height) pixels, more than the limit of \(pixelLimit); reduce it, or remove it"))
+      default: return unreadable()
+      }
+      let count = Int(size.width) * Int(size.height) * 3
       var isRead = false
       let pixels = [UInt8](unsafeUninitializedCapacity: count) { pixels, filled in
-        isRead = images_read(picture, pixels.baseAddress) == 0
+        isRead = images_read(decoder, pixels.baseAddress) == 0
         filled = isRead ? count : 0
       }
-      guard isRead else { return .failure(UndecodableImage(reason: .unreadable, detail: Vips.report)) }
-      return .success(Image(width: Int(width), height: Int(height), pixels: pixels))
+      if !isRead { return unreadable() }
+      var image = Image(width: Int(size.width), height: Int(size.height), pixels: pixels)
+      image.origin = Origin(
+        width: Int(size.full_width), height: Int(size.full_height), reduction: Int(size.reduction))
+      return .success(image)
     }
     self = try decoded.get()
   }
 
-  /// The picture as a PNG file.
+  /// The image as a PNG file.
   package func png() throws -> Data {
     try file("PNG") { images_png(pixels, Int32(width), Int32(height), &$0, &$1) }
   }
 
-  /// The picture as a JPEG file, quality from 1 to 100.
+  /// The image as a JPEG file, quality from 1 to 100.
   package func jpeg(quality: Int) throws -> Data {
     try file("JPEG") { images_jpeg(pixels, Int32(width), Int32(height), Int32(quality), &$0, &$1) }
   }
@@ -92,7 +100,7 @@ extension Image {
     Vips.start()
     var bytes: UnsafeMutablePointer<UInt8>?
     var size = 0
-    guard compress(&bytes, &size) == 0 else { throw Vips.failure(format) }
+    guard compress(&bytes, &size) == 0 else { throw Vips.failure("encode \(width) x \(height) pixels as \(format)") }
     defer { images_free(bytes) }
     return Data(bytes: bytes!, count: size)
   }

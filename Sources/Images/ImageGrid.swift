@@ -1,11 +1,19 @@
 import CImages
 
-/// Pictures with captions, laid out as one image to look at.
+/// Composes images and captions into one image.
 package struct ImageGrid {
+  /// A caption and its images, one of them at least, all of one size.
+  package struct Row {
+    package var caption: String
+    package var images: [Image]
+
+    package init(caption: String, images: [Image]) { (self.caption, self.images) = (caption, images) }
+  }
+
   private static let margin = 12
   private static let ink: (UInt8, UInt8, UInt8) = (40, 40, 40)
   private static let paper: (UInt8, UInt8, UInt8) = (250, 250, 250)
-  /// Pango font; any sans serif font stands in where this one is missing.
+  /// Pango font; where it is missing, Pango takes another sans serif font.
   private static let font = "DejaVu Sans 11"
 
   /// Rows of images of one size, each row with its caption above it: the candidates for a prompt.
@@ -13,7 +21,7 @@ package struct ImageGrid {
   /// - Parameters:
   ///   - rows: captions and their images.
   ///   - columns: groups side by side; a good number for captions with one image each.
-  package static func compose(_ rows: [(caption: String, images: [Image])], columns: Int = 1) throws -> Image {
+  package static func compose(_ rows: [Row], columns: Int = 1) throws -> Image {
     precondition(!rows.isEmpty && rows.allSatisfy { !$0.images.isEmpty }, "a grid without images")
     let size = rows[0].images[0]
     // Small images are enlarged by a whole factor, so that every pixel stays what it is.
@@ -26,23 +34,23 @@ package struct ImageGrid {
     let lines = stride(from: 0, to: rows.count, by: columns).map { $0..<min($0 + columns, rows.count) }
     let captionHeights = lines.map { line in line.map { captions[$0]?.height ?? 0 }.max()! }
     let height = margin + captionHeights.reduce(0) { $0 + $1 + 6 + cell.height + 2 * margin } - margin
-    var sheet = Image(width: margin + min(columns, rows.count) * (groupWidth + 2 * margin) - margin, height: height, paper)
+    var grid = Image(width: margin + min(columns, rows.count) * (groupWidth + 2 * margin) - margin, height: height, paper)
 
     var y = margin
     for (line, captionHeight) in zip(lines, captionHeights) {
       for (column, index) in line.enumerated() {
         let x = margin + column * (groupWidth + 2 * margin)
         if let caption = captions[index] {
-          sheet.place(caption, x: x + (groupWidth - caption.width) / 2, y: y + captionHeight - caption.height)
+          grid.paste(caption, x: x + (groupWidth - caption.width) / 2, y: y + captionHeight - caption.height)
         }
-        for (place, image) in rows[index].images.enumerated() {
+        for (column, image) in rows[index].images.enumerated() {
           precondition(image.width == size.width && image.height == size.height, "images of several sizes in a grid")
-          sheet.place(image.enlarged(by: factor), x: x + place * (cell.width + margin), y: y + captionHeight + 6)
+          grid.paste(image.enlarged(by: factor), x: x + column * (cell.width + margin), y: y + captionHeight + 6)
         }
       }
       y += captionHeight + 6 + cell.height + 2 * margin
     }
-    return sheet
+    return grid
   }
 
   /// Text in the grid's ink on its paper, wrapped and centred.
@@ -51,7 +59,7 @@ package struct ImageGrid {
     var mask: UnsafeMutablePointer<UInt8>?
     var (maskWidth, maskHeight): (Int32, Int32) = (0, 0)
     guard images_text(text, font, Int32(width), &mask, &maskWidth, &maskHeight) == 0, let mask else {
-      throw Vips.failure("caption")
+      throw Vips.failure("render a caption")
     }
     defer { images_free(mask) }
     var pixels: [UInt8] = []

@@ -1,6 +1,6 @@
 import Files
 
-/// What a picture looks like from afar, for finding near duplicates: where brightness rises from left to right on a grid of
+/// What an image looks like from afar, for finding near duplicates: where brightness rises from left to right on a grid of
 /// 8 × 8 (the difference hash), and the mean colour.
 package struct ImageSignature: Codable, Hashable, Sendable, BitwiseCopyable {
   /// Bit 8·y + x is set where cell (x + 1, y) of 9 × 8 is brighter than cell (x, y).
@@ -8,12 +8,12 @@ package struct ImageSignature: Codable, Hashable, Sendable, BitwiseCopyable {
   /// Mean red, green and blue.
   package var colour: SIMD3<UInt8>
 
-  /// Bits that may differ, and steps of 256 by which each mean may: what scaling and compressing a picture again changes.
+  /// Bits that may differ, and steps of 256 by which each mean may: what scaling and compressing an image again changes.
   package static let bitTolerance = 3
   package static let colourTolerance = 8
 
-  package init(_ picture: Image) {
-    let small = picture.resized(width: 9, height: 8).pixels
+  package init(_ image: Image) {
+    let small = image.resized(width: 9, height: 8).pixels
     let light = (0..<72).map { cell -> Int in
       let (red, green, blue) = (Int(small[3 * cell]), Int(small[3 * cell + 1]), Int(small[3 * cell + 2]))
       return 299 * red + 587 * green + 114 * blue  // BT.601, in thousandths
@@ -30,7 +30,7 @@ package struct ImageSignature: Codable, Hashable, Sendable, BitwiseCopyable {
     }
   }
 
-  /// Whether two pictures look the same.
+  /// Whether two images look the same.
   package func resembles(_ other: ImageSignature) -> Bool {
     (gradients ^ other.gradients).nonzeroBitCount <= Self.bitTolerance
       && (0..<3).allSatisfy { abs(Int(colour[$0]) - Int(other.colour[$0])) <= Self.colourTolerance }

@@ -10,27 +10,35 @@ private struct Taps {
   /// Smaller: every target pixel is the mean of the area that it covers (OpenCV's INTER_AREA, which the paper's listings
   /// name). Larger: linear interpolation between pixel centres.
   ///
-  /// - Parameter part: the target pixels that are needed.
-  init(from source: Int, to target: Int, part: Range<Int>) {
-    let scale = Double(source) / Double(target)
-    count = min(source, target <= source ? Int(scale.rounded(.up)) + 1 : 2)
+  /// - Parameters:
+  ///   - source: pixels that there are.
+  ///   - area: where among them the source is; its end may lie in a pixel that was cut off, whose place the last one takes.
+  ///   - part: the target pixels that are needed.
+  init(from source: Int, _ area: Range<Double>, to target: Int, part: Range<Int>) {
+    let origin = Int(area.lowerBound)
+    let offset = area.lowerBound - Double(origin)
+    let length = area.upperBound - area.lowerBound
+    let available = min(source - origin, Int((offset + length).rounded(.up)))
+    let scale = length / Double(target)
+    let shrinks = scale >= 1
+    count = min(available, shrinks ? Int(scale.rounded(.up)) + 1 : 2)
     first.reserveCapacity(part.count)
     weights.reserveCapacity(part.count * count)
     for pixel in part {
-      let (start, end) = (Double(pixel) * scale, Double(pixel + 1) * scale)
-      let centre = min(max((start + end - 1) / 2, 0), Double(source - 1))
-      let first = min(Int(target <= source ? start : centre), source - count)
-      self.first.append(first)
-      for place in first..<first + count {
-        let weight =
-          target <= source ? (min(end, Double(place + 1)) - max(start, Double(place))) / scale : 1 - abs(Double(place) - centre)
+      let (start, end) = (offset + Double(pixel) * scale, offset + Double(pixel + 1) * scale)
+      let centre = min(max((start + end - 1) / 2, 0), Double(available - 1))
+      let first = min(Int(shrinks ? start : centre), available - count)
+      self.first.append(origin + first)
+      for pixel in first..<first + count {
+        let pixelEnd = pixel == available - 1 ? max(end, Double(pixel + 1)) : Double(pixel + 1)
+        let weight = shrinks ? (min(end, pixelEnd) - max(start, Double(pixel))) / scale : 1 - abs(Double(pixel) - centre)
         weights.append(Float(max(0, weight)))
       }
     }
   }
 }
 
-/// A part of a picture.
+/// A part of an image.
 struct Rectangle {
   var x: Int
   var y: Int
@@ -39,26 +47,31 @@ struct Rectangle {
 }
 
 extension Image {
-  /// The picture at another size: area averaging where it shrinks, linear interpolation where it grows.
+  /// The image at another size: area averaging where it shrinks, linear interpolation where it grows.
   package func resized(width: Int, height: Int) -> Image {
     let target = Rectangle(x: 0, y: 0, width: width, height: height)
-    return scaled(Rectangle(x: 0, y: 0, width: self.width, height: self.height), width: width, height: height, part: target)
+    return scaled(Rectangle(x: 0, y: 0, width: origin.width, height: origin.height), width: width, height: height, part: target)
   }
 
-  /// An area of the picture at another size, and of that a part; nothing else is computed.
+  /// An area of the image at another size, and of that a part; nothing else is computed.
+  ///
+  /// - Parameter area: in pixels of the image before a decoder reduced it, so that a crop does not depend on the reduction.
   func scaled(_ area: Rectangle, width: Int, height: Int, part: Rectangle) -> Image {
-    precondition(width > 0 && height > 0, "a picture of \(width) x \(height)")
+    precondition(width > 0 && height > 0, "an image of \(width) x \(height)")
     precondition(
-      area.x >= 0 && area.y >= 0 && area.x + area.width <= self.width && area.y + area.height <= self.height,
-      "\(area) of a picture of \(self.width) x \(self.height)")
+      area.x >= 0 && area.y >= 0 && area.x + area.width <= origin.width && area.y + area.height <= origin.height,
+      "\(area) of an image of \(origin.width) x \(origin.height)")
     precondition(
       part.x >= 0 && part.y >= 0 && part.x + part.width <= width && part.y + part.height <= height,
       "\(part) of \(width) x \(height)")
-    if width == area.width && height == area.height {
+    if origin.reduction == 1 && width == area.width && height == area.height {
       return cropped(x: area.x + part.x, y: area.y + part.y, width: part.width, height: part.height)
     }
-    let across = Taps(from: area.width, to: width, part: part.x..<part.x + part.width)
-    let down = Taps(from: area.height, to: height, part: part.y..<part.y + part.height)
+    func reduced(_ start: Int, _ count: Int) -> Range<Double> {
+      Double(start) / Double(origin.reduction)..<Double(start + count) / Double(origin.reduction)
+    }
+    let across = Taps(from: self.width, reduced(area.x, area.width), to: width, part: part.x..<part.x + part.width)
+    let down = Taps(from: self.height, reduced(area.y, area.height), to: height, part: part.y..<part.y + part.height)
     // Rows first: their loop is the longest, over neighbours in memory.
     let columns = across.first[0]..<across.first[part.width - 1] + across.count
     var sums = [Float](repeating: 0, count: columns.count * 3 + 1)  // one more: pixels are read four values at a time
@@ -70,7 +83,7 @@ extension Image {
             for y in 0..<part.height {
               for tap in 0..<down.count {
                 let weight = down.weights[y * down.count + tap]
-                let start = ((area.y + down.first[y] + tap) * self.width + area.x + columns.lowerBound) * 3
+                let start = ((down.first[y] + tap) * self.width + columns.lowerBound) * 3
                 let source = pixels.baseAddress! + start
                 Self.accumulate(source, weight, isFirst: tap == 0, into: sums.baseAddress!, count: columns.count * 3)
               }

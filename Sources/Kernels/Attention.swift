@@ -4,12 +4,12 @@ import Memory
   import Glibc
 #endif
 
-/// Storage that attention needs while it computes one head of one sample. Rows that a block of queries reads are moved
-/// together, so that its GEMMs run over dense memory; dense keys and values are moved once for all blocks.
+/// Scratch of attention over one head of one sample. Rows that a block of queries reads are copied into dense memory for its GEMMs;
+/// dense keys and values are copied once for all blocks.
 public struct AttentionScratch<Element: Scalar> {
   /// [queries, keys]: scores, then their exponentials; and the gradient of the softmax.
   fileprivate let scores, gradients: Vector
-  /// The same as operands of the next product.
+  /// The same as operands of the next GEMM.
   fileprivate let weights, dScores: VectorView<Element>
   fileprivate let queries, dOutputs: MatrixView<Element>  // [queries, size]
   fileprivate let keys, values: MatrixView<Element>  // [dense + image keys, size]
@@ -85,12 +85,12 @@ private struct Piece {
   let imageKeys: AttentionPattern.Run?
   /// For image queries, `[queries, image keys]`.
   let mask: [Float]
-  /// Without image keys: whether queries see keys up to themselves alone.
+  /// Without image keys: whether only keys up to the query itself are visible.
   let isCausal: Bool
 
   var keyCount: Int { denseKeys + (imageKeys?.count ?? 0) }
 
-  /// Adds the mask to a row of scores, and returns how many keys from the first on may be seen.
+  /// Adds the mask to a row of scores, and returns how many keys from the first on are visible.
   func apply(_ row: Int, to scores: Vector) -> Int {
     guard let imageKeys else { return isCausal ? queries.start + row + 1 : denseKeys }
     mask.withUnsafeBufferPointer { mask in
@@ -151,7 +151,7 @@ extension AttentionPattern {
             scratch.values.gather(head.v.rows(keys, after: denseLength), at: denseLength)
           }
           let queries = scratch.queries.gather(head.q.rows(piece.queries, after: 0))
-          matmul(queries, scratch.keys.rows(0..<piece.keyCount).transposed, into: scores)
+          matmul(queries, scratch.keys.rows(0..<piece.keyCount), transposing: .second, into: scores)
           let outputs = scratch.outputs.rows(0..<scores.rows)
           for row in 0..<scores.rows {
             let values = scores.row(row)
@@ -212,8 +212,8 @@ extension AttentionPattern {
           let queries = scratch.queries.gather(head.q.rows(piece.queries, after: 0))
           let target = out.rows(piece.queries, after: 0)
           let dTarget = scratch.dOutputs.gather(dOut.rows(piece.queries, after: 0))
-          matmul(queries, keys.transposed, into: scores)
-          matmul(dTarget, values.transposed, into: gradients)
+          matmul(queries, keys, transposing: .second, into: scores)
+          matmul(dTarget, values, transposing: .second, into: gradients)
           for row in 0..<rowCount {
             let count = piece.apply(row, to: scores.row(row))
             softmaxBackward(
@@ -221,8 +221,8 @@ extension AttentionPattern {
               gradients.row(row), delta: dot(dTarget.row(row), target.row(row)), weights: weights.row(row),
               into: dScores.row(row))
           }
-          matmul(weights.transposed, dTarget, into: scratch.dValues.rows(0..<keyCount))
-          matmul(dScores.transposed, queries, into: scratch.dKeys.rows(0..<keyCount))
+          matmul(weights, dTarget, transposing: .first, into: scratch.dValues.rows(0..<keyCount))
+          matmul(dScores, queries, transposing: .first, into: scratch.dKeys.rows(0..<keyCount))
           matmul(dScores, keys, into: scratch.outputs.rows(0..<rowCount))
           let dQueries = gradient.q.rows(piece.queries, after: 0)
           for row in 0..<rowCount { scaled(scratch.outputs.row(row), by: 1, into: dQueries.row(row)) }
@@ -243,7 +243,7 @@ extension AttentionPattern {
 }
 
 /// The softmax of a row again, and the gradient of its scores: with `w = e^(scale · score - logSum)`, `weights = w` and
-/// `result = scale · w · (gradient - delta)`. Keys from `count` on are not seen: 0.
+/// `result = scale · w · (gradient - delta)`. Keys from `count` on are masked: 0.
 private func softmaxBackward<Element: Scalar>(
   _ scores: Vector, logSum: Float, scale: Float, count: Int, _ gradients: Vector, delta: Float,
   weights: VectorView<Element>, into result: VectorView<Element>

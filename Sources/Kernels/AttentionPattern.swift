@@ -38,7 +38,7 @@ public struct AttentionPattern: Sendable {
     public let start, stride, count: Int
   }
 
-  /// Image queries and the image keys that any of them may see.
+  /// Image queries, and the image keys that are visible to any of them.
   public struct Block: Sendable {
     public let queries: Run
     public let keys: Run
@@ -138,13 +138,14 @@ public struct AttentionPattern: Sendable {
     }
   }
 
-  /// What cached steps after a shared prefix see: for each position after it, the positions after it that it attends to, in
+  /// The visible positions of cached steps after a shared prefix: for each position after it, those after it that it attends to, in
   /// ascending order. The prefix ends at the earliest where the image begins; bidirectional attention has no cached step.
   public func visible(after prefix: Int) -> [[Int]] {
-    precondition(isCausal, "bidirectional attention cannot be computed a position at a time")
+    precondition(isCausal, "bidirectional attention cannot be computed one position at a time")
     precondition(imageLength == 0 ? prefix <= length : prefix == denseLength, "a prefix of \(prefix) of \(denseLength) positions")
-    return (0..<length - prefix).map { query in
-      (0...query).filter { allows(query: prefix + query, key: prefix + $0) }
+    guard case .image(let kind, _, let grid, let kernel) = shape else { return (0..<length - prefix).map { Array(0...$0) } }
+    return (0..<imageLength).map { query in
+      (0...query).filter { Self.allows(kind, query: query, key: $0, grid: grid, kernel: kernel) }
     }
   }
 

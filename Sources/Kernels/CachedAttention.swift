@@ -1,11 +1,11 @@
 import Memory
 
-/// Attention for cached steps: one query per image over keys and values that were cached at earlier positions (paper B.1). Images of
+/// Attention for cached steps: one query per image over the KV cache of earlier positions (paper B.1). Images of
 /// one caption share its text, so their scores with it are GEMMs.
 public struct CachedAttention<Element: Scalar> {
   private let heads: Int
   private let textLength: Int
-  /// Room for a caption's images, or for its text: scores [heads · images, text + image keys] or [text, text].
+  /// Scores of a caption's images, or of its text: [heads · images, text + image keys] or [text, text].
   private let scores: Vector
   private let weights: VectorView<Element>
   private let outputs: Matrix  // [most rows, width]
@@ -15,7 +15,7 @@ public struct CachedAttention<Element: Scalar> {
 
   /// - Parameters:
   ///   - images: of one caption.
-  ///   - imageKeys: that a query sees at most.
+  ///   - imageKeys: largest number that is visible to a query.
   public init(_ space: inout Space, width: Int, heads: Int, textLength: Int, images: Int, imageKeys: Int) {
     (self.heads, self.textLength) = (heads, textLength)
     keyCount = (textLength + imageKeys + 15) & ~15
@@ -26,7 +26,7 @@ public struct CachedAttention<Element: Scalar> {
     inverseSums = space.vector(heads * outputs.rows)
   }
 
-  /// A caption's text over itself; each position sees those up to its own.
+  /// A caption's text over itself; to each position those up to its own are visible.
   ///
   /// - Parameters:
   ///   - queries, keys, values: `[text, width]`, heads side by side.
@@ -41,7 +41,7 @@ public struct CachedAttention<Element: Scalar> {
     let scale = scale(queries)
     for head in 0..<heads {
       let columns = columns(head, queries)
-      matmul(queries.columns(columns), keys.columns(columns).transposed, into: scores)
+      matmul(queries.columns(columns), keys.columns(columns), transposing: .second, into: scores)
       for row in 0..<textLength {
         let visible = scores.row(row)[0..<row + 1]
         let highest = scale * largest(visible.base, count: visible.count)
@@ -59,7 +59,7 @@ public struct CachedAttention<Element: Scalar> {
   ///   - textKeys: `[text, width]`.
   ///   - textValues: `[width, text]`.
   ///   - imageKeys, imageValues: `[images · window, width]`.
-  ///   - visible: which rows of an image's window its query sees.
+  ///   - visible: the rows of an image's window that are visible to its query.
   ///   - result: `[images, width]`.
   @specialized(where Element == Float)
   @specialized(where Element == BFloat16)
@@ -77,7 +77,7 @@ public struct CachedAttention<Element: Scalar> {
     for head in 0..<heads {
       let columns = columns(head, queries)
       matmul(
-        queries.columns(columns), textKeys.columns(columns).transposed, into: part(head, scores).columns(0..<textLength),
+        queries.columns(columns), textKeys.columns(columns), transposing: .second, into: part(head, scores).columns(0..<textLength),
         rowwise: true)
     }
     forEachPart(of: images) { images in
@@ -103,7 +103,7 @@ public struct CachedAttention<Element: Scalar> {
     for head in 0..<heads where textLength > 0 {
       let columns = columns(head, queries)
       matmul(
-        part(head, weights).columns(0..<textLength), textValues.rows(columns).transposed,
+        part(head, weights).columns(0..<textLength), textValues.rows(columns), transposing: .second,
         into: outputs.rows(0..<images).columns(columns), .accumulate, rowwise: true)
     }
     for image in 0..<images { store(image, rows: images, into: result.row(image)) }

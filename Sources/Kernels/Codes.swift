@@ -1,8 +1,9 @@
 import Memory
+import Tokens
 
 /// y[p] = the column `codes[p]` of `weights` plus `bias`: a 1x1 convolution of one-hot vectors.
 /// weights `[outputs, vocabulary]`, y `[positions, outputs]`. Every code must be below the vocabulary's size.
-public func selectColumns(_ codes: UnsafePointer<UInt16>, _ weights: Matrix, bias: Vector, into y: Matrix) {
+public func selectColumns(_ codes: UnsafePointer<Token>, _ weights: Matrix, bias: Vector, into y: Matrix) {
   precondition(
     weights.rows == y.columns && bias.count == y.columns,
     "columns of \(weights.rows) with \(bias.count) biases into \(y.columns)")

@@ -1,8 +1,8 @@
 import CDNN
 import Memory
 
-/// The shape of a convolution with stride 1, odd square kernel and padding (kernel - 1) / 2, so that the picture keeps
-/// its size. Activations are channels-last: `[samples, height, width, channels]`.
+/// The shape of a convolution with stride 1, odd square kernel and padding (kernel - 1) / 2, so that height and width
+/// stay the same. Activations are channels-last: `[samples, height, width, channels]`.
 public struct ConvolutionShape: Hashable, Sendable {
   public let height: Int
   public let width: Int
@@ -40,16 +40,16 @@ public final class ConvolutionScratch {
 /// A convolution of one shape (oneDNN), computing `scale · (weights * x + bias)` from operands in `Element` with sums in fp32.
 ///
 /// Weights and their gradient are fp32 in PyTorch's layout `[outputs, inputs, kernel, kernel]` and are packed at every call:
-/// they are small beside the activations, and the model need not know when they change. What oneDNN prepares for a number
+/// they are small compared to the activations, and the model need not track when they change. What oneDNN prepares for a number
 /// of samples is kept, so that a step allocates nothing after the first with that number.
 public final class Convolution<Element: Scalar> {
-  /// What happens to the result. A residual stream is fp32 and so is its gradient; what lies between convolutions is in `Element`.
+  /// What happens to the result. A residual stream is fp32 and so is its gradient; what is between convolutions is in `Element`.
   public enum Output {
     /// From stream to stream: y and dx are fp32.
     case plain
     /// max(0, result): y and dx are in `Element`. The backward passes still take the gradient before rectification.
     case rectified
-    /// Added to the stream that the destination holds: y is fp32, dx in `Element`.
+    /// Added to the stream at the destination: y is fp32, dx in `Element`.
     case added
   }
 

@@ -1,4 +1,5 @@
 import Memory
+import Tokens
 
 #if canImport(Glibc)
   import Glibc
@@ -14,7 +15,7 @@ import Memory
 @specialized(where Element == Float)
 @specialized(where Element == BFloat16)
 public func softmaxCrossEntropy<Element: Scalar>(
-  _ logits: Matrix, targets: UnsafePointer<Int32>, gradient: (into: MatrixView<Element>, scale: Float)?
+  _ logits: Matrix, targets: UnsafePointer<Token>, gradient: (into: MatrixView<Element>, scale: Float)?
 ) -> Double {
   let span = KernelClock.begin(.crossEntropy)
   defer { KernelClock.end(span) }
@@ -55,7 +56,7 @@ func largest(_ values: UnsafePointer<Float>, count: Int) -> Float {
 }
 
 /// `result = e^(scale · value - offset)`, 0 where there is no value; returns the sum, before anything is
-/// rounded. The result may lie in the place of the values.
+/// rounded. The result may overwrite the values.
 func exponentials<Element: Scalar>(
   of values: Vector, scale: Float, minus offset: Float, into result: VectorView<Element>
 ) -> Float {

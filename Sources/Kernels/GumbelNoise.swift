@@ -1,7 +1,7 @@
 import Memory
 import Random
 
-/// Which random numbers a sample gets: they depend on nothing else, so not on how samples are spread over ranks.
+/// The address of a sample's random numbers: they depend on nothing else, so not on how samples are spread over ranks.
 public struct NoiseAddress: Hashable, Sendable {
   public let seed: UInt64
   let stream: UInt64

@@ -1,37 +1,54 @@
-/// Seconds that kernels take, by kind: for benchmarks. Off, it costs a test a call. While it is on, one thread alone may call
-/// kernels.
-public enum KernelClock {
+import Synchronization
+
+/// Seconds that kernels take, by kind: for benchmarks. A kernel that calls other kernels is counted whole, once.
+public final class KernelClock: Sendable {
   enum Kind: String {
     case matmul, attention, convolutions, norms, activations, biases, crossEntropy, logitLaplace, relaxation, resampling, rounding
   }
 
-  /// A kernel under way; nil while the clock is off, and inside another kernel, which is counted whole.
+  /// A kernel under way.
   struct Span {
+    let clock: KernelClock
     let kind: Kind
     let begin: ContinuousClock.Instant
   }
 
-  nonisolated(unsafe) private static var isOn = false
-  nonisolated(unsafe) private static var isInside = false
-  nonisolated(unsafe) private static var seconds: [Kind: Double] = [:]
-
-  public static func start() { (isOn, seconds) = (true, [:]) }
-
-  /// The seconds since `start`, by kind.
-  public static func stop() -> [String: Double] {
-    isOn = false
-    return Dictionary(uniqueKeysWithValues: seconds.map { ($0.key.rawValue, $0.value) })
+  private struct State {
+    var isInside = false
+    var seconds: [Kind: Double] = [:]
   }
 
-  @inline(__always) static func begin(_ kind: Kind) -> Span? {
-    if !isOn || isInside { return nil }
-    isInside = true
-    return Span(kind: kind, begin: .now)
+  /// The clock of the calling thread's kernels; without one they are not timed.
+  @TaskLocal private static var current: KernelClock?
+  private let state = Mutex(State())
+
+  public init() {}
+
+  /// The seconds so far, by kind.
+  public var seconds: [String: Double] {
+    state.withLock { Dictionary(uniqueKeysWithValues: $0.seconds.map { ($0.key.rawValue, $0.value) }) }
   }
 
-  @inline(__always) static func end(_ span: Span?) {
+  /// Times the kernels that `body` calls on this thread.
+  public func measure<Result>(_ body: () throws -> Result) rethrows -> Result {
+    try KernelClock.$current.withValue(self, operation: body)
+  }
+
+  /// Nil without a clock, and inside another kernel.
+  static func begin(_ kind: Kind) -> Span? {
+    guard let clock = current else { return nil }
+    let isOutermost = clock.state.withLock { state in
+      defer { state.isInside = true }
+      return !state.isInside
+    }
+    return isOutermost ? Span(clock: clock, kind: kind, begin: .now) : nil
+  }
+
+  static func end(_ span: Span?) {
     guard let span else { return }
-    seconds[span.kind, default: 0] += (ContinuousClock.now - span.begin) / .seconds(1)
-    isInside = false
+    span.clock.state.withLock { state in
+      state.seconds[span.kind, default: 0] += (ContinuousClock.now - span.begin) / .seconds(1)
+      state.isInside = false
+    }
   }
 }

@@ -60,7 +60,7 @@ public func layerNormAgain<Element: Scalar>(
 
 /// Backward of `layerNorm`. Adds to `dx`, `dWeight` and `dBias`.
 ///
-/// With `n = (x - mean) / deviation` and `g = dy · weight`: `dx = (g - mean(g) - n · mean(g · n)) / deviation`.
+/// With `n = (x - mean) / std` and `g = dy · weight`: `dx = (g - mean(g) - n · mean(g · n)) / std`.
 public func layerNormBackward(
   _ dy: Matrix, _ x: Matrix, weight: Vector, mean means: Vector, rstd rstds: Vector, addingTo dx: Matrix, dWeight: Vector,
   dBias: Vector

@@ -8,29 +8,18 @@ public enum Destination: Sendable {
   case accumulate
 }
 
-/// An operand of a GEMM: a matrix as it lies, or transposed on the fly.
-public protocol MatmulOperand<Element> {
-  associatedtype Element: BitwiseCopyable
-  var matrix: MatrixView<Element> { get }
-  var isTransposed: Bool { get }
+/// Which operands of a GEMM are transposed on the fly; nothing is moved.
+public struct Operands: OptionSet, Sendable {
+  public let rawValue: Int
+  @inlinable public init(rawValue: Int) { self.rawValue = rawValue }
+  @inlinable public static var first: Operands { Operands(rawValue: 1) }
+  @inlinable public static var second: Operands { Operands(rawValue: 2) }
 }
 
-extension MatrixView: MatmulOperand {
-  public var matrix: MatrixView { self }
-  public var isTransposed: Bool { false }
-  /// The matrix with rows and columns exchanged, to multiply with; nothing is moved.
-  public var transposed: Transposed<Element> { Transposed(matrix: self) }
-}
-
-public struct Transposed<Element: BitwiseCopyable>: MatmulOperand {
-  public let matrix: MatrixView<Element>
-  public var isTransposed: Bool { true }
-}
-
-/// What a GEMM multiplies, and what it adds.
+/// What a GEMM multiplies, and what it adds: `[m, k] · [k, n]`, after transposing.
 public struct GEMM<Element: BitwiseCopyable> {
   @usableFromInline let a, b: MatrixView<Element>
-  @usableFromInline let aIsTransposed, bIsTransposed: Bool
+  @usableFromInline let transposed: Operands
   @usableFromInline let m, n, k: Int
   @usableFromInline let bias: Vector?
   @usableFromInline let residual: Matrix?
@@ -38,37 +27,37 @@ public struct GEMM<Element: BitwiseCopyable> {
   @usableFromInline let isRowwise: Bool
 
   @usableFromInline init(
-    _ a: MatrixView<Element>, transposed aIsTransposed: Bool, _ b: MatrixView<Element>, transposed bIsTransposed: Bool, m: Int,
-    n: Int, k: Int, bias: Vector?, residual: Matrix?, isRowwise: Bool
+    _ a: MatrixView<Element>, _ b: MatrixView<Element>, transposing transposed: Operands, bias: Vector?, residual: Matrix?,
+    isRowwise: Bool
   ) {
-    (self.a, self.aIsTransposed, self.b, self.bIsTransposed) = (a, aIsTransposed, b, bIsTransposed)
-    (self.m, self.n, self.k, self.bias, self.residual, self.isRowwise) = (m, n, k, bias, residual, isRowwise)
+    (m, k) = transposed.contains(.first) ? (a.columns, a.rows) : (a.rows, a.columns)
+    let (kOfB, n) = transposed.contains(.second) ? (b.columns, b.rows) : (b.rows, b.columns)
+    precondition(k == kOfB, "GEMM of \(m) x \(k) and \(kOfB) x \(n)")
+    precondition(!isRowwise || transposed == .second, "rowwise sums of another form than a · bᵀ")
+    (self.a, self.b, self.transposed, self.n) = (a, b, transposed, n)
+    (self.bias, self.residual, self.isRowwise) = (bias, residual, isRowwise)
   }
 }
 
 /// `result (+)= a · b (+ bias) (+ residual)`, with sums in fp32: OpenBLAS for fp32 operands, oneDNN for bf16.
 ///
 /// - Parameters:
+///   - transposing: the operands that are multiplied with their rows and columns exchanged.
 ///   - bias: added to every row.
 ///   - residual: a matrix of the result's shape; not the result itself: accumulate instead.
-///   - rowwise: each row of the result has the same bits whatever other rows there are (`a` as it lies, `b` transposed): with up to 64
-///     rows by a kernel of our own, with more only among calls with equally many, since libraries choose kernels by shape.
+///   - rowwise: each row of the result has the same bits whatever other rows there are (for `a · bᵀ`): with up to 64 rows by a
+///     kernel of our own, with more only among calls with equally many, since libraries choose kernels by shape.
 @inlinable public func matmul<Element: Scalar, Result: Scalar>(
-  _ a: some MatmulOperand<Element>, _ b: some MatmulOperand<Element>, into result: MatrixView<Result>,
+  _ a: MatrixView<Element>, _ b: MatrixView<Element>, transposing: Operands = [], into result: MatrixView<Result>,
   _ destination: Destination = .overwrite, bias: Vector? = nil, residual: Matrix? = nil, rowwise: Bool = false
 ) {
-  let (m, k) = a.isTransposed ? (a.matrix.columns, a.matrix.rows) : (a.matrix.rows, a.matrix.columns)
-  let (kOfB, n) = b.isTransposed ? (b.matrix.columns, b.matrix.rows) : (b.matrix.rows, b.matrix.columns)
+  let gemm = GEMM(a, b, transposing: transposing, bias: bias, residual: residual, isRowwise: rowwise)
   precondition(
-    k == kOfB && result.rows == m && result.columns == n && bias?.count ?? n == n && residual?.rows ?? m == m
-      && residual?.columns ?? n == n,
-    "product of \(m) x \(k) and \(kOfB) x \(n) into \(result.rows) x \(result.columns)")
-  precondition(!rowwise || !a.isTransposed && b.isTransposed, "rowwise sums of another form than a · bᵀ")
-  if m == 0 || n == 0 { return }
-  Element.gemm(
-    GEMM(
-      a.matrix, transposed: a.isTransposed, b.matrix, transposed: b.isTransposed, m: m, n: n, k: k, bias: bias,
-      residual: residual, isRowwise: rowwise), into: result, destination)
+    result.rows == gemm.m && result.columns == gemm.n && bias?.count ?? gemm.n == gemm.n && residual?.rows ?? gemm.m == gemm.m
+      && residual?.columns ?? gemm.n == gemm.n,
+    "GEMM of \(gemm.m) x \(gemm.n) into \(result.rows) x \(result.columns)")
+  if gemm.m == 0 || gemm.n == 0 { return }
+  Element.gemm(gemm, into: result, destination)
 }
 
 extension Float {
@@ -78,9 +67,10 @@ extension Float {
     let span = KernelClock.begin(.matmul)
     defer { KernelClock.end(span) }
     if o.isRowwise, o.m <= RowGEMM.mostRows { return RowGEMM.gemm(o, into: result, destination) }
-    guard let result = result as? Matrix else { preconditionFailure("products of fp32 give fp32") }
+    guard let result = result as? Matrix else { preconditionFailure("GEMMs of fp32 give fp32") }
     cblas_sgemm(
-      CblasRowMajor, o.aIsTransposed ? CblasTrans : CblasNoTrans, o.bIsTransposed ? CblasTrans : CblasNoTrans,
+      CblasRowMajor, o.transposed.contains(.first) ? CblasTrans : CblasNoTrans,
+      o.transposed.contains(.second) ? CblasTrans : CblasNoTrans,
       blasint(o.m), blasint(o.n), blasint(o.k), 1, o.a.base, blasint(o.a.stride), o.b.base, blasint(o.b.stride),
       destination == .overwrite ? 0 : 1, result.base, blasint(result.stride))
     if o.bias == nil && o.residual == nil { return }
@@ -101,7 +91,7 @@ extension BFloat16 {
     func strides(_ matrix: MatrixView<BFloat16>, _ isTransposed: Bool) -> (row: Int32, column: Int32) {
       isTransposed ? (1, Int32(matrix.stride)) : (Int32(matrix.stride), 1)
     }
-    let (a, b) = (strides(o.a, o.aIsTransposed), strides(o.b, o.bIsTransposed))
+    let (a, b) = (strides(o.a, o.transposed.contains(.first)), strides(o.b, o.transposed.contains(.second)))
     var shape = cdnn_gemm_shape(
       m: Int32(o.m), n: Int32(o.n), k: Int32(o.k), a_row: a.row, a_column: a.column, b_row: b.row, b_column: b.column,
       result_row: Int32(result.stride), result_is_bf16: Result.self == BFloat16.self ? 1 : 0,
@@ -111,6 +101,6 @@ extension BFloat16 {
       UnsafePointer(UnsafeRawPointer(matrix.base).assumingMemoryBound(to: UInt16.self))
     }
     let status = cdnn_gemm(&shape, bits(o.a), bits(o.b), o.bias?.base, o.residual?.base, result.base)
-    precondition(status == 0, "oneDNN: product of \(o.m) x \(o.k) x \(o.n): \(String(cString: cdnn_status_name(status)))")
+    precondition(status == 0, "oneDNN: GEMM of \(o.m) x \(o.k) x \(o.n): \(String(cString: cdnn_status_name(status)))")
   }
 }

@@ -2,8 +2,8 @@ import CLanes
 import Memory
 
 /// Fills `values` with independent normal numbers of mean 0 (Box-Muller): those from number `first` on, a multiple of 16, of the
-/// endless row that seed and stream stand for.
-public func fillNormal(_ values: Vector, seed: UInt64, stream: UInt64, standardDeviation: Float, from first: Int = 0) {
+/// endless sequence of this seed and stream.
+public func fillNormal(_ values: Vector, seed: UInt64, stream: UInt64, std: Float, from first: Int = 0) {
   precondition(first >= 0 && first % 16 == 0, "normal numbers from number \(first)")
   let end = first + values.count
   // 64 numbers come out of 16 positions of the generator at a time.
@@ -13,7 +13,7 @@ public func fillNormal(_ values: Vector, seed: UInt64, stream: UInt64, standardD
     for (offset, numbers) in [(0, low.0), (16, low.1), (32, high.0), (48, high.1)] {
       let position = start + offset
       if position < first || position >= end { continue }
-      (numbers * standardDeviation).store(values.base + position - first, first: min(16, end - position))
+      (numbers * std).store(values.base + position - first, first: min(16, end - position))
     }
   }
 }

@@ -1,6 +1,6 @@
 import Memory
 
-/// A stack of channels-last pictures, `[samples, height, width, channels]`.
+/// Channels-last feature maps, `[samples, height, width, channels]`.
 public struct FeatureMaps<Element: Scalar> {
   public let values: VectorView<Element>
   public let samples: Int
@@ -108,7 +108,7 @@ public func upsampleBackward<Gradient: Scalar, Result: Scalar>(_ dy: FeatureMaps
   }
 }
 
-/// Calls `body` with each pixel of `small` and the four pixels of `large` that lie over it, in reading order.
+/// Calls `body` with each pixel of `small` and its four pixels of `large`, in reading order.
 @inline(__always) private func forEachSquare<Small: Scalar, Large: Scalar>(
   _ small: FeatureMaps<Small>, _ large: FeatureMaps<Large>,
   _ body: (

@@ -2,7 +2,7 @@ import CDNN
 import CLanes
 import Memory
 
-/// A format in which activations and the operands of GEMMs are kept; arithmetic on them is fp32.
+/// A format of activations and GEMM operands; computations with them are in fp32.
 public protocol Scalar: BitwiseCopyable, Sendable {
   static func load(_ pointer: UnsafePointer<Self>) -> SIMD16<Float>
   static func store(_ lanes: SIMD16<Float>, to pointer: UnsafeMutablePointer<Self>)
@@ -15,8 +15,8 @@ public protocol Scalar: BitwiseCopyable, Sendable {
   /// The sums of `RowGEMM`: `result[row · stride + column] = Σ a[row, i] · b[column, i]` over the first `count` columns of both.
   static func sumRows(
     _ a: MatrixView<Self>, _ b: MatrixView<Self>, count: Int, into result: UnsafeMutablePointer<Float>, stride: Int)
-  /// The numbers in this format: themselves, or rounded into the first places of `room`.
-  static func rounded(_ values: Vector, into room: VectorView<Self>) -> VectorView<Self>
+  /// The numbers in this format: themselves, or rounded into the first elements of `storage`.
+  static func rounded(_ values: Vector, into storage: VectorView<Self>) -> VectorView<Self>
 }
 
 extension Float: Scalar {
@@ -28,7 +28,7 @@ extension Float: Scalar {
   public static func sumRows(_ a: Matrix, _ b: Matrix, count: Int, into result: UnsafeMutablePointer<Float>, stride: Int) {
     cdnn_rows_fp32(Int32(a.rows), Int32(b.rows), Int32(count), a.base, a.stride, b.base, b.stride, result, stride)
   }
-  public static func rounded(_ values: Vector, into room: Vector) -> Vector { values }
+  public static func rounded(_ values: Vector, into storage: Vector) -> Vector { values }
 }
 
 extension BFloat16: Scalar {
@@ -49,8 +49,8 @@ extension BFloat16: Scalar {
     cdnn_rows_bf16(Int32(a.rows), Int32(b.rows), Int32(count), bits(a), a.stride, bits(b), b.stride, result, stride)
   }
 
-  public static func rounded(_ values: Vector, into room: VectorView<BFloat16>) -> VectorView<BFloat16> {
-    let result = room[0..<values.count]
+  public static func rounded(_ values: Vector, into storage: VectorView<BFloat16>) -> VectorView<BFloat16> {
+    let result = storage[0..<values.count]
     round(values, into: result)
     return result
   }

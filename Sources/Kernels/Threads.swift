@@ -1,7 +1,7 @@
 import CDNN
 import COpenBLAS
 
-/// Set once, before anything is computed.
+/// Set once, before anything is computed; of the process, as the thread counts of OpenBLAS and oneDNN are.
 nonisolated(unsafe) private var threads = 1
 
 /// The threads that one process's GEMMs and convolutions use; normally cores / ranks on this node.

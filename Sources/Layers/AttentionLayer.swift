@@ -7,7 +7,7 @@ package struct AttentionParameters: Sendable {
   package let norm: LayerNormParameters
   package let qkvWeight, qkvBias, outputWeight, outputBias: Parameter
 
-  /// Matrices start as N(0, 0.125/sqrt(fan in)) (Child et al. 2019, section 6), `output` scaled by `residualScale` besides.
+  /// Matrices are initialized as N(0, 0.125/sqrt(fan in)) (Child et al. 2019, section 6), `output` scaled by `residualScale` besides.
   package init(_ name: String, width d: Int, residualScale: Float, in table: inout ParameterTable) {
     block = table.addBlock(name)
     norm = LayerNormParameters("\(name).norm", width: d, to: block, in: &table)
@@ -22,7 +22,7 @@ package struct AttentionParameters: Sendable {
 extension Initialization {
   /// N(0, 0.125/sqrt(fan in)), the initialization of Sparse Transformers (Child et al. 2019, section 6), times `scale`.
   package static func sparseTransformer(fanIn: Int, scale: Float = 1) -> Initialization {
-    .normal(standardDeviation: 0.125 / Float(fanIn).squareRoot() * scale)
+    .normal(std: 0.125 / Float(fanIn).squareRoot() * scale)
   }
 }
 
@@ -68,32 +68,32 @@ package struct AttentionLayer<Element: Scalar> {
 
   /// Turns `dStream`, the gradient of the output, into that of x, and adds to the parameters' gradients.
   ///
-  /// - Parameter recomputes: `saved` holds another layer's values and is computed again, to the same bits.
+  /// - Parameter recomputes: `saved` has another layer's values and is computed again, to the same bits.
   package func backward(
     _ x: Matrix, _ w: BlockValues, _ g: BlockValues, saved: Saved, scratch: TransformerScratch<Element>, dStream: Matrix,
     recomputes: Bool
   ) {
     let p = parameters
     let saved = saved.first(x.rows, heads: heads)
-    let room = scratch.backward(x.rows)
+    let work = scratch.backward(x.rows)
     let normed = scratch.normed.rows(0..<x.rows)
     if recomputes {
       attend(x, w, saved, scratch)
     } else {
       p.norm.again(x, w, saved: saved.norm, into: normed)
     }
-    let dy = Element.rounded(dStream.vector, into: room.dStream).matrix(rows: x.rows, columns: x.columns)
+    let dy = Element.rounded(dStream.vector, into: work.dStream).matrix(rows: x.rows, columns: x.columns)
     let dQKV = MatrixView(scratch.wide.base, rows: x.rows, columns: 3 * x.columns)
-    matmul(dy.transposed, saved.attended, into: g.matrix(p.outputWeight), .accumulate)
+    matmul(dy, saved.attended, transposing: .first, into: g.matrix(p.outputWeight), .accumulate)
     biasBackward(dStream, addingTo: g[p.outputBias])
-    matmul(dy, w.operand(p.outputWeight), into: room.dAttended)
+    matmul(dy, w.operand(p.outputWeight), into: work.dAttended)
     pattern.backward(
-      room.dAttended, saved.qkv, output: saved.attended, logSums: saved.logSums, heads: heads, into: dQKV,
+      work.dAttended, saved.qkv, output: saved.attended, logSums: saved.logSums, heads: heads, into: dQKV,
       scratch: scratch.attention!)
-    matmul(dQKV.transposed, normed, into: g.matrix(p.qkvWeight), .accumulate)
+    matmul(dQKV, normed, transposing: .first, into: g.matrix(p.qkvWeight), .accumulate)
     biasBackward(dQKV, addingTo: g[p.qkvBias])
-    matmul(dQKV, w.operand(p.qkvWeight), into: room.dNormed)
-    p.norm.backward(room.dNormed, x, w, g, saved: saved.norm, addingTo: dStream)
+    matmul(dQKV, w.operand(p.qkvWeight), into: work.dNormed)
+    p.norm.backward(work.dNormed, x, w, g, saved: saved.norm, addingTo: dStream)
   }
 
   /// The prefix of a group of a cache, in place: x is [prefix, d]. Each position attends to those up to its own.
@@ -105,10 +105,8 @@ package struct AttentionLayer<Element: Scalar> {
     qkv(x, w, saved, scratch)
     let (query, key, value) = Self.parts(saved.qkv)
     let values = cache.prefixValues.rows(group * value.columns..<(group + 1) * value.columns)
-    for row in 0..<cache.prefix {
-      cache.prefixKeys.row(group * cache.prefix + row).copy(from: key.row(row))
-      for column in 0..<value.columns { values[column, row] = value[row, column] }
-    }
+    for row in 0..<cache.prefix { cache.prefixKeys.row(group * cache.prefix + row).copy(from: key.row(row)) }
+    transpose(value, into: values)
     attention.text(query, keys: key, values: value, into: saved.attended)
     project(saved.attended, w, x, into: x, scratch)
   }
@@ -143,7 +141,8 @@ package struct AttentionLayer<Element: Scalar> {
     let normed = scratch.normed.rows(0..<x.rows)
     parameters.norm.forward(x, w, saved: saved.norm, into: normed)
     matmul(
-      normed, w.operand(parameters.qkvWeight).transposed, into: saved.qkv, bias: w[parameters.qkvBias], rowwise: scratch.isRowwise)
+      normed, w.operand(parameters.qkvWeight), transposing: .second, into: saved.qkv, bias: w[parameters.qkvBias],
+      rowwise: scratch.isRowwise)
   }
 
   private func attend(_ x: Matrix, _ w: BlockValues, _ saved: Saved, _ scratch: TransformerScratch<Element>) {

@@ -25,7 +25,7 @@ package final class BlockWalk {
       defer { store.release(block) }
       result = try body(weights)
     }
-    // A block that is used twice running is asked for again when its first use is over.
+    // A block that is used twice in a row is prefetched again after its first use.
     if following == block { try store.prefetch(block) }
     return result
   }

@@ -3,7 +3,7 @@ import Memory
 
 /// The parameters of a convolution, `NAME.w` of shape `[outputs, inputs, kernel, kernel]` and `NAME.b`, and its shape.
 ///
-/// Weights start as N(0, 1 / sqrt(inputs · kernel²)), biases at 0 (released dVAE code).
+/// Weights are initialized as N(0, 1 / sqrt(inputs · kernel²)), biases as 0 (released dVAE code).
 package struct ConvolutionParameters: Sendable {
   package let weight: Parameter
   package let bias: Parameter
@@ -11,10 +11,10 @@ package struct ConvolutionParameters: Sendable {
 
   package init(_ name: String, _ shape: ConvolutionShape, to block: BlockID, in table: inout ParameterTable) {
     self.shape = shape
-    let deviation = 1 / Float(shape.inputs * shape.kernel * shape.kernel).squareRoot()
+    let std = 1 / Float(shape.inputs * shape.kernel * shape.kernel).squareRoot()
     weight = table.add(
       "\(name).w", [shape.outputs, shape.inputs, shape.kernel, shape.kernel], .matrix,
-      .normal(standardDeviation: deviation), to: block)
+      .normal(std: std), to: block)
     bias = table.add("\(name).b", [shape.outputs], .bias, .constant(0), to: block)
   }
 }

@@ -1,7 +1,7 @@
 import Kernels
 import Memory
 
-/// The keys and values that one attention layer keeps for cached steps. Rows come in groups that share a prefix, one after the other.
+/// The KV cache of one attention layer, for cached steps. Rows come in groups that share a prefix, one after the other.
 package struct KVCache<Element: Scalar> {
   /// Positions of a prefix.
   package let prefix: Int
@@ -9,7 +9,7 @@ package struct KVCache<Element: Scalar> {
   package let groups: [Range<Int>]
   /// Positions after the prefix that each of them attends to, in ascending order.
   package let visible: [[Int]]
-  /// Positions after the prefix that are kept for a row: position p lies at p mod `window`.
+  /// Positions after the prefix that are cached for a row: position p is at p mod `window`.
   package let window: Int
   let prefixKeys: MatrixView<Element>  // [groups · prefix, d]
   /// Transposed, so that sums over the prefix run along rows.

@@ -1,7 +1,7 @@
 import Kernels
 import Memory
 
-/// The weight and bias of a layer norm over `width` values, `NAME.weight` and `NAME.bias`; they start at 1 and 0.
+/// The weight and bias of a layer norm over `width` values, `NAME.weight` and `NAME.bias`, initialized as 1 and 0.
 package struct LayerNormParameters: Sendable {
   package let weight, bias: Parameter
 

@@ -7,7 +7,7 @@ package struct MLPParameters: Sendable {
   package let norm: LayerNormParameters
   package let upWeight, upBias, downWeight, downBias: Parameter
 
-  /// Matrices start as N(0, 0.125/sqrt(fan in)) (Child et al. 2019, section 6), `down` scaled by `residualScale` besides.
+  /// Matrices are initialized as N(0, 0.125/sqrt(fan in)) (Child et al. 2019, section 6), `down` scaled by `residualScale` besides.
   package init(_ name: String, width d: Int, residualScale: Float, in table: inout ParameterTable) {
     block = table.addBlock(name)
     norm = LayerNormParameters("\(name).norm", width: d, to: block, in: &table)
@@ -51,34 +51,35 @@ package struct MLPLayer<Element: Scalar> {
 
   /// Turns `dStream`, the gradient of the output, into that of x, and adds to the parameters' gradients.
   ///
-  /// - Parameter recomputes: `saved` holds another layer's values and is computed again, to the same bits.
+  /// - Parameter recomputes: `saved` has another layer's values and is computed again, to the same bits.
   package func backward(
     _ x: Matrix, _ w: BlockValues, _ g: BlockValues, saved: Saved, scratch: TransformerScratch<Element>, dStream: Matrix,
     recomputes: Bool
   ) {
     let p = parameters
     let saved = saved.first(x.rows)
-    let room = scratch.backward(x.rows)
+    let work = scratch.backward(x.rows)
     let (normed, activated) = (scratch.normed.rows(0..<x.rows), scratch.wide.rows(0..<x.rows))
     if recomputes {
       up(x, w, saved, scratch)
     } else {
       p.norm.again(x, w, saved: saved.norm, into: normed)
     }
-    let dy = Element.rounded(dStream.vector, into: room.dStream).matrix(rows: x.rows, columns: x.columns)
-    matmul(dy, w.operand(p.downWeight), into: room.dUp)
-    quickGELUBackward(room.dUp, saved.up, again: activated, addingTo: g[p.upBias])
-    matmul(dy.transposed, activated, into: g.matrix(p.downWeight), .accumulate)
+    let dy = Element.rounded(dStream.vector, into: work.dStream).matrix(rows: x.rows, columns: x.columns)
+    matmul(dy, w.operand(p.downWeight), into: work.dUp)
+    quickGELUBackward(work.dUp, saved.up, again: activated, addingTo: g[p.upBias])
+    matmul(dy, activated, transposing: .first, into: g.matrix(p.downWeight), .accumulate)
     biasBackward(dStream, addingTo: g[p.downBias])
-    matmul(room.dUp.transposed, normed, into: g.matrix(p.upWeight), .accumulate)
-    matmul(room.dUp, w.operand(p.upWeight), into: room.dNormed)
-    p.norm.backward(room.dNormed, x, w, g, saved: saved.norm, addingTo: dStream)
+    matmul(work.dUp, normed, transposing: .first, into: g.matrix(p.upWeight), .accumulate)
+    matmul(work.dUp, w.operand(p.upWeight), into: work.dNormed)
+    p.norm.backward(work.dNormed, x, w, g, saved: saved.norm, addingTo: dStream)
   }
 
   private func up(_ x: Matrix, _ w: BlockValues, _ saved: Saved, _ scratch: TransformerScratch<Element>) {
     let normed = scratch.normed.rows(0..<x.rows)
     parameters.norm.forward(x, w, saved: saved.norm, into: normed)
     matmul(
-      normed, w.operand(parameters.upWeight).transposed, into: saved.up, bias: w[parameters.upBias], rowwise: scratch.isRowwise)
+      normed, w.operand(parameters.upWeight), transposing: .second, into: saved.up, bias: w[parameters.upBias],
+      rowwise: scratch.isRowwise)
   }
 }

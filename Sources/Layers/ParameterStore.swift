@@ -2,7 +2,7 @@ import Kernels
 import Memory
 import Random
 
-/// Where a block's numbers live. The model asks; it never learns how many ranks exist.
+/// Where the weights and gradients of a model's blocks are. The model asks for them; it never learns how many ranks exist.
 ///
 /// A pass over a block: `prefetch` while an earlier block is computed, `weights`, and `release` when they are not needed any
 /// more in this pass. A backward pass writes `gradients` between, and ends with `backwardDone`.
@@ -12,7 +12,7 @@ package protocol ParameterStore: AnyObject {
   func prefetch(_ block: BlockID) throws
   /// The block's weights, to read until `release`. May wait for communication started earlier.
   func weights(of block: BlockID) throws -> BlockValues
-  /// The pass is over with the block's weights: their memory may be used for others.
+  /// The pass has finished with the block's weights: their memory may be used for others.
   func release(_ block: BlockID)
   /// The block's gradient, to accumulate into until `backwardDone`. May wait for memory that other ranks still read.
   func gradients(of block: BlockID) throws -> BlockValues
@@ -21,7 +21,7 @@ package protocol ParameterStore: AnyObject {
 }
 
 extension ParameterStore {
-  // Most stores hold all weights at all times.
+  // Most stores have all weights at all times.
   package func prefetch(_ block: BlockID) throws {}
   package func release(_ block: BlockID) {}
 }
@@ -29,7 +29,7 @@ extension ParameterStore {
 /// One value for each parameter of a block: its weights, its gradient, a moment.
 package struct BlockValues {
   package let values: Vector
-  /// The same in bf16, where the source keeps that.
+  /// The compute copy: the same values in bf16, where the store keeps one.
   private let computeCopy: VectorView<BFloat16>?
 
   package init(_ values: Vector, computeCopy: VectorView<BFloat16>? = nil) {
@@ -41,16 +41,16 @@ package struct BlockValues {
     values[parameter.offset..<parameter.offset + parameter.count]
   }
 
-  /// A parameter as a matrix: first axis by the product of the others.
+  /// A parameter as a matrix: first axis by all the others.
   package func matrix(_ parameter: Parameter) -> Matrix {
     self[parameter].matrix(rows: parameter.shape[0], columns: parameter.count / parameter.shape[0])
   }
 
-  /// The same as an operand of GEMMs in a format that the source keeps.
+  /// The same as an operand of GEMMs, in a format that the store keeps.
   package func operand<Element: Scalar>(_ parameter: Parameter) -> MatrixView<Element> {
     if let matrix = matrix(parameter) as? MatrixView<Element> { return matrix }
     guard let copy = computeCopy as? VectorView<Element> else {
-      preconditionFailure("the source keeps no weights in \(Element.self)")
+      preconditionFailure("the store keeps no weights in \(Element.self)")
     }
     return copy[parameter.offset..<parameter.offset + parameter.count]
       .matrix(rows: parameter.shape[0], columns: parameter.count / parameter.shape[0])
@@ -67,7 +67,7 @@ package final class LocalParameters: ParameterStore {
   private let starts: [Int]
 
   /// - Parameters:
-  ///   - gradients: false makes a source for inference only.
+  ///   - gradients: false makes a store for inference only.
   ///   - precision: for bf16 the weights are kept in that format, too; `refreshComputeCopy` after they have changed.
   package init(_ table: ParameterTable, gradients: Bool = true, precision: Precision = .fp32) {
     self.table = table
@@ -85,6 +85,7 @@ package final class LocalParameters: ParameterStore {
     BlockValues(window(block, weightStorage), computeCopy: hasCopy ? copyStorage.map { window(block, $0) } : nil)
   }
 
+  /// Converts the weights to bf16, if this store keeps a compute copy.
   package func refreshComputeCopy() {
     guard let copyStorage else { return }
     round(weightStorage.vector, into: copyStorage.vector)
@@ -106,8 +107,8 @@ package final class LocalParameters: ParameterStore {
 }
 
 extension ParameterTable {
-  /// Writes the initial values of `block` into `values`. They depend on the seed and the names alone, so every rank, and
-  /// every number of ranks, starts equal.
+  /// Writes the initial values of `block` into `values`. They depend on the seed and the names alone, so they are equal
+  /// on all ranks, whatever their number.
   package func initialize(_ block: BlockID, into values: BlockValues, seed: UInt64) {
     for parameter in self[block].parameters { initialize(parameter, into: values[parameter], seed: seed) }
   }
@@ -117,7 +118,7 @@ extension ParameterTable {
     switch parameter.initialization {
     case .constant(let value): values.fill(value)
     case .normal(let std):
-      fillNormal(values, seed: seed, stream: fnv1a(parameter.name.utf8), standardDeviation: std, from: first)
+      fillNormal(values, seed: seed, stream: fnv1a(parameter.name.utf8), std: std, from: first)
     }
   }
 }

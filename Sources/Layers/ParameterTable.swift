@@ -5,16 +5,16 @@ package struct BlockID: Hashable, Comparable, Sendable {
   package static func < (a: BlockID, b: BlockID) -> Bool { a.index < b.index }
 }
 
-/// What a parameter is for. Optimisers decide by role (weight decay: matrices only), never by position or name.
+/// What a parameter is for. Optimizers decide by role (weight decay: matrices only), never by position or name.
 package enum ParameterRole: String, Sendable, Codable {
   case matrix  // of GEMMs and convolutions
   case normWeight, bias, embedding, head
 }
 
-/// How a parameter starts.
+/// How a parameter is initialized.
 package enum Initialization: Sendable, Equatable {
   case constant(Float)
-  case normal(standardDeviation: Float)
+  case normal(std: Float)
 }
 
 /// One named array of a model.
@@ -26,7 +26,7 @@ package struct Parameter: Sendable {
   package let role: ParameterRole
   package let initialization: Initialization
   package let block: BlockID
-  /// Where it starts in its block, in floats; a multiple of 16, so that it lies on a cache line.
+  /// Its offset in its block, in floats; a multiple of 16, so that it begins on a cache line.
   package let offset: Int
   /// Number of floats.
   package let count: Int
@@ -38,7 +38,7 @@ package struct Parameter: Sendable {
 }
 
 /// Every parameter of a model, by block. Made once from a model's configuration; the same table addresses weights,
-/// gradients, moments and averages, which all have the same layout.
+/// gradients, optimizer state and EMA, which all have the same layout.
 package struct ParameterTable: Sendable {
   package struct Block: Sendable {
     package let name: String

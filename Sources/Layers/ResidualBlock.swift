@@ -3,8 +3,8 @@ import Memory
 
 /// The convolutional residual block of the dVAE: `identity(x) + scale · conv(relu(conv(relu(conv(relu(conv(relu(x))))))))`.
 ///
-/// Where the width stays, the identity path is the stream itself: the block works in place. The backward pass puts
-/// gradients in the place of the activations they belong to, so that they need no memory of their own. The stream is fp32;
+/// Where the width stays, the identity path is the stream itself: the block works in place. The backward pass overwrites
+/// activations with their gradients, which so need no memory of their own. The stream is fp32;
 /// what convolutions take is in `Element`.
 package struct ResidualBlock<Element: Scalar> {
   /// What the backward pass needs of the forward pass besides the input.
@@ -18,7 +18,7 @@ package struct ResidualBlock<Element: Scalar> {
     let first, second, third: VectorView<Element>
   }
 
-  /// Room that is free between calls, so all blocks may share it.
+  /// Memory that is free between calls, so all blocks may share it.
   package struct Scratch {
     /// The input and the output's gradient as operands; empty where the stream is in that format.
     let operands: (x: VectorView<Element>, dy: VectorView<Element>)
@@ -66,8 +66,8 @@ package struct ResidualBlock<Element: Scalar> {
         let low = part(scratch.low, y.count / 4)
         identity.forward(x, weights, into: low)
         upsample(
-          pictures(low, samples, parameters.inputSize, parameters.outputs),
-          into: pictures(y, samples, parameters.outputSize, parameters.outputs))
+          maps(low, samples, parameters.inputSize, parameters.outputs),
+          into: maps(y, samples, parameters.outputSize, parameters.outputs))
       } else {
         identity.forward(x, weights, into: y)
       }
@@ -75,8 +75,8 @@ package struct ResidualBlock<Element: Scalar> {
     convolutions[3].forward(third, weights, into: y)
   }
 
-  /// On entry y holds the gradient of the block's output and x its input (with an identity convolution; without, x is y).
-  /// On exit x holds the gradient of the input, and the parameters' gradients are added to `gradients`.
+  /// On entry y has the gradient of the block's output and x its input (with an identity convolution; without, x is y).
+  /// On exit x has the gradient of the input, and the parameters' gradients are added to `gradients`.
   package func backward(
     _ x: Vector, _ y: Vector, _ weights: BlockValues, _ gradients: BlockValues, saved: Saved, scratch: Scratch
   ) {
@@ -124,8 +124,8 @@ package struct ResidualBlock<Element: Scalar> {
       let low = part(scratch.lowHidden, count / 4)
       convolutions[0].forward(rectified, weights, into: low)
       upsample(
-        pictures(low, samples, parameters.inputSize, parameters.hidden),
-        into: pictures(first, samples, parameters.outputSize, parameters.hidden))
+        maps(low, samples, parameters.inputSize, parameters.hidden),
+        into: maps(first, samples, parameters.outputSize, parameters.hidden))
     } else {
       convolutions[0].forward(rectified, weights, into: first)
     }
@@ -140,8 +140,8 @@ package struct ResidualBlock<Element: Scalar> {
   ) -> VectorView<Element> {
     let result = part(low, gradient.count / 4)
     upsampleBackward(
-      pictures(gradient, samples, parameters.outputSize, channels),
-      into: pictures(result, samples, parameters.inputSize, channels))
+      maps(gradient, samples, parameters.outputSize, channels),
+      into: maps(result, samples, parameters.inputSize, channels))
     return result
   }
 
@@ -156,7 +156,7 @@ package struct ResidualBlock<Element: Scalar> {
 
   private func part<Kind>(_ vector: VectorView<Kind>, _ count: Int) -> VectorView<Kind> { vector[0..<count] }
 
-  private func pictures<Kind>(_ values: VectorView<Kind>, _ samples: Int, _ size: Int, _ channels: Int) -> FeatureMaps<Kind> {
+  private func maps<Kind>(_ values: VectorView<Kind>, _ samples: Int, _ size: Int, _ channels: Int) -> FeatureMaps<Kind> {
     FeatureMaps(values, samples: samples, height: size, width: size, channels: channels)
   }
 }

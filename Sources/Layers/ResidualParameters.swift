@@ -4,7 +4,7 @@ import Memory
 /// The parameters of a convolutional residual block, `NAME.res_path.conv_1` to `conv_4` and, where the width changes,
 /// `NAME.id_path` (released dVAE code).
 package struct ResidualParameters: Sendable {
-  /// Where the wide 3x3 convolution lies: at the start in an encoder, at the end in a decoder.
+  /// Where the wide 3x3 convolution is: at the start in an encoder, at the end in a decoder.
   package enum Kind: Sendable {
     case encoder  // kernels 3, 3, 3, 1
     case decoder  // kernels 1, 3, 3, 3
@@ -13,9 +13,9 @@ package struct ResidualParameters: Sendable {
   package let block: BlockID
   package let inputs: Int
   package let outputs: Int
-  /// Height and width of what goes in.
+  /// Height and width of the input.
   package let inputSize: Int
-  /// Height and width of what comes out: twice `inputSize` in a block that upsamples.
+  /// Height and width of the output: twice `inputSize` in a block that upsamples.
   package let outputSize: Int
   package let convolutions: [ConvolutionParameters]
   package let identity: ConvolutionParameters?
@@ -24,7 +24,7 @@ package struct ResidualParameters: Sendable {
   /// Channels inside the residual path.
   package var hidden: Int { outputs / 4 }
 
-  /// A block `inputs` -> `outputs` channels on pictures of `size` x `size`.
+  /// A block `inputs` -> `outputs` channels on images of `size` x `size`.
   ///
   /// A decoder block that upsamples computes `block(upsample(x))`. Its first convolution and its identity path are 1x1,
   /// which commute with nearest-neighbour upsampling (so does the rectifier), so they run before it on a quarter of the pixels.

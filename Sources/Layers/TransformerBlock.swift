@@ -33,33 +33,33 @@ package struct TransformerBlock<Element: Scalar> {
     mlp = MLPLayer(parameters.mlp)
   }
 
-  /// From `streams.0` by `streams.1`, which the attention layer writes, to `streams.2`; all [n, d]. They may be one.
+  /// y = the block's output for x; `middle` takes the stream between the layers. All are [n, d], and may be the same memory.
   package func forward(
-    _ streams: (Matrix, Matrix, Matrix), _ walk: BlockWalk, saved: Saved, scratch: TransformerScratch<Element>
+    _ x: Matrix, middle: Matrix, _ walk: BlockWalk, saved: Saved, scratch: TransformerScratch<Element>, into y: Matrix
   ) throws {
     try walk.forward(attention.parameters.block) {
-      attention.forward(streams.0, $0, saved: saved.attention, scratch: scratch, into: streams.1)
+      attention.forward(x, $0, saved: saved.attention, scratch: scratch, into: middle)
     }
     try walk.forward(mlp.parameters.block) {
-      mlp.forward(streams.1, $0, saved: saved.mlp, scratch: scratch, into: streams.2)
+      mlp.forward(middle, $0, saved: saved.mlp, scratch: scratch, into: y)
     }
   }
 
   /// Turns `dStream`, the gradient of the block's output, into that of its input, and adds to the parameters' gradients.
   ///
   /// - Parameters:
-  ///   - streams: inputs of the attention and of the MLP layer, as `forward` left them.
-  ///   - recomputes: `saved` holds another block's values and is computed again, to the same bits.
+  ///   - x, middle: inputs of the attention and of the MLP layer, as `forward` left them.
+  ///   - recomputes: `saved` has another block's values and is computed again, to the same bits.
   package func backward(
-    _ streams: (Matrix, Matrix), _ walk: BlockWalk, saved: Saved, scratch: TransformerScratch<Element>, dStream: Matrix,
+    _ x: Matrix, middle: Matrix, _ walk: BlockWalk, saved: Saved, scratch: TransformerScratch<Element>, dStream: Matrix,
     recomputes: Bool
   ) throws {
     try walk.backward(mlp.parameters.block) { w, g in
-      mlp.backward(streams.1, w, g, saved: saved.mlp, scratch: scratch, dStream: dStream, recomputes: recomputes)
+      mlp.backward(middle, w, g, saved: saved.mlp, scratch: scratch, dStream: dStream, recomputes: recomputes)
     }
     try walk.backward(attention.parameters.block) { w, g in
       attention.backward(
-        streams.0, w, g, saved: saved.attention, scratch: scratch, dStream: dStream, recomputes: recomputes)
+        x, w, g, saved: saved.attention, scratch: scratch, dStream: dStream, recomputes: recomputes)
     }
   }
 

@@ -14,7 +14,7 @@ package struct TransformerScratch<Element: Scalar> {
   let isRowwise: Bool
 
   struct Gradients {
-    /// Room for the gradient of the stream as a GEMM operand, n · d; empty in fp32, which is its own operand.
+    /// The gradient of the stream as a GEMM operand, n · d; empty in fp32, which is its own operand.
     let dStream: VectorView<Element>
     let dNormed: Matrix  // [n, d]
     let dAttended: MatrixView<Element>  // [n, d]
@@ -23,7 +23,7 @@ package struct TransformerScratch<Element: Scalar> {
 
   /// - Parameters:
   ///   - patterns: of the attention layers that compute all positions at once; none for cached steps.
-  ///   - training: also room for backward passes.
+  ///   - training: also memory for backward passes.
   package init(
     rows n: Int, width d: Int, headSize: Int, patterns: [AttentionPattern], training: Bool, in space: inout Space
   ) {
@@ -59,8 +59,8 @@ func addToStream<Element: Scalar>(
   _ a: MatrixView<Element>, _ weight: MatrixView<Element>, bias: Vector, _ x: Matrix, into y: Matrix, rowwise: Bool
 ) {
   if y.base == x.base {
-    matmul(a, weight.transposed, into: y, .accumulate, bias: bias, rowwise: rowwise)
+    matmul(a, weight, transposing: .second, into: y, .accumulate, bias: bias, rowwise: rowwise)
   } else {
-    matmul(a, weight.transposed, into: y, bias: bias, residual: x, rowwise: rowwise)
+    matmul(a, weight, transposing: .second, into: y, bias: bias, residual: x, rowwise: rowwise)
   }
 }

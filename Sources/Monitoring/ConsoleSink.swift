@@ -4,7 +4,7 @@ import Foundation
 /// show these two alone.
 package final class ConsoleSink: EventSink {
   private let isCoordinator: Bool
-  /// Of the training that is under way.
+  /// Of the current training.
   private var steps = 0
   private var logEvery = 1
   private var remaining = RemainingTime()
@@ -22,19 +22,19 @@ package final class ConsoleSink: EventSink {
   }
 
   private func line(_ event: Event) -> String? {
-    let place = [event.stage, event.step.map { "\($0)" }].compactMap(\.self).joined(separator: " ")
+    let position = [event.stage, event.step.map { "\($0)" }].compactMap(\.self).joined(separator: " ")
     switch event.kind {
-    case .stageBegun(let number, let count): return "[\(number)/\(count)] \(place): begins"
+    case .stageBegun(let number, let count): return "[\(number)/\(count)] \(position): begins"
     case .stageFinished(let number, let count, let isGiven):
-      return "[\(number)/\(count)] \(place): finished\(isGiven ? ", with a product from elsewhere" : "")"
+      return "[\(number)/\(count)] \(position): finished\(isGiven ? ", with a product from elsewhere" : "")"
     case .trainingBegun(let steps, let logEvery):
       (self.steps, self.logEvery, remaining) = (steps, logEvery, RemainingTime())
       remaining.observe(done: event.step ?? 0)
       return event.step == 0 ? nil : "\(event.stage ?? ""): resumes at step \(event.step ?? 0) of \(steps)"
     case .step(let metrics): return line(metrics, step: event.step ?? 0, stage: event.stage ?? "")
     case .validation(let metrics):
-      return "\(place)  validation: " + metrics.map { "\($0.name) \(short($0.value))" }.joined(separator: ", ")
-    case .sampleSheet(let path): return "\(place)  samples: \(path)"
+      return "\(position)  validation: " + metrics.map { "\($0.name) \(short($0.value))" }.joined(separator: ", ")
+    case .sampleGrid(let path): return "\(position)  samples: \(path)"
     case .message(let text): return event.stage.map { "\($0): \(text)" } ?? text
     case .checkpoint, .warning, .skip: return nil
     }
@@ -54,7 +54,7 @@ package final class ConsoleSink: EventSink {
     return line
   }
 
-  /// A console that is gone, or that nobody reads for a second, does not hold training up: the log file has it all.
+  /// A console that is closed, or that nobody reads for a second, does not delay training: the log file has every line.
   private func write(_ line: String, to console: FileHandle) {
     var output = pollfd(fd: console.fileDescriptor, events: Int16(POLLOUT), revents: 0)
     guard poll(&output, 1, 1000) == 1, output.revents & Int16(POLLOUT) != 0 else { return }
@@ -62,7 +62,7 @@ package final class ConsoleSink: EventSink {
   }
 }
 
-/// Four significant digits, without an exponent where people can do without.
+/// About four significant digits, with an exponent below 0.001 only.
 package func short(_ value: Double) -> String {
   guard value.isFinite else { return "\(value)" }
   let size = abs(value)

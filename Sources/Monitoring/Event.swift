@@ -1,4 +1,4 @@
-/// Something that happened in a run, for whoever watches it: sinks write events as JSON lines, print them, or send them elsewhere.
+/// Something that happened in a run. Sinks write events as JSON lines, print them, or send them elsewhere.
 package struct Event: Sendable {
   /// Seconds since 1970.
   package var time: Double
@@ -19,8 +19,8 @@ package struct Event: Sendable {
     case validation([Metric])
     /// A checkpoint was taken; it appears at `path` when it is complete.
     case checkpoint(path: String)
-    /// An image with samples of the model was written.
-    case sampleSheet(path: String)
+    /// A grid of images that the model generated was written.
+    case sampleGrid(path: String)
     case message(String)
     /// Something that a person should look at; the run continues.
     case warning(String)

@@ -20,7 +20,7 @@ package final class JSONLinesSink: EventSink {
     }
     file = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    // JSON has no infinity; a diverged loss must be readable all the same.
+    // JSON has no infinity; a diverged loss is written as a string.
     encoder.nonConformingFloatEncodingStrategy = .convertToString(positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
     let end = try file.seekToEnd()
     guard end > 0 else { return }
@@ -76,7 +76,7 @@ extension Event: Encodable {
       try object.encode(metrics.resident, forKey: Key("resident"))
       try object.encode(metrics.isSkipped, forKey: Key("skipped"))
     case .validation(let metrics): try object.encode(values(metrics), forKey: Key("values"))
-    case .checkpoint(let path), .sampleSheet(let path): try object.encode(path, forKey: Key("path"))
+    case .checkpoint(let path), .sampleGrid(let path): try object.encode(path, forKey: Key("path"))
     case .message(let text), .warning(let text), .skip(let text): try object.encode(text, forKey: Key("text"))
     }
   }
@@ -89,7 +89,7 @@ extension Event: Encodable {
     case .step: "step"
     case .validation: "validation"
     case .checkpoint: "checkpoint"
-    case .sampleSheet: "sampleSheet"
+    case .sampleGrid: "sampleGrid"
     case .message: "message"
     case .warning: "warning"
     case .skip: "skip"

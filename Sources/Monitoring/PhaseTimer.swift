@@ -1,4 +1,4 @@
-/// What a training step spends its time on.
+/// The phases of a training step.
 package enum Phase: String, CaseIterable, Sendable, Codable {
   /// Waiting for the next batch.
   case data

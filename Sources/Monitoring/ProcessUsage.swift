@@ -11,7 +11,7 @@ package func residentBytes() -> Int {
   return fields.count > 1 ? (Int(fields[1]) ?? 0) * Int(getpagesize()) : 0
 }
 
-/// Bytes that this process had resident at most.
+/// Peak resident bytes of this process.
 package func peakResidentBytes() -> Int {
   var usage = rusage()
   getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)

@@ -1,6 +1,6 @@
 import Foundation
 
-/// How far a long piece of work is, and how long the rest takes: a line on a terminal that is written over, or lines for a log.
+/// Progress of a long piece of work and the time that remains: a line on a terminal that is overwritten, or lines for a log.
 package struct ProgressMeter {
   private let interval: Duration
   private let isTerminal: Bool

@@ -1,6 +1,6 @@
 import Foundation
 
-/// How long the rest of some work takes, from the pace of its recent part.
+/// The time that the rest of some work takes, from the pace of its recent part.
 package struct RemainingTime {
   private var marks: [(time: ContinuousClock.Instant, done: Int)] = []
 

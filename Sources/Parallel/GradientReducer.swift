@@ -1,3 +1,4 @@
+import Errors
 import Kernels
 import Layers
 import MPI
@@ -52,7 +53,8 @@ package final class GradientReducer {
   /// Collective.
   ///
   /// - Parameter blocks: consecutive blocks whose gradients a rank holds at a time; see `GradientRing`.
-  /// - Throws: `GradientOrderError` if the ranks' models differ.
+  /// - Throws: an error of kind `software` if the ranks' models differ; so do all methods for a block out of its turn, since sums over
+  ///   different blocks would be wrong.
   package init(_ table: ParameterTable, grid: ProcessGrid, partition: Partition, blocks: Int) throws {
     (self.table, self.grid) = (table, grid)
     ring = GradientRing(table, blocks: blocks)
@@ -81,7 +83,7 @@ package final class GradientReducer {
     for (name, count) in zip(["blocks", "floats"], counts) {
       let all = try world.allGather(count)
       if let other = all.first(where: { $0 != all[0] }) {
-        throw GradientOrderError("the ranks train models of \(all[0]) and \(other) \(name)")
+        throw DalleError(.software, "the ranks train models of \(all[0]) and \(other) \(name)")
       }
     }
   }
@@ -138,7 +140,7 @@ package final class GradientReducer {
   /// Waits until this rank's accumulators hold the gradient summed over all ranks.
   package func finish() throws {
     guard filled == microBatches[grid.node.rank] * ring.order.count else {
-      throw GradientOrderError("a step ended before the block \(name(ring.order[filled % ring.order.count])) was finished")
+      throw DalleError(.software, "a step ended before the block \(name(ring.order[filled % ring.order.count])) was finished")
     }
     while added < places.count {
       try progress()
@@ -206,11 +208,13 @@ package final class GradientReducer {
   private func checkOrder(_ block: BlockID) throws {
     let expected = ring.order[filled % ring.order.count]
     guard filled < microBatches[grid.node.rank] * ring.order.count else {
-      throw GradientOrderError(
+      throw DalleError(
+        .software,
         "the block \(name(block)) has a gradient after the last of \(microBatches[grid.node.rank]) micro-batches")
     }
     guard block == expected else {
-      throw GradientOrderError(
+      throw DalleError(
+        .software,
         "the block \(name(block)) has a gradient where that of \(name(expected)) is due; backward passes finish blocks in reverse order"
       )
     }
@@ -230,10 +234,4 @@ package final class GradientReducer {
   private func counter(_ rank: Int, _ index: Int) -> SharedCounter {
     SharedCounter((rings.segments[rank] + 64 * index).assumingMemoryBound(to: UInt64.self))
   }
-}
-
-/// A model that does not finish its blocks in the order that all ranks agreed on: sums over different blocks would be wrong.
-package struct GradientOrderError: Error, CustomStringConvertible, Equatable {
-  package let description: String
-  init(_ description: String) { self.description = description }
 }

@@ -5,8 +5,8 @@ import MPI
 import Monitoring
 
 extension Collector {
-  /// Collects the dataset with all ranks: the coordinator lists and puts together, every rank examines its units. What is
-  /// done already is not done again.
+  /// Collects the dataset with all ranks: the coordinator scans and merges, every rank validates its work items. Collective.
+  /// Finished steps and work items are not repeated.
   ///
   /// - Parameters:
   ///   - stop: ends it anywhere; the same call later resumes.
@@ -21,53 +21,55 @@ extension Collector {
     }
     try world.requireShared(folder.path)
     defer { withExtendedLifetime(lock) {} }
-    let isDone = try world.decide { isFinished }
-    if !isDone {
+    if try !world.decide({ isFinished }) {
       let sources = options.sources.count
-      try log("lists \(sources) \(sources == 1 ? "source" : "sources")")
-      let inventory = try world.decide { try reporting("lists", to: report) { try takeInventory() } }
-      try examine(inventory, in: world, stop, log)
+      try log("scanning \(sources) \(sources == 1 ? "source" : "sources")")
+      let inventory = try world.decide { try reporting("scanning", to: report) { try takeInventory() } }
+      try validate(inventory, in: world, stop, log)
     }
-    // The coordinator tells all ranks what they will open, and they wait until they see it.
+    // The coordinator broadcasts which files exist, and all ranks wait until they see them.
     let files = try world.decide { try folder.finishedFiles() }
     for (path, byteCount) in files { try awaitFile(path, byteCount: byteCount) }
   }
 
-  /// Bytes of each unit's listing, and of what was found in it; -1 if it has not been examined.
+  /// The files of each work item, in bytes.
   private struct Inventory: Codable {
-    var listings: [Int]
-    var examined: [Int]
+    var scanned: [Int]
+    /// -1 for a work item that is not validated.
+    var validated: [Int]
   }
 
-  /// Lists the sources, unless that is done, and looks what has been examined. Called on the coordinator.
+  /// Scans the sources, unless that is done, and lists the files of the work items. Called on the coordinator.
   private func takeInventory() throws -> Inventory {
-    try list()
-    let units = 0..<unitCount()
+    try scan()
+    let workItems = 0..<workItemCount()
     return Inventory(
-      listings: try units.map { try fileSize(folder.listing($0)) },
-      examined: try units.map { isExamined($0) ? try fileSize(folder.examined($0)) : -1 })
+      scanned: try workItems.map { try fileSize(folder.scanned($0)) },
+      validated: try workItems.map { isValidated($0) ? try fileSize(folder.validated($0)) : -1 })
   }
 
-  /// Examines what has not been, with all ranks, and puts the dataset together on the coordinator.
-  private func examine(
+  /// Validates the remaining work items with all ranks, then merges on the coordinator.
+  private func validate(
     _ inventory: Inventory, in world: Communicator, _ stop: StopRequest, _ log: @escaping (String) throws -> Void
   ) throws {
     let report = { (line: String) -> Void in try? log(line) }
-    var examined = inventory.examined
-    let missing = examined.indices.filter { examined[$0] < 0 }
-    try log("examines \(missing.count) of \(examined.count) units of pictures")
+    var validated = inventory.validated
+    let missing = validated.indices.filter { validated[$0] < 0 }
+    try log("validating \(missing.count) of \(validated.count) work items")
     var (progress, done) = (ProgressMeter.lines(), 0)
-    for (turn, unit) in missing.enumerated() where turn % world.size == world.rank {
-      try awaitFile(folder.listing(unit), byteCount: inventory.listings[unit])
-      try reporting("examines unit \(unit)", to: report) { try examine(unit, stop: stop.check) }
-      examined[unit] = try fileSize(folder.examined(unit))
+    for (turn, workItem) in missing.enumerated() where turn % world.size == world.rank {
+      try awaitFile(folder.scanned(workItem), byteCount: inventory.scanned[workItem])
+      try reporting("validating work item \(workItem)", to: report) { try validate(workItem, stop: stop.check) }
+      validated[workItem] = try fileSize(folder.validated(workItem))
       done += 1
-      if let line = progress.line(done, of: missing.count / world.size) { try log("examined \(line)") }
+      if let line = progress.line(done, of: missing.count / world.size) { try log("validated \(line)") }
     }
-    try reporting("waits for other ranks", to: report) { try world.allReduce(&examined, .maximum) }
+    try reporting("waiting for other ranks", to: report) { try world.allReduce(&validated, .maximum) }
     try world.onCoordinator {
-      for (unit, byteCount) in examined.enumerated() { try awaitFile(folder.examined(unit), byteCount: byteCount) }
-      _ = try reporting("puts the dataset together", to: report) { try finish() }
+      for (workItem, byteCount) in validated.enumerated() {
+        try awaitFile(folder.validated(workItem), byteCount: byteCount)
+      }
+      _ = try reporting("merging", to: report) { try merge() }
     }
   }
 }

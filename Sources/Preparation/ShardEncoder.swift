@@ -12,11 +12,11 @@ import Random
 import Shards
 import Tokenizer
 
-/// Turns captioned pictures into token shards with all ranks. Pictures are encoded in pieces, and the pieces of a shard put
-/// together; a piece or a shard that exists is not made again. What is made depends on source, tokenizer, dVAE and options
-/// alone: stopped anywhere and started again, with any number of ranks, it comes to the same bytes.
+/// Encodes captioned images as token shards with all ranks. Ranks encode pieces, and then merge the pieces of each shard; a piece
+/// or a shard that exists is not made again. The bytes of the shards depend on data, tokenizer, dVAE and options alone: they are
+/// the same when encoding is stopped anywhere and resumed with any number of ranks.
 package struct ShardEncoder {
-  private let source: any ImageSource
+  private let data: any CaptionedImages
   private let tokenizer: Tokenizer
   private let dvae: DVAE
   private let weights: any ParameterStore
@@ -26,40 +26,40 @@ package struct ShardEncoder {
   private let files: Files
   private var folder: String { files.folder }
 
-  /// The files of finished shards.
+  /// Paths of finished shards.
   package struct Files: Sendable {
     let folder: String
-    /// One for each `shardSamples` samples of a split.
+    /// One for every `shardSamples` samples of a split.
     package let shards: [String]
-    /// What the shards are made of, beside tokenizer and dVAE.
+    /// What the shards were encoded from, in addition to tokenizer and dVAE.
     package var origin: String { folder + "/origin.json" }
-    /// The list of what was skipped; written last.
+    /// The list of skipped images; written last.
     package var skips: String { folder + "/skipped.jsonl" }
 
-    package init(_ folder: String, source: any ImageSource, shardSamples: Int) {
+    package init(_ folder: String, data: any CaptionedImages, shardSamples: Int) {
       self.folder = folder
       shards = Split.allCases.flatMap { split in
-        (0..<(source.count(split) + shardSamples - 1) / shardSamples).map { ShardSet.path(folder, split.rawValue, $0) }
+        (0..<(data.count(split) + shardSamples - 1) / shardSamples).map { ShardSet.path(folder, split.rawValue, $0) }
       }
     }
   }
 
-  /// Samples in a piece: what is lost when a rank is killed.
+  /// Samples per piece: the work that is lost when a rank is killed.
   private static let pieceSamples = 256
-  /// What the random stream of the crops is for.
+  /// Purpose of the random stream of the crops.
   private static let crop: UInt64 = 2
 
   /// - Parameters:
-  ///   - dvae, weights: for inference; its batch is the number of pictures encoded at a time.
-  ///   - folder: where the shards go.
+  ///   - dvae, weights: for inference; its batch is the number of images encoded at a time.
+  ///   - folder: for the shards.
   ///   - seed: decides the crops.
   package init(
-    _ source: any ImageSource, tokenizer: Tokenizer, dvae: DVAE, weights: any ParameterStore, header: ShardHeader,
+    _ data: any CaptionedImages, tokenizer: Tokenizer, dvae: DVAE, weights: any ParameterStore, header: ShardHeader,
     shardSamples: Int, seed: UInt64, folder: String
   ) {
-    (self.source, self.tokenizer, self.dvae, self.weights) = (source, tokenizer, dvae, weights)
+    (self.data, self.tokenizer, self.dvae, self.weights) = (data, tokenizer, dvae, weights)
     (self.header, self.shardSamples, self.seed) = (header, shardSamples, seed)
-    files = Files(folder, source: source, shardSamples: shardSamples)
+    files = Files(folder, data: data, shardSamples: shardSamples)
   }
 
   /// A part of a shard.
@@ -72,23 +72,24 @@ package struct ShardEncoder {
   private struct Shard {
     let split: Split
     let path: String
-    /// What was left out of it, until all shards are there.
+    /// Its skipped images; kept until all shards are finished.
     let skips: String
     let pieces: [Piece]
   }
 
-  /// What exists, as the coordinator sees it when encoding begins. Sizes in bytes; -1 for a file that does not exist.
+  /// The files that the coordinator finds when encoding begins. Sizes in bytes; -1 for a file that does not exist.
   private struct Inventory: Codable {
     var isFinished: Bool
-    /// For each shard, whether it is missing.
+    /// For each shard.
     var isMissing: [Bool]
-    /// For each piece of the missing shards: the size of the piece, and of its list of skipped samples.
+    /// For each piece of the missing shards: the size of the piece, and of its list of skipped images.
     var pieceSizes: [Int]
     var skipSizes: [Int]
   }
 
-  /// What the shards in a folder are made of, beside the header's tokenizer and dVAE.
+  /// What the shards in a folder were encoded from, in addition to the tokenizer and dVAE of the header.
   private struct Origin: Codable {
+    /// The data's identity.
     var source: String
     var shardSamples: Int
     var seed: UInt64
@@ -98,8 +99,8 @@ package struct ShardEncoder {
 
   private func shards() -> [Shard] {
     Split.allCases.flatMap { split in
-      stride(from: 0, to: source.count(split), by: shardSamples).enumerated().map { number, first in
-        let samples = first..<min(first + shardSamples, source.count(split))
+      stride(from: 0, to: data.count(split), by: shardSamples).enumerated().map { number, first in
+        let samples = first..<min(first + shardSamples, data.count(split))
         let pieces = stride(from: first, to: samples.upperBound, by: Self.pieceSamples).map { start in
           Piece(
             path: "\(work)/\(split.rawValue)-\(start).\(ShardSet.fileExtension)",
@@ -112,8 +113,8 @@ package struct ShardEncoder {
     }
   }
 
-  /// Encodes what is missing: every rank its pieces, then every rank whole shards from all pieces. Collective. Meanwhile the
-  /// coordinator keeps the folder locked.
+  /// Encodes the missing shards: every rank encodes its pieces, then merges its shards from the pieces of all ranks. Collective.
+  /// The coordinator locks the folder meanwhile.
   ///
   /// - Parameters:
   ///   - stop: ends it anywhere; the same call later resumes.
@@ -137,29 +138,29 @@ package struct ShardEncoder {
     let pieces = missing.flatMap { shard in shard.pieces.map { (shard.split, $0) } }
     let toEncode = pieces.indices.filter { inventory.pieceSizes[$0] < 0 }
     let images = toEncode.reduce(0) { $0 + pieces[$1].1.samples.count }
-    try log("\(images.formatted()) pictures into \(missing.count) \(missing.count == 1 ? "shard" : "shards") in \(folder)")
+    try log("encoding \(images.formatted()) images into \(missing.count) \(missing.count == 1 ? "shard" : "shards") in \(folder)")
 
-    // Every rank encodes its pieces; what it leaves is announced to all by size.
+    // Every rank encodes its pieces; all ranks learn the sizes of the files.
     var (pieceSizes, skipSizes) = (inventory.pieceSizes, inventory.skipSizes)
     for index in toEncode { (pieceSizes[index], skipSizes[index]) = (0, 0) }
     var (progress, done) = (ProgressMeter.lines(), 0)
-    var cutCaptions = 0
+    var truncatedCaptions = 0
     for (turn, index) in toEncode.enumerated() where turn % world.size == world.rank {
       let (split, piece) = pieces[index]
-      cutCaptions += try encode(piece, split, stop)
+      truncatedCaptions += try encode(piece, split, stop)
       (pieceSizes[index], skipSizes[index]) = (try fileSize(piece.path), try fileSize(piece.skips))
       done += piece.samples.count
       if let line = progress.line(done, of: images / world.size) { try log(line) }
     }
-    var totals = [cutCaptions]
-    try reporting("waits for other ranks", to: report) { try world.allReduce(&totals, .sum) }
+    var totals = [truncatedCaptions]
+    try reporting("waiting for other ranks", to: report) { try world.allReduce(&totals, .sum) }
     try world.allReduce(&pieceSizes, .maximum)
     try world.allReduce(&skipSizes, .maximum)
 
-    // Every rank puts shards together.
+    // Every rank merges its shards.
     var shardSkips = [Int](repeating: 0, count: missing.count)
     var first = 0
-    var assembly = ProgressMeter.lines()
+    var merging = ProgressMeter.lines()
     for (index, shard) in missing.enumerated() {
       let range = first..<first + shard.pieces.count
       first = range.upperBound
@@ -169,22 +170,24 @@ package struct ShardEncoder {
         try awaitFile(piece.path, byteCount: sizes.0)
         try awaitFile(piece.skips, byteCount: sizes.1)
       }
-      try assemble(shard)
-      if let line = assembly.line(index + 1, of: missing.count) { try log("puts shards together: \(line)") }
+      try merge(shard)
+      if let line = merging.line(index + 1, of: missing.count) { try log("merging shards: \(line)") }
       shardSkips[index] = try fileSize(shard.skips)
     }
-    try reporting("waits for other ranks", to: report) { try world.allReduce(&shardSkips, .maximum) }
+    try reporting("waiting for other ranks", to: report) { try world.allReduce(&shardSkips, .maximum) }
     try world.onCoordinator {
       for (shard, size) in zip(missing, shardSkips) { try awaitFile(shard.skips, byteCount: size) }
-      try finish(shards, cutCaptions: totals[0], log)
+      try finish(shards, truncatedCaptions: totals[0], log)
     }
   }
 
-  /// Looks at what exists; shards made from something else are refused. Called on the coordinator.
+  /// Lists the files that exist. Called on the coordinator.
+  ///
+  /// - Throws: `DalleError` for shards of different data, tokenizer, dVAE or options.
   private func takeInventory(_ shards: [Shard]) throws -> Inventory {
     func exists(_ path: String) -> Bool { FileManager.default.fileExists(atPath: path) }
     let isMissing = shards.map { !exists($0.path) }
-    // Opening them checks that they were made with this tokenizer and this dVAE.
+    // Checks that they were encoded with this tokenizer and this dVAE.
     for (shard, isMissing) in zip(shards, isMissing) where !isMissing { try ShardReader(shard.path).check(header) }
     try checkOrigin()
     let isFinished = exists(files.skips) && !isMissing.contains(true)
@@ -196,76 +199,75 @@ package struct ShardEncoder {
       skipSizes: try pieces.map { exists($0.skips) ? try fileSize($0.skips) : -1 })
   }
 
-  /// Refuses to go on with shards of another source, seed or size: some samples would be in them twice, and others not at all.
+  /// Refuses to resume with shards of different data, seed or size: some samples would be in them twice, others missing.
   private func checkOrigin() throws {
-    let now = Origin(source: try source.identity(), shardSamples: shardSamples, seed: seed)
+    let origin = Origin(source: try data.identity(), shardSamples: shardSamples, seed: seed)
     if FileManager.default.fileExists(atPath: files.origin) {
-      guard let before = try? JSONDecoder().decode(Origin.self, from: readFile(files.origin)) else {
-        throw DalleError(.data, "\(files.origin): cannot be parsed; remove \(folder), or name another folder")
+      guard let recorded = try? JSONDecoder().decode(Origin.self, from: readFile(files.origin)) else {
+        throw DalleError(.data, "\(files.origin): cannot be parsed; remove \(folder), or use another folder")
       }
       for (name, before, now) in [
-        ("pictures and captions", before.source, now.source),
-        ("samples in a shard", "\(before.shardSamples)", "\(now.shardSamples)"),
-        ("seed", "\(before.seed)", "\(now.seed)"),
+        ("dataset", recorded.source, origin.source),
+        ("samples per shard", "\(recorded.shardSamples)", "\(origin.shardSamples)"),
+        ("seed", "\(recorded.seed)", "\(origin.seed)"),
       ] where before != now {
         throw DalleError(
           .data,
-          "\(folder): its shards were made with other \(name) (\(before.prefix(12)), now \(now.prefix(12))); remove it, or name another folder"
+          "\(folder): its shards were encoded with a different \(name) (\(before.prefix(12)), now \(now.prefix(12))); remove the folder, or use another one"
         )
       }
       return
     }
-    try replaceFile(files.origin, with: JSON.pretty(now))
+    try replaceFile(files.origin, with: JSON.pretty(origin))
   }
 
-  /// Encodes a piece; pictures that cannot be read are left out and listed. Returns how many captions were cut.
+  /// Encodes a piece; images that cannot be read are skipped and listed. Returns how many captions were truncated.
   private func encode(_ piece: Piece, _ split: Split, _ stop: StopRequest) throws -> Int {
     let writer = ShardWriter(piece.path, header: header)
     let skips = try SkipList(piece.skips)
     let size = dvae.config.imageSize
     let positions = dvae.config.grid * dvae.config.grid
-    var cut = 0
-    var (unread, problem) = (0, "")
+    var truncated = 0
+    var (unreadable, problem) = (0, "")
     for first in stride(from: piece.samples.lowerBound, to: piece.samples.upperBound, by: dvae.batch) {
-      var usable: [Int] = []
-      var pictures: [Image] = []
+      var readable: [Int] = []
+      var images: [Image] = []
       for index in first..<min(first + dvae.batch, piece.samples.upperBound) {
         try stop.check()
         do {
-          let picture = try source.picture(index, split, forCropsOf: size)
+          let image = try data.image(index, split, forCropsOf: size)
           var random = RandomStream(seed: seed, Self.crop, UInt64(index))
-          pictures.append(split == .training ? picture.transformerCrop(size, using: &random) : picture.centreCrop(size))
-          usable.append(index)
+          images.append(split == .training ? image.transformerCrop(size, using: &random) : image.centreCrop(size))
+          readable.append(index)
         } catch {
-          try skips.add(Skip(source.name(index, split), .unreadablePicture, "\(error)"))
-          (unread, problem) = (unread + 1, "\(error)")
+          try skips.add(Skip(data.location(index, split), .unreadableImage, "\(error)"))
+          (unreadable, problem) = (unreadable + 1, "\(error)")
         }
       }
-      let codes = try dvae.encode(pictures, weights)
-      for (row, index) in usable.enumerated() {
-        let texts = try source.captions(index, split).prefix(TokenSample.captionLimit).map { tokenizer.encode($0) }
-        cut += texts.count { $0.count > header.textLength }
+      let codes = try dvae.encode(images, weights)
+      for (row, index) in readable.enumerated() {
+        let texts = try data.captions(index, split).prefix(TokenSample.captionLimit).map { tokenizer.encode($0) }
+        truncated += texts.count { $0.count > header.textLength }
         try writer.append(
           TokenSample(
             texts: texts.map { Array($0.prefix(header.textLength)) },
             image: Array(codes[row * positions..<(row + 1) * positions])))
       }
     }
-    // They were readable when they were collected: a disk that is missing must not end in shards without samples.
-    if unread == piece.samples.count, unread >= 10 {
-
+    // They were readable when they were collected, so a disk is probably missing: it must not give shards without samples.
+    if unreadable == piece.samples.count, unreadable >= 10 {
       throw DalleError(
-        .inputOutput, "\(piece.samples.count) images in a row cannot be read (the last: \(problem)); see that their disk is there")
-
+        .inputOutput,
+        "\(piece.samples.count) consecutive images cannot be read (the last: \(problem)); check that their disk is mounted")
     }
-    // The piece last: where it is, its list is there too.
+    // The piece last: if it exists, its list does too.
     try skips.finish()
     try writer.finish()
-    return cut
+    return truncated
   }
 
-  /// Puts a shard's pieces together.
-  private func assemble(_ shard: Shard) throws {
+  /// Merges a shard's pieces.
+  private func merge(_ shard: Shard) throws {
     let writer = ShardWriter(shard.path, header: header)
     let skips = try FileWriter(shard.skips)
     for piece in shard.pieces {
@@ -282,8 +284,8 @@ package struct ShardEncoder {
     }
   }
 
-  /// One list of what was left out, in the order of samples; it is there when everything is.
-  private func finish(_ shards: [Shard], cutCaptions: Int, _ log: (String) throws -> Void) throws {
+  /// Writes one list of all skipped images, in the order of samples. It exists when everything is finished.
+  private func finish(_ shards: [Shard], truncatedCaptions: Int, _ log: (String) throws -> Void) throws {
     let list = try FileWriter(files.skips)
     var count = 0
     for shard in shards where FileManager.default.fileExists(atPath: shard.skips) {
@@ -294,7 +296,7 @@ package struct ShardEncoder {
     try list.finish()
     try? FileManager.default.removeItem(atPath: work)
     try log(
-      "done; \(count) pictures could not be used\(count > 0 ? ", see \(files.skips)" : ""); "
-        + "\(cutCaptions) captions were cut to \(header.textLength) tokens")
+      "done: \(count) images skipped\(count > 0 ? " (listed in \(files.skips))" : ""), "
+        + "\(truncatedCaptions) captions truncated to \(header.textLength) tokens")
   }
 }

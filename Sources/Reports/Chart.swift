@@ -1,6 +1,6 @@
 import Foundation
 
-/// Drawings of the page, as SVG. Colours come from the page's style.
+/// Charts of the page, as SVG. Colours come from the page's style.
 enum Chart {
   // In units that are about a pixel.
   private static let width = 360.0
@@ -10,27 +10,27 @@ enum Chart {
   private static let top = 8.0
   private static let bottom = 144.0
 
-  /// A mark on the axis below a drawing, at a share of its width.
+  /// A mark on the axis below a chart, at a share of its width.
   private struct Tick {
-    var place: Double
+    var position: Double
     var label: String
   }
 
   /// - Parameters:
-  ///   - name: what is counted, for those who do not see the drawing.
+  ///   - name: what is counted, as the chart's text alternative.
   ///   - unit: of the numbers, in the bars' hints.
   static func bars(_ histogram: Histogram, name: String, unit: String) -> HTML {
     let bars = shown(histogram)
     let most = Double(bars.map(\.count).max()!)
     let slot = (right - left) / Double(bars.count)
-    let body = bars.enumerated().map { place, bar -> HTML in
+    let body = bars.enumerated().map { index, bar -> HTML in
       if bar.count == 0 { return "" }
       let size = max(1, (bottom - top) * Double(bar.count) / most)
       let gap = min(2, slot / 6)
       let kind = bar.to == nil || bar.from == 0 && histogram.scale == .ratio ? "bar rest" : "bar"
       let hint = "\(range(bar, histogram.scale)) \(unit): \(NumberText.grouped(bar.count))"
       return """
-        <rect class="\(kind)" x="\(left + Double(place) * slot + gap / 2)" y="\(bottom - size)" width="\(slot - gap)" \
+        <rect class="\(kind)" x="\(left + Double(index) * slot + gap / 2)" y="\(bottom - size)" width="\(slot - gap)" \
         height="\(size)"><title>\(hint)</title></rect>
         """
     }
@@ -60,15 +60,15 @@ enum Chart {
     let (first, last) = (x(uses.first!.rank), x(uses.last!.rank))
     let step = max(1, NumberText.niceStep(vocabulary / 5))
     let ticks = stride(from: 0, through: vocabulary, by: step).map {
-      Tick(place: $0 / vocabulary, label: NumberText.grouped(Int($0)))
+      Tick(position: $0 / vocabulary, label: NumberText.grouped(Int($0)))
     }
-    let drawing: HTML = """
+    let chart: HTML = """
       <polygon class="area" points="\(first),\(bottom) \(points) \(last),\(bottom)"/>
       <polyline class="curve" points="\(points)"/>
       <line class="even" x1="\(left)" x2="\(right)" y1="\(y(1))" y2="\(y(1))"/>
       <text class="note" x="\(right)" y="\(y(1) - 4)" text-anchor="end">if all were used equally</text>
       """
-    return frame(name, [lines, [drawing], axis(ticks)].flatMap { $0 })
+    return frame(name, [lines, [chart], axis(ticks)].flatMap { $0 })
   }
 
   private static func tenth(_ coordinate: Double) -> String { String(format: "%.1f", coordinate) }
@@ -87,22 +87,22 @@ enum Chart {
     """
   }
 
-  /// The line below a drawing with its marks; those too close to the one after them are left out.
+  /// The line below a chart with its marks; marks too close to the next one are dropped.
   private static func axis(_ ticks: [Tick]) -> [HTML] {
-    var kept: [Tick] = []
+    var shown: [Tick] = []
     for tick in ticks.reversed() {
-      let room = Double(tick.label.count + (kept.last?.label.count ?? 0)) * 3 + 8
-      if let next = kept.last, (next.place - tick.place) * (right - left) < room { continue }
-      kept.append(tick)
+      let distance = Double(tick.label.count + (shown.last?.label.count ?? 0)) * 3 + 8
+      if let next = shown.last, (next.position - tick.position) * (right - left) < distance { continue }
+      shown.append(tick)
     }
     let line: HTML = """
       <line class="axis" x1="\(left)" x2="\(right)" y1="\(bottom)" y2="\(bottom)"/>
       """
     return [line]
-      + kept.map { tick in
-        let x = left + tick.place * (right - left)
-        // The outermost stay inside the drawing.
-        let anchor = tick.place > 0.97 ? "end" : tick.place < 0.02 ? "start" : "middle"
+      + shown.map { tick in
+        let x = left + tick.position * (right - left)
+        // The outermost stay inside the chart.
+        let anchor = tick.position > 0.97 ? "end" : tick.position < 0.02 ? "start" : "middle"
         return """
           <text x="\(x)" y="\(bottom + 17)" text-anchor="\(anchor)">\(tick.label)</text>
           """
@@ -111,12 +111,12 @@ enum Chart {
 
   // MARK: Histograms
 
-  /// The bars that are drawn: of ratios the middle, as far as there are any, alike on both sides.
+  /// The bars that are shown: of ratios those around the middle, up to the farthest that is not empty, equally many on both sides.
   private static func shown(_ histogram: Histogram) -> [Histogram.Bar] {
     guard histogram.scale == .ratio else { return histogram.bars }
     let middle = histogram.bars.count / 2
-    let reach = histogram.bars.indices.filter { histogram.bars[$0].count > 0 }.map { abs($0 - middle) }.max() ?? 0
-    let shown = max(reach, 8)
+    let farthest = histogram.bars.indices.filter { histogram.bars[$0].count > 0 }.map { abs($0 - middle) }.max() ?? 0
+    let shown = max(farthest, 8)
     return Array(histogram.bars[middle - shown...middle + shown])
   }
 
@@ -134,29 +134,29 @@ enum Chart {
       var ticks: [Tick] = []
       var value = (first / step).rounded(.up) * step
       while value < end || value == end && shift == 0 && open == 0 {
-        ticks.append(Tick(place: ((value - first) / width + shift) / count, label: NumberText.compact(value)))
+        ticks.append(Tick(position: ((value - first) / width + shift) / count, label: NumberText.compact(value)))
         value += step
       }
-      if open == 1 { ticks.append(Tick(place: (count - 0.5) / count, label: "more")) }
+      if open == 1 { ticks.append(Tick(position: (count - 0.5) / count, label: "more")) }
       return ticks
     case .octaves:
       let edges = bars.map(\.from) + [bars.last!.to!]
       var ticks = edges.enumerated().filter { log2($0.element).isNearlyWhole }.map {
-        Tick(place: Double($0.offset) / count, label: NumberText.grouped(Int($0.element.rounded())))
+        Tick(position: Double($0.offset) / count, label: NumberText.grouped(Int($0.element.rounded())))
       }
       if ticks.count < 2 {
-        ticks = [0, bars.count].map { Tick(place: Double($0) / count, label: NumberText.grouped(Int(edges[$0].rounded()))) }
+        ticks = [0, bars.count].map { Tick(position: Double($0) / count, label: NumberText.grouped(Int(edges[$0].rounded()))) }
       }
       return ticks
     case .ratio:
       let middle = bars.count / 2
       return stride(from: -16, through: 16, by: 8).filter { abs($0) <= middle }.map {
-        Tick(place: (Double(middle + $0) + 0.5) / count, label: NumberText.ratio(exp2(Double($0) / 8)))
+        Tick(position: (Double(middle + $0) + 0.5) / count, label: NumberText.ratio(exp2(Double($0) / 8)))
       }
     }
   }
 
-  /// The numbers that a bar holds.
+  /// The range of a bar.
   private static func range(_ bar: Histogram.Bar, _ scale: Histogram.Scale) -> String {
     if scale == .ratio {
       guard let to = bar.to else { return "above \(NumberText.ratio(bar.from))" }

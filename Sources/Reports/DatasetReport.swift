@@ -1,23 +1,24 @@
 import Datasets
 
-/// What a report says of a dataset, as numbers.
+/// The numbers of a dataset's report.
 package struct DatasetReport: Codable, Equatable, Sendable {
   package struct SourceCounts: Codable, Equatable, Sendable {
     package var path: String
-    package var weight: Double
+    /// How often an epoch has each sample.
+    package var `repeat`: Double
     /// Samples to train on, each counted once.
     package var samples = 0
-    /// The same as often as an epoch sees them.
+    /// The same as often as they occur in an epoch.
     package var perEpoch = 0
-    package var heldOut = 0
+    package var validation = 0
     package var captions = 0
   }
 
-  /// What was left out for one reason.
-  package struct Omission: Codable, Equatable, Sendable {
+  /// What was skipped for one reason.
+  package struct SkippedForReason: Codable, Equatable, Sendable {
     package var reason: SkipReason
     package var samples: Int
-    /// Captions and files of samples that stay.
+    /// Captions and files of samples that remain.
     package var parts: Int
     package var count: Int { samples + parts }
     /// Some of them, chosen at random.
@@ -34,9 +35,9 @@ package struct DatasetReport: Codable, Equatable, Sendable {
     package var top: [Word] = []
     /// All words.
     package var total = 0
-    /// Different words; if counts are not exact, those that were still held at the end.
+    /// Different words; if counts are not exact, those that were still counted at the end.
     package var different = 0
-    /// How much lower than the truth each count may be.
+    /// Largest difference by which a count may be too low.
     package var error = 0
   }
 
@@ -46,11 +47,11 @@ package struct DatasetReport: Codable, Equatable, Sendable {
   package var seed: UInt64
   package var sources: [SourceCounts]
   /// The most frequent reasons first.
-  package var omissions: [Omission]
-  /// Of all samples, also those that are held out, each counted once.
+  package var skipped: [SkippedForReason]
+  /// Of all samples, also those of the validation split, each counted once.
   package var captionCharacters: Histogram?
   package var captionTokens: Histogram?
-  package var captionsPerPicture: Histogram?
+  package var captionsPerImage: Histogram?
   package var shorterSide: Histogram?
   package var widthByHeight: Histogram?
   package var words = Words()

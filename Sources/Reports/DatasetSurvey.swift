@@ -13,7 +13,7 @@ package struct DatasetSurvey {
 
   private static let words = 90
   private static let examples = 3
-  /// What the random stream of the examples is for.
+  /// Purpose of the random numbers that choose examples.
   private static let examplePurpose: UInt64 = 0x736B_6970
 
   /// - Parameters:
@@ -23,11 +23,11 @@ package struct DatasetSurvey {
     (self.dataset, self.folder, self.tokenizer, self.seed) = (dataset, folder, tokenizer, seed)
   }
 
-  /// - Parameter progress: told now and then how many entries of how many are read.
+  /// - Parameter progress: called now and then with the entries read and their total.
   package func report(progress: (_ done: Int, _ total: Int) -> Void) throws -> DatasetReport {
     var report = DatasetReport(
       dataset: folder.path, summary: dataset.summary, seed: seed,
-      sources: dataset.summary.options.sources.map { .init(path: $0.path, weight: $0.weight) }, omissions: try omissions())
+      sources: dataset.summary.options.sources.map { .init(path: $0.path, repeat: $0.repeat) }, skipped: try skippedByReason())
     var (characters, tokens, captions) = (Tally(), Tally(), Tally())
     var (sides, ratios) = (Tally(), Tally())
     var words = WordCounter()
@@ -36,18 +36,16 @@ package struct DatasetSurvey {
     for split in Split.allCases {
       try dataset.forEachSample(split) { sample, copies in
         guard report.sources.indices.contains(sample.source), sample.width > 0, sample.height > 0 else {
-
           throw DalleError(
             .data,
-            "\(folder.samples(split)): the sample \(sample.place) has impossible values, the file is damaged; remove \(folder.path) and collect it again"
+            "\(folder.samples(split)): the sample \(sample.location) has an impossible source or size (source \(sample.source), \(sample.width) x \(sample.height)), so the file is damaged; remove \(folder.path) and collect it again"
           )
-
         }
         if split == .training {
           report.sources[sample.source].samples += 1
           report.sources[sample.source].perEpoch += copies
         } else {
-          report.sources[sample.source].heldOut += copies
+          report.sources[sample.source].validation += copies
         }
         report.sources[sample.source].captions += sample.captions.count
         captions.add(sample.captions.count)
@@ -64,7 +62,7 @@ package struct DatasetSurvey {
     }
     report.captionCharacters = .linear(characters)
     report.captionTokens = .linear(tokens)
-    report.captionsPerPicture = .linear(captions)
+    report.captionsPerImage = .linear(captions)
     report.shorterSide = .octaves(sides)
     report.widthByHeight = .ratios(ratios)
     report.words = .init(
@@ -73,20 +71,20 @@ package struct DatasetSurvey {
     return report
   }
 
-  /// What was left out, with examples that are equally likely wherever they stand in the list (reservoir sampling).
-  private func omissions() throws -> [DatasetReport.Omission] {
-    var found: [SkipReason: DatasetReport.Omission] = [:]
+  /// What was skipped, with examples that are equally likely wherever they are in the list (reservoir sampling).
+  private func skippedByReason() throws -> [DatasetReport.SkippedForReason] {
+    var found: [SkipReason: DatasetReport.SkippedForReason] = [:]
     var random = RandomStream(seed: seed, Self.examplePurpose)
     try forEachLine(folder.skipped) { (skip: Skip) in
-      var omission = found[skip.reason] ?? .init(reason: skip.reason, samples: 0, parts: 0, examples: [])
-      if skip.sampleStays ?? false { omission.parts += 1 } else { omission.samples += 1 }
-      if omission.examples.count < Self.examples {
-        omission.examples.append(skip)
+      var entry = found[skip.reason] ?? .init(reason: skip.reason, samples: 0, parts: 0, examples: [])
+      if skip.keepsSample ?? false { entry.parts += 1 } else { entry.samples += 1 }
+      if entry.examples.count < Self.examples {
+        entry.examples.append(skip)
       } else {
-        let place = random.integer(in: 0..<omission.count)
-        if place < Self.examples { omission.examples[place] = skip }
+        let index = random.integer(in: 0..<entry.count)
+        if index < Self.examples { entry.examples[index] = skip }
       }
-      found[skip.reason] = omission
+      found[skip.reason] = entry
     }
     return found.values.sorted { ($1.count, $0.reason.rawValue) < ($0.count, $1.reason.rawValue) }
   }

@@ -1,5 +1,5 @@
-/// Markup. Text that is interpolated into it is escaped, markup is not: so a caption or a file's name, which may hold
-/// anything, never becomes markup.
+/// Markup. Text that is interpolated into it is escaped, markup is not: so a caption or a file's name, which may have
+/// any characters, never becomes markup.
 package struct HTML: ExpressibleByStringInterpolation, Equatable, Sendable {
   package let markup: String
 
@@ -24,7 +24,7 @@ package struct HTML: ExpressibleByStringInterpolation, Equatable, Sendable {
     }
   }
 
-  /// Text as markup that shows it. Characters that no document may hold, such as most control characters, are replaced.
+  /// Text as markup that shows it. Characters that no document may have, such as most control characters, are replaced.
   private static func escaped(_ text: String) -> String {
     var result = ""
     result.reserveCapacity(text.utf8.count)

@@ -1,10 +1,10 @@
 import Foundation
 
-/// How numbers are distributed: a few figures, and bars for drawing.
+/// The distribution of numbers: a few figures, and bars for a chart.
 package struct Histogram: Codable, Equatable, Sendable {
   package struct Bar: Codable, Equatable, Sendable {
     package var from: Double
-    /// The first number that is above the bar; nil if the bar holds everything from `from` on.
+    /// The first number that is above the bar; nil if the bar has everything from `from` on.
     package var to: Double?
     package var count: Int
   }
@@ -37,7 +37,7 @@ package struct Histogram: Codable, Equatable, Sendable {
     mean = tally.counts.sorted { $0.key < $1.key }.reduce(0) { $0 + value($1.key) * Double($1.value) } / Double(tally.count)
   }
 
-  /// At most 32 bars; where a few numbers lie far above the others, the last bar holds them all.
+  /// At most 32 bars; where a few numbers are far above the others, the last bar has them all.
   static func linear(_ tally: Tally) -> Histogram? {
     if tally.count == 0 { return nil }
     let (least, most, usual) = (tally.quantile(0), tally.quantile(1), tally.quantile(0.99))
@@ -68,17 +68,17 @@ package struct Histogram: Codable, Equatable, Sendable {
 
   static func octaves(_ tally: Tally) -> Histogram? {
     if tally.count == 0 { return nil }
-    func place(_ value: Int) -> Int { Int((4 * log2(Double(max(1, value)))).rounded(.down)) }
-    let first = place(tally.quantile(0))
-    var counts = [Int](repeating: 0, count: place(tally.quantile(1)) - first + 1)
-    for (value, count) in tally.counts { counts[place(value) - first] += count }
+    func bar(_ value: Int) -> Int { Int((4 * log2(Double(max(1, value)))).rounded(.down)) }
+    let first = bar(tally.quantile(0))
+    var counts = [Int](repeating: 0, count: bar(tally.quantile(1)) - first + 1)
+    for (value, count) in tally.counts { counts[bar(value) - first] += count }
     let bars = counts.enumerated().map {
       Bar(from: exp2(Double(first + $0.offset) / 4), to: exp2(Double(first + $0.offset + 1) / 4), count: $0.element)
     }
     return Histogram(tally, .octaves, bars: bars, value: Double.init)
   }
 
-  /// What a tally for `ratios` counts a picture as: 64 steps from a ratio to its double.
+  /// What a tally for `ratios` counts an image as: 64 steps from a ratio to its double.
   static func ratioStep(width: Int, height: Int) -> Int { Int((64 * log2(Double(width) / Double(height))).rounded()) }
 
   /// Bars from 1:4 to 4:1, the outer two with everything beyond.

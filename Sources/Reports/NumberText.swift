@@ -6,8 +6,8 @@ enum NumberText {
   static func grouped(_ number: Int) -> String {
     let digits = String(number.magnitude)
     var text = number < 0 ? "-" : ""
-    for (place, digit) in digits.enumerated() {
-      if place > 0, (digits.count - place) % 3 == 0 { text += "," }
+    for (index, digit) in digits.enumerated() {
+      if index > 0, (digits.count - index) % 3 == 0 { text += "," }
       text.append(digit)
     }
     return text
@@ -17,8 +17,8 @@ enum NumberText {
   static func short(_ number: Double) -> String {
     guard number.isFinite, number != 0 else { return number == 0 ? "0" : "\(number)" }
     if abs(number) >= 99.95 { return grouped(Int(number.rounded())) }
-    let places = max(0, 2 - Int(log10(abs(number)).rounded(.down)))
-    let text = String(format: "%.\(places)f", number)
+    let decimals = max(0, 2 - Int(log10(abs(number)).rounded(.down)))
+    let text = String(format: "%.\(decimals)f", number)
     return text.contains(".") ? String(text.reversed().drop { $0 == "0" }.drop { $0 == "." }.reversed()) : text
   }
 

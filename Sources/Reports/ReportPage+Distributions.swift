@@ -1,22 +1,22 @@
 extension ReportPage {
   var captions: HTML? {
-    guard let characters = report.captionCharacters, let perPicture = report.captionsPerPicture else { return nil }
+    guard let characters = report.captionCharacters, let perImage = report.captionsPerImage else { return nil }
     let tokens = report.captionTokens.map { figure("Tokens of a caption", $0, "tokens", of: "captions") }
     return """
       <div class="charts">
       \(figure("Characters of a caption", characters, "characters", of: "captions"))\
       \(tokens)\
-      \(figure("Captions of a picture", perPicture, "captions", of: "pictures"))</div>
+      \(figure("Captions of an image", perImage, "captions", of: "images"))</div>
 
       """
   }
 
-  var pictures: HTML? {
+  var images: HTML? {
     guard let side = report.shorterSide, let ratio = report.widthByHeight else { return nil }
     return """
       <div class="charts">
-      \(figure("Shorter side of a picture, in pixels", side, "pixels", of: "pictures"))\
-      \(figure("Width by height", ratio, "", of: "pictures"))</div>
+      \(figure("Shorter side of an image, in pixels", side, "pixels", of: "images"))\
+      \(figure("Width by height", ratio, "", of: "images"))</div>
 
       """
   }
@@ -66,9 +66,9 @@ extension ReportPage {
     guard let use = report.codebook else { return nil }
     let origin: HTML =
       if let folder = use.shards {
-        "of all \(NumberText.amount(use.pictures, "sample")) in the training shards of \(bdi(folder))"
+        "of all \(NumberText.amount(use.images, "sample")) in the training shards of \(bdi(folder))"
       } else {
-        "of the middles of \(NumberText.amount(use.pictures, "picture")), chosen at random"
+        "of the center crops of \(NumberText.amount(use.images, "image")), chosen at random"
       }
     return """
       <div class="charts">
@@ -82,7 +82,7 @@ extension ReportPage {
       <div><dt>counted</dt><dd><b>\(NumberText.grouped(use.tokens))</b> codes \(origin)</dd></div>
       </dl>
       <p class="note">As many codes as the perplexity, used equally often, would carry as much information. A small share of the \
-      codebook means that it has collapsed, or that it is larger than these pictures need.</p></div></div>
+      codebook means that it has collapsed, or that it is larger than these images need.</p></div></div>
 
       """
   }

@@ -1,7 +1,7 @@
 import Datasets
 
 extension ReportPage {
-  /// Each filter with its setting; then what else samples were left out for.
+  /// Each filter with its setting; then the other reasons for which samples were skipped.
   var filters: HTML? {
     let filters = report.summary.options.filters
     func any(_ isAny: Bool, _ text: String) -> String? { isAny ? nil : text }
@@ -14,24 +14,24 @@ extension ReportPage {
       (.boilerplate, "boilerplate", boilerplate(filters)),
       (.aspectRatio, "aspect ratio", any(filters.aspectRatio == 0, "at most \(NumberText.short(filters.aspectRatio)) : 1")),
       (
-        .smallPicture, "smallest side", any(filters.minimumSide <= 1, "at least \(NumberText.amount(filters.minimumSide, "pixel"))")
+        .smallImage, "smallest side", any(filters.minimumSide <= 1, "at least \(NumberText.amount(filters.minimumSide, "pixel"))")
       ),
-      (.largePicture, "largest size", size),
-      (.nearDuplicate, "near duplicates", any(filters.duplicates != .near, "of pictures that look the same the first stays")),
+      (.largeImage, "largest size", size),
+      (.nearDuplicate, "near duplicates", any(filters.duplicates != .near, "of images that look the same the first is kept")),
     ]
-    let omissions = Dictionary(uniqueKeysWithValues: report.omissions.map { ($0.reason, $0) })
-    var rows = settings.map { row($0.name, $0.setting, omissions[$0.reason]?.samples ?? 0, omissions[$0.reason]?.parts ?? 0) }
-    let merges = any(filters.duplicates == .keep, "of pictures with the same bytes the first gets all captions")
+    let skipped = Dictionary(uniqueKeysWithValues: report.skipped.map { ($0.reason, $0) })
+    var rows = settings.map { row($0.name, $0.setting, skipped[$0.reason]?.samples ?? 0, skipped[$0.reason]?.parts ?? 0) }
+    let merges = any(filters.duplicates == .keep, "of images with the same bytes the first gets all captions")
     rows.append(row("exact duplicates", merges, report.summary.merged, 0))
-    let others = report.omissions.filter { omission in !settings.contains { $0.reason == omission.reason } }
+    let others = report.skipped.filter { entry in !settings.contains { $0.reason == entry.reason } }
     rows += others.map { row($0.reason.rawValue, "cannot be used", $0.samples, $0.parts) }
 
-    let examples = report.omissions.map { omission -> HTML in
-      let items = omission.examples.map { skip -> HTML in
-        "<li><p dir=\"auto\">\(skip.detail)</p><p class=\"place\">\(bdi(skip.place))</p></li>\n"
+    let examples = report.skipped.map { entry -> HTML in
+      let items = entry.examples.map { skip -> HTML in
+        "<li><p dir=\"auto\">\(skip.detail)</p><p class=\"place\">\(bdi(skip.location))</p></li>\n"
       }
       return """
-        <div><h3>\(omission.reason.rawValue) <span class="count">\(NumberText.grouped(omission.count))</span></h3>
+        <div><h3>\(entry.reason.rawValue) <span class="count">\(NumberText.grouped(entry.count))</span></h3>
         <ul>
         \(items)</ul></div>
 
@@ -40,7 +40,7 @@ extension ReportPage {
     let more: HTML = """
       <div class="examples">
       \(examples)</div>
-      <p class="note">All of them are listed in \(bdi(DatasetFolder(report.dataset).skipped)). Captions count where their sample stays with \
+      <p class="note">All of them are listed in \(bdi(DatasetFolder(report.dataset).skipped)). A caption is counted where its sample remains with \
       other captions.</p>
 
       """

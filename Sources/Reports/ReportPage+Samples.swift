@@ -8,10 +8,10 @@ extension ReportPage {
 
   var samples: HTML? {
     if cards.isEmpty { return nil }
-    let hasReconstructions = cards.contains { $0.pictures.count > 1 }
+    let hasReconstructions = cards.contains { $0.images.count > 1 }
     let note =
       hasReconstructions
-      ? "Random training samples: the middle of each picture, and beside it what the dVAE makes of it."
+      ? "Random training samples: the center crop of each image, and beside it its reconstruction by the dVAE."
       : "Random training samples."
     return """
       <p class="note">\(note)</p>
@@ -22,15 +22,15 @@ extension ReportPage {
   }
 
   private func card(_ card: SampleCard) -> HTML {
-    let pictures = card.pictures.map { picture -> HTML in
+    let images = card.images.map { image -> HTML in
       // Enlarged pixels stay sharp.
-      let kind = max(picture.width, picture.height) < 128 ? "pixels" : ""
+      let kind = max(image.width, image.height) < 128 ? "pixels" : ""
       return """
-        <img class="\(kind)" src="\(picture.address)" width="\(picture.width)" height="\(picture.height)" alt="\(picture.name)"/>
+        <img class="\(kind)" src="\(image.address)" width="\(image.width)" height="\(image.height)" alt="\(image.name)"/>
         """
     }
-    let problem = card.problem.map { reason -> HTML in "<p class=\"problem\">no picture: \(reason)</p>" }
-    let name = (card.sample.place as NSString).lastPathComponent
+    let problem = card.problem.map { reason -> HTML in "<p class=\"problem\">no image: \(reason)</p>" }
+    let name = (card.sample.location as NSString).lastPathComponent
     let captions = card.sample.captions
     let hidden: HTML = """
       <details><summary>\(NumberText.amount(captions.count - Self.captionsShown, "more caption"))</summary>
@@ -39,9 +39,9 @@ extension ReportPage {
       """
     return """
       <article>
-      <div class="look">\(problem)\(pictures)</div>
+      <div class="look">\(problem)\(images)</div>
       \(captions.prefix(Self.captionsShown).map(caption))\(captions.count > Self.captionsShown ? hidden : nil)\
-      <p class="place">\(card.sample.width) × \(card.sample.height) · <bdi title="\(card.sample.place)">\(name)</bdi></p>
+      <p class="place">\(card.sample.width) × \(card.sample.height) · <bdi title="\(card.sample.location)">\(name)</bdi></p>
       </article>
 
       """

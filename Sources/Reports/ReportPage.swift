@@ -11,8 +11,8 @@ package struct ReportPage {
 
   package var html: String {
     let sections = [
-      ("samples", "Samples", samples), ("sources", "Sources", sources), ("filters", "Left out", filters),
-      ("captions", "Captions", captions), ("words", "Words", words), ("pictures", "Pictures", pictures),
+      ("samples", "Samples", samples), ("sources", "Sources", sources), ("filters", "Skipped", filters),
+      ("captions", "Captions", captions), ("words", "Words", words), ("images", "Images", images),
       ("codebook", "Codebook", codebook),
     ].compactMap { name, title, body in body.map { (name: name, title: title, body: $0) } }
     let links = sections.map { section -> HTML in "<a href=\"#\(section.name)\">\(section.title)</a>\n" }
@@ -20,7 +20,7 @@ package struct ReportPage {
       "<section id=\"\(section.name)\">\n<h2>\(section.title)</h2>\n\(section.body)</section>\n"
     }
     let name = (report.dataset as NSString).lastPathComponent
-    // Allows the page nothing but its own pictures and style, whatever else might get into it.
+    // Allows the page nothing but its own images and style, whatever else might get into it.
     let policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
     let page: HTML = """
       <!DOCTYPE html>
@@ -60,14 +60,14 @@ package struct ReportPage {
     let skipped = summary.skipped.values.reduce(0, +)
     let parts = summary.skippedParts.values.reduce(0, +)
     let others = parts == 0 ? "samples" : "samples, and \(NumberText.amount(parts, "caption")) of others"
-    let different = summary.repeated == 0 ? "each once an epoch" : "an epoch; \(NumberText.grouped(report.distinct)) different"
+    let different = summary.repeated == 0 ? "each once per epoch" : "per epoch; \(NumberText.grouped(report.distinct)) different"
     let tiles: [HTML] = [
-      tile(summary.training, "to train on", different),
-      tile(summary.validation, "held out", "by the pictures' hashes"),
+      tile(summary.training, "training samples", different),
+      tile(summary.validation, "validation", "chosen by the images' hashes"),
       tile(
         report.captions, "captions", report.captionCharacters.map { "of \(NumberText.short($0.mean)) characters on average" } ?? ""),
-      tile(summary.merged, "merged", "as a picture's duplicates"),
-      tile(skipped, "left out", others),
+      tile(summary.merged, "merged", "as duplicates of an image"),
+      tile(skipped, "skipped", others),
     ]
     return "<dl class=\"tiles\">\n\(tiles)</dl>\n"
   }
@@ -80,22 +80,22 @@ package struct ReportPage {
     let total = report.summary.training
     let rows = report.sources.map { source -> HTML in
       """
-      <tr><td class="long">\(bdi(source.path))</td><td>\(NumberText.short(source.weight))</td>\
+      <tr><td class="long">\(bdi(source.path))</td><td>\(NumberText.short(source.repeat))</td>\
       <td>\(NumberText.grouped(source.samples))</td><td>\(NumberText.grouped(source.perEpoch))</td>\
-      <td>\(NumberText.percent(source.perEpoch, of: total))</td><td>\(NumberText.grouped(source.heldOut))</td>\
+      <td>\(NumberText.percent(source.perEpoch, of: total))</td><td>\(NumberText.grouped(source.validation))</td>\
       <td>\(NumberText.grouped(source.captions))</td></tr>
 
       """
     }
     return """
       <div class="scroll"><table>
-      <thead><tr><th>source</th><th>weight</th><th>samples</th><th>an epoch</th><th>share</th><th>held out</th>\
+      <thead><tr><th>source</th><th>repeat</th><th>samples</th><th>per epoch</th><th>share</th><th>validation</th>\
       <th>captions</th></tr></thead>
       <tbody>
       \(rows)</tbody>
       </table></div>
-      <p class="note">An epoch sees a sample as often as its source's weight says. A sample that several sources have belongs to the \
-      first of them.</p>
+      <p class="note">`--repeat` is how often each sample of a source occurs in an epoch. A sample that several sources have belongs to \
+      the first of them.</p>
 
       """
   }

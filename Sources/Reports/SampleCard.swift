@@ -9,9 +9,9 @@ import Models
 
 /// A sample as the page shows it.
 package struct SampleCard: Sendable {
-  /// A picture as a part of the page.
+  /// An image that is embedded in the page.
   package struct Inlay: Sendable {
-    /// What the picture is, for those who do not see it.
+    /// The image's text alternative.
     package var name: String
     package var width: Int
     package var height: Int
@@ -20,21 +20,21 @@ package struct SampleCard: Sendable {
   }
 
   package var sample: Sample
-  /// The picture; with a dVAE its middle square, and what the dVAE makes of that.
-  package var pictures: [Inlay]
-  /// Why there is no picture.
+  /// The image; with a dVAE its center crop, and the reconstruction of that.
+  package var images: [Inlay]
+  /// Why there is no image.
   package var problem: String?
 
-  /// Pixels of the longer side at which a picture without a dVAE is shown.
+  /// Pixels of the longer side at which an image without a dVAE is shown.
   private static let side = 256
-  /// What the random choice of samples is for.
+  /// Purpose of the random numbers that choose samples.
   private static let purpose: UInt64 = 0x6361_7264
 
   /// Cards of random training samples.
   ///
   /// - Parameters:
   ///   - dvae, weights: for reconstructions, if there are any.
-  ///   - progress: told now and then how many cards of how many are made.
+  ///   - progress: called after each card with the cards made and their total.
   package static func random(
     _ count: Int, of dataset: Dataset, seed: UInt64, dvae: DVAE?, weights: (any ParameterStore)?,
     progress: (_ done: Int, _ total: Int) -> Void
@@ -42,17 +42,17 @@ package struct SampleCard: Sendable {
     let chosen = try dataset.chosenSamples(count, seed: seed, purpose: purpose)
     var cards: [SampleCard] = []
     for (number, sample) in chosen {
-      var card = SampleCard(sample: sample, pictures: [], problem: nil)
+      var card = SampleCard(sample: sample, images: [], problem: nil)
       do {
-        let picture = try dataset.picture(number, .training)
+        let image = try dataset.image(number, .training)
         if let dvae, let weights {
-          let crop = picture.centreCrop(dvae.config.imageSize)
+          let crop = image.centreCrop(dvae.config.imageSize)
           let copy = try dvae.decode(dvae.encode([crop], weights), weights)[0]
-          card.pictures = [
-            try Inlay(crop, name: "middle of the picture"), try Inlay(copy, name: "the dVAE's reconstruction of it"),
+          card.images = [
+            try Inlay(crop, name: "center crop of the image"), try Inlay(copy, name: "the dVAE's reconstruction of it"),
           ]
         } else {
-          card.pictures = [try Inlay(picture.fitted(into: side), name: "the picture")]
+          card.images = [try Inlay(image.fitted(into: side), name: "the image")]
         }
       } catch let error as DalleError { card.problem = error.description }
       cards.append(card)
@@ -63,14 +63,14 @@ package struct SampleCard: Sendable {
 }
 
 extension SampleCard.Inlay {
-  /// Longest side that is kept without loss: JPEG would be no smaller, and blur the pixels.
+  /// Longest side that is stored without loss: JPEG would be no smaller, and blur the pixels.
   private static let lossless = 96
 
-  init(_ picture: Image, name: String) throws {
-    let isSmall = max(picture.width, picture.height) <= Self.lossless
-    let bytes = try isSmall ? picture.png() : picture.jpeg(quality: 85)
+  init(_ image: Image, name: String) throws {
+    let isSmall = max(image.width, image.height) <= Self.lossless
+    let bytes = try isSmall ? image.png() : image.jpeg(quality: 85)
     self.init(
-      name: name, width: picture.width, height: picture.height,
+      name: name, width: image.width, height: image.height,
       address: "data:image/\(isSmall ? "png" : "jpeg");base64,\(bytes.base64EncodedString())")
   }
 }

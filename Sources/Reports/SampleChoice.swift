@@ -2,7 +2,7 @@ import Datasets
 import Random
 
 extension Dataset {
-  /// Different training samples chosen at random, by number, together with what they are: the same for the same seed.
+  /// Different training samples chosen at random, by number, with their samples: the same for the same seed.
   func chosenSamples(_ count: Int, seed: UInt64, purpose: UInt64) throws -> [(number: Int, sample: Sample)] {
     let all = self.count(.training)
     let order = Shuffle(count: all, seed: seed, stream: purpose)
@@ -11,8 +11,8 @@ extension Dataset {
     for index in 0..<all where chosen.count < count {
       let number = order[index]
       let sample = try sample(number, .training)
-      // A weight gives a sample several numbers.
-      if places.insert(sample.place).inserted { chosen.append((number, sample)) }
+      // A repeated sample has several numbers.
+      if places.insert(sample.location).inserted { chosen.append((number, sample)) }
     }
     return chosen
   }

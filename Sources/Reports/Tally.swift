@@ -1,4 +1,4 @@
-/// How often each whole number came. Memory is that of the different numbers: even of lengths of captions there are few,
+/// How often each whole number occurs. Memory grows with the number of different ones: even of lengths of captions there are few,
 /// as a hundred thousand different ones take five billion characters.
 struct Tally {
   private(set) var counts: [Int: Int] = [:]

@@ -1,20 +1,20 @@
 /// Counts words in bounded memory: when there are too many, all counts are lowered by as much as removes the rarest half
 /// (Misra and Gries 1982, in the form of Agarwal et al., "Mergeable summaries", 2012). Exact until then.
 struct WordCounter {
-  /// Words that are kept at least, and half as many as are ever held.
+  /// Words that remain after a reduction; at most twice as many are counted at a time.
   private let capacity: Int
   private var counts: [String: Int] = [:]
-  /// All words, also those that are not kept any more.
+  /// All words, also those that are no longer counted separately.
   private(set) var total = 0
-  /// How much lower than the truth a count may be: at most total / capacity.
+  /// Largest difference by which a count may be too low: at most total / capacity.
   private(set) var error = 0
 
-  /// Scalars of a word that count; what comes after them is passed over.
+  /// Scalars of a word that count; the rest is ignored.
   private static let longest = 40
 
   init(capacity: Int = 100_000) { self.capacity = capacity }
 
-  /// Words that are held.
+  /// Words that are counted at present.
   var count: Int { counts.count }
 
   mutating func add(captions: [String]) {

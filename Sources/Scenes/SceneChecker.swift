@@ -1,15 +1,15 @@
 import Images
 
-/// An object that was found in a picture.
+/// An object that was found in an image.
 package struct FoundObject: Sendable, Equatable {
   package var object: SceneObject
-  /// Centre in shares of the picture's side.
+  /// Centre in shares of the image's side.
   package var centre: SIMD2<Float>
   /// How well the best shape fits: shared area over covered area.
   package var fit: Float
 }
 
-/// What of a description a picture shows.
+/// Which parts of a description an image shows.
 package struct SceneVerdict: Sendable, Equatable {
   /// Exactly the described shapes, each in its colour.
   package var shapesAndColours: Bool
@@ -20,39 +20,39 @@ package struct SceneVerdict: Sendable, Equatable {
   package var isRight: Bool { shapesAndColours && sizes && relation }
 }
 
-/// Finds the objects of a picture and compares them with a description. Works on drawn pictures and on a model's softer
-/// ones.
+/// Finds the objects of an image and compares them with a description. Works on rendered scenes and on a model's images, which are
+/// softer.
 package enum SceneChecker {
   /// Distance from the background, in RGB, from which a pixel belongs to an object.
   private static let contrast: Float = 60
   /// Largest distance between an object's colour and the palette's.
   private static let colourTolerance: Float = 70
-  /// Share of the picture below which something is a speck. The smallest object covers 3 %.
+  /// Share of the image below which a component is ignored as a speck. The smallest object covers 3 %.
   private static let speck: Float = 0.004
   /// Least fit of a shape.
   private static let leastFit: Float = 0.7
 
-  package static func check(_ picture: Image, against description: SceneDescription) -> SceneVerdict {
-    guard var left = objects(in: picture), left.count == description.objects.count else {
+  package static func check(_ image: Image, against description: SceneDescription) -> SceneVerdict {
+    guard var unmatched = objects(in: image), unmatched.count == description.objects.count else {
       return SceneVerdict(shapesAndColours: false, sizes: false, relation: false)
     }
     // In the order of the description.
     var matched: [FoundObject] = []
     for object in description.objects {
-      guard let place = left.firstIndex(where: { $0.object.colour == object.colour && $0.object.shape == object.shape })
+      guard let index = unmatched.firstIndex(where: { $0.object.colour == object.colour && $0.object.shape == object.shape })
       else { return SceneVerdict(shapesAndColours: false, sizes: false, relation: false) }
-      matched.append(left.remove(at: place))
+      matched.append(unmatched.remove(at: index))
     }
     let sizes = zip(matched, description.objects).allSatisfy { $0.object.size == $1.size }
-    return SceneVerdict(shapesAndColours: true, sizes: sizes, relation: holds(description.relation, matched))
+    return SceneVerdict(shapesAndColours: true, sizes: sizes, relation: satisfies(description.relation, matched))
   }
 
-  /// The objects in a square picture; nil if something in it is none.
-  package static func objects(in picture: Image) -> [FoundObject]? {
-    precondition(picture.width == picture.height, "a scene of \(picture.width) x \(picture.height)")
-    let size = picture.width
+  /// The objects in a square image; nil if it has a component that is no object.
+  package static func objects(in image: Image) -> [FoundObject]? {
+    precondition(image.width == image.height, "a scene of \(image.width) x \(image.height)")
+    let size = image.width
     let pixels = (0..<size * size).map { index in
-      SIMD3<Float>(SIMD3<UInt8>(picture.pixels[3 * index], picture.pixels[3 * index + 1], picture.pixels[3 * index + 2]))
+      SIMD3<Float>(SIMD3<UInt8>(image.pixels[3 * index], image.pixels[3 * index + 1], image.pixels[3 * index + 2]))
     }
     let paper = background(pixels, size)
     let components = components(pixels.map { distance($0, paper) > contrast }, size)
@@ -67,7 +67,7 @@ package enum SceneChecker {
     return found
   }
 
-  private static func holds(_ relation: SceneRelation?, _ found: [FoundObject]) -> Bool {
+  private static func satisfies(_ relation: SceneRelation?, _ found: [FoundObject]) -> Bool {
     guard let relation else { return true }
     let away = found[0].centre - found[1].centre
     // Along the axis, more than across it, and by a good part of the usual distance.
@@ -79,7 +79,7 @@ package enum SceneChecker {
     }
   }
 
-  /// The median of the border, where no object lies.
+  /// The median of the border, where no object is.
   private static func background(_ pixels: [SIMD3<Float>], _ size: Int) -> SIMD3<Float> {
     let last = size - 1
     let border = (0..<size).flatMap { (i: Int) -> [Int] in [i, last * size + i, i * size, i * size + last] }
@@ -95,7 +95,7 @@ package enum SceneChecker {
     let colour = SceneColour.allCases.min { distance($0.rgb, ink) < distance($1.rgb, ink) }!
     guard distance(colour.rgb, ink) <= colourTolerance else { return nil }
 
-    // How much of each pixel the object covers: where its colour lies between the background's and the object's.
+    // How much of each pixel the object covers: where its colour is between the background's and the object's.
     var coverage: [Int: Float] = [:]
     let contrast = ink - paper
     let strength: Float = (contrast * contrast).sum()
@@ -111,18 +111,18 @@ package enum SceneChecker {
     }
     gravity /= area * Float(size * size * size)
 
-    // Each shape, drawn with the same area and centre of gravity.
+    // Each shape, rendered with the same area and centre of gravity.
     let candidates = SceneShape.allCases.map { shape in
       let (unitArea, unitCentre) = shape.moments
       let radius = (area / unitArea).squareRoot()
       let placement = Scene.Placement(centre: gravity - unitCentre * radius, radius: radius)
       var shared: Float = 0
-      var drawn: Float = 0
+      var rendered: Float = 0
       cover(shape, placement, size: size) { x, y, share in
-        drawn += share
+        rendered += share
         shared += min(share, coverage[y * size + x] ?? 0)
       }
-      return (shape, placement, fit: shared / (drawn + area * Float(size * size) - shared))
+      return (shape, placement, fit: shared / (rendered + area * Float(size * size) - shared))
     }
     let (shape, placement, fit) = candidates.max { $0.fit < $1.fit }!
     guard fit >= leastFit else { return nil }
@@ -132,7 +132,7 @@ package enum SceneChecker {
       object: SceneObject(placement.radius < border ? .small : .large, colour, shape), centre: placement.centre, fit: fit)
   }
 
-  /// Sets of pixels that hang together by their sides.
+  /// Connected components: sets of pixels that touch by their sides.
   private static func components(_ mask: [Bool], _ size: Int) -> [[Int]] {
     var left = mask
     var components: [[Int]] = []

@@ -25,7 +25,7 @@ package enum SceneShape: String, CaseIterable, Codable, Sendable {
 package enum SceneSize: String, CaseIterable, Codable, Sendable {
   case small, large
 
-  /// Radius of an object as a share of the picture's side.
+  /// Radius of an object as a share of the image's side.
   var radius: Float { self == .small ? 0.17 : 0.22 }
 }
 
@@ -48,7 +48,7 @@ package enum SceneBackground: String, CaseIterable, Codable, Sendable {
   }
 }
 
-/// What a caption says of one object.
+/// An object as a caption describes it.
 package struct SceneObject: Codable, Sendable, Hashable {
   package var size: SceneSize
   package var colour: SceneColour
@@ -61,9 +61,9 @@ package struct SceneObject: Codable, Sendable, Hashable {
   /// "a small red circle"
   var words: String { "a \(size.rawValue) \(colour.rawValue) \(shape.rawValue)" }
 
-  /// Whether the colour and the shape are never shown together in training: a tenth of the 48 pairs. Each of these colours
-  /// and shapes is seen with others.
-  var isNeverSeen: Bool {
+  /// Whether the pair of colour and shape never occurs in training: 5 of the 48 pairs. Each of these colours and shapes occurs with
+  /// others.
+  var isUnseenPair: Bool {
     switch (colour, shape) {
     case (.red, .star), (.yellow, .square), (.green, .triangle), (.blue, .cross), (.purple, .circle): true
     default: false
@@ -71,7 +71,7 @@ package struct SceneObject: Codable, Sendable, Hashable {
   }
 }
 
-/// What a caption says: one object, or two and how the first lies to the second.
+/// The content of a caption: one object, or two and the relation of the first to the second.
 package struct SceneDescription: Codable, Sendable, Hashable {
   package var objects: [SceneObject]
   /// Nil for one object.
@@ -90,7 +90,7 @@ package struct SceneDescription: Codable, Sendable, Hashable {
     return "\(objects[0].words) \(relation.rawValue) \(objects[1].words)"
   }
 
-  /// The description with `above` or `left of`; "A above B" and "B below A" are the same picture.
+  /// The description with `above` or `left of`; "A above B" and "B below A" are the same image.
   package var canonical: SceneDescription {
     switch relation {
     case .below: SceneDescription(objects[1], .above, objects[0])
@@ -99,10 +99,10 @@ package struct SceneDescription: Codable, Sendable, Hashable {
     }
   }
 
-  var isNeverSeen: Bool { objects.contains(where: \.isNeverSeen) }
+  var hasUnseenPair: Bool { objects.contains(where: \.isUnseenPair) }
 
-  /// A sixteenth of all descriptions, told from a hash, is kept out of training.
-  var isHeldOut: Bool { stableHash(canonical.words) % 16 == 0 }
+  /// Whether the description belongs to the validation split: a sixteenth of all, chosen by hash.
+  var isValidation: Bool { stableHash(canonical.words) % 16 == 0 }
 }
 
 /// The same on every machine and in every process.

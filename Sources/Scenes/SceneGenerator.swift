@@ -1,8 +1,8 @@
 import Random
 
-/// A picture's content: what its caption says, and where things lie.
+/// The content of an image: its description, its objects' positions, its background and its caption.
 package struct Scene: Sendable, Equatable {
-  /// Where an object lies, in shares of the picture's side; y grows downwards.
+  /// Position and size of an object, in shares of the image's side; y grows downwards.
   package struct Placement: Sendable, Equatable {
     package var centre: SIMD2<Float>
     package var radius: Float
@@ -14,17 +14,17 @@ package struct Scene: Sendable, Equatable {
   package var caption: String
 }
 
-/// Which scenes are drawn.
+/// Which scenes are generated.
 package enum SceneSplit: UInt64, Sendable {
-  /// For training: neither held-out descriptions nor never-seen pairs.
+  /// Neither descriptions of the validation split nor unseen pairs.
   case training
-  /// Held-out descriptions; each of their (colour, shape) pairs occurs in training.
-  case heldOut
+  /// Descriptions that never occur in training; each of their (colour, shape) pairs does.
+  case validation
   /// Each has at least one (colour, shape) pair that never occurs in training.
-  case neverSeen
+  case unseenPairs
 }
 
-/// Scenes by number. The seed and the number decide everything; any scene can be made at any time.
+/// Scenes by number. A scene depends on the seed, the split and the number alone.
 package struct SceneGenerator: Sendable {
   private let seed: UInt64
 
@@ -53,7 +53,7 @@ package struct SceneGenerator: Sendable {
     var chosen: [SceneDescription] = []
     var known: Set<SceneDescription> = []
     var index = 0
-    // A million tries: there are thousands of held-out descriptions.
+    // A million tries: there are thousands of descriptions in the validation split.
     while chosen.count < count && index < 1_000_000 {
       let description = scene(index, split).description
       if known.insert(description.canonical).inserted { chosen.append(description) }
@@ -64,9 +64,9 @@ package struct SceneGenerator: Sendable {
 
   private static func belongs(_ description: SceneDescription, to split: SceneSplit) -> Bool {
     switch split {
-    case .training: !description.isHeldOut && !description.isNeverSeen
-    case .heldOut: description.isHeldOut && !description.isNeverSeen
-    case .neverSeen: description.isNeverSeen
+    case .training: !description.isValidation && !description.hasUnseenPair
+    case .validation: description.isValidation && !description.hasUnseenPair
+    case .unseenPairs: description.hasUnseenPair
     }
   }
 
@@ -85,11 +85,11 @@ package struct SceneGenerator: Sendable {
       SceneShape.allCases.randomElement(using: &random)!)
   }
 
-  /// One object lies in the middle; two lie on either side of it. The distance leaves a gap between the largest objects and to
+  /// One object is in the middle; two are on either side of it. The distance leaves a gap between the largest objects and to
   /// the border.
   ///
-  /// Nothing is left to chance here: what a caption doesn't say is noise to the transformer, and in the few minutes of the demo
-  /// that noise would hide from it what the relation means.
+  /// Positions are not random: whatever the caption does not describe is noise to the transformer, and in the few minutes of the
+  /// demo it would not learn what the relation means.
   private static func placements(of description: SceneDescription) -> [Scene.Placement] {
     let distance: Float = 0.25
     let away: [SIMD2<Float>] =

@@ -1,4 +1,4 @@
-/// How many of a set of prompts a model drew right.
+/// How many prompts' images show what the prompt describes.
 package struct SceneScore: Codable, Sendable, Equatable {
   package private(set) var prompts = 0
   package private(set) var shapesAndColours = 0
@@ -17,7 +17,7 @@ package struct SceneScore: Codable, Sendable, Equatable {
     if verdict.isRight { everything += 1 }
   }
 
-  /// "shapes and colours 93.8 %, sizes 90.6 %, relation 92.2 %, everything 89.1 % of 64 prompts"
+  /// "shapes and colours 93.8 %, with sizes 90.6 %, with relation 92.2 %, everything 89.1 % of 64 prompts"
   package var summary: String {
     func share(_ count: Int) -> String {
       let permille = prompts == 0 ? 0 : (1000 * count + prompts / 2) / prompts

@@ -1,6 +1,6 @@
 import Foundation
 
-/// Makes batches ahead of time on a thread of its own: batch `start`, `start + 1`, ... in order.
+/// Loads batches ahead of time on a thread of its own: batch `start`, `start + 1`, ... in order.
 package final class Prefetcher<Batch: Sendable>: @unchecked Sendable {
   // Safe to share: everything that changes is guarded by `condition`.
   private let condition = NSCondition()
@@ -8,13 +8,13 @@ package final class Prefetcher<Batch: Sendable>: @unchecked Sendable {
   private var isStopped = false
 
   /// - Parameters:
-  ///   - capacity: batches that wait at most.
-  ///   - make: makes batch number k. An error is handed to whoever asks for that batch, and ends the thread.
-  package init(startingAt start: Int, capacity: Int, make: @escaping @Sendable (Int) throws -> Batch) {
+  ///   - capacity: most batches that are held ready.
+  ///   - load: loads batch number k. An error ends the thread; `next` throws it.
+  package init(startingAt start: Int, capacity: Int, load: @escaping @Sendable (Int) throws -> Batch) {
     let thread = Thread { [weak self] in
       var number = start
       while true {
-        let result = Result { try make(number) }
+        let result = Result { try load(number) }
         guard let self, self.deliver(result, capacity: capacity) else { return }
         if case .failure = result { return }
         number += 1
@@ -34,13 +34,13 @@ package final class Prefetcher<Batch: Sendable>: @unchecked Sendable {
     return true
   }
 
-  /// The next batch; waits for it.
+  /// The next batch; waits until it is loaded.
   package func next() throws -> Batch {
     condition.lock()
     defer { condition.unlock() }
     while ready.isEmpty && !isStopped { condition.wait() }
-    precondition(!ready.isEmpty, "a batch was asked for after stop()")
-    // A failure stays, so that asking again fails again and does not wait for ever.
+    precondition(!ready.isEmpty, "next() was called after stop()")
+    // A failure stays in the queue: another call throws it again instead of waiting for ever.
     if case .failure(let error) = ready[0] { throw error }
     defer { condition.broadcast() }
     return try ready.removeFirst().get()

@@ -1,41 +1,42 @@
 import Foundation
+import Tokens
 
-/// A picture and its captions as tokens.
+/// An image and its captions as tokens.
 package struct TokenSample: Sendable, Equatable {
   /// At least one caption, at most `captionLimit`.
-  package var texts: [[UInt16]]
-  /// grid² tokens in raster order.
-  package var image: [UInt16]
+  package var texts: [[Token]]
+  /// [grid · grid] tokens in raster order.
+  package var image: [Token]
 
-  /// Captions that a sample may have.
+  /// Most captions of a sample.
   package static let captionLimit = 64
 
-  package init(texts: [[UInt16]], image: [UInt16]) { (self.texts, self.image) = (texts, image) }
+  package init(texts: [[Token]], image: [Token]) { (self.texts, self.image) = (texts, image) }
 }
 
-/// A picture and one of its captions: what training sees.
+/// An image and one of its captions as tokens: a sample of a training batch.
 package struct TokenPair: Sendable, Equatable {
-  package var text: [UInt16]
-  package var image: [UInt16]
+  package var text: [Token]
+  package var image: [Token]
 
-  package init(text: [UInt16], image: [UInt16]) { (self.text, self.image) = (text, image) }
+  package init(text: [Token], image: [Token]) { (self.text, self.image) = (text, image) }
 }
 
-/// What a shard says of itself, as JSON in its first frame.
+/// Metadata of a shard: JSON in its first frame.
 package struct ShardHeader: Codable, Sendable, Equatable {
   package var version = ShardHeader.currentVersion
-  /// Version 1 had one caption a sample, without their number.
+  /// Version 1 had one caption per sample, without a count.
   package static let currentVersion = 2
   /// Longest caption in tokens.
   package var textLength: Int
-  /// Width and height of pictures in tokens.
+  /// Width and height of an image in tokens.
   package var grid: Int
   package var textVocabulary: Int
   package var imageVocabulary: Int
-  /// Samples in the shard, and in each of its frames but the last.
+  /// Samples in the shard, and in each frame except the last.
   package var samples = 0
   package var frameSamples: Int
-  /// SHA-256 of the tokenizer file and of the dVAE's weights that made the tokens.
+  /// SHA-256 of the tokenizer file and of the dVAE's weights that the shard was encoded with.
   package var tokenizer: String
   package var dvae: String
 
@@ -58,14 +59,14 @@ package struct ShardHeader: Codable, Sendable, Equatable {
 
 /// Constants of the zstd seekable format (facebook/zstd, contrib/seekable_format).
 enum Seekable {
-  /// A skippable frame of our own: the header.
+  /// The skippable frame with the header.
   static let headerMagic: UInt32 = 0x184D_2A50
   /// The skippable frame with the seek table.
   static let tableMagic: UInt32 = 0x184D_2A5E
   static let footerMagic: UInt32 = 0x8F92_EAB1
   static let footerSize = 9
   static let entrySize = 8
-  /// Bytes of a frame when decompressed: a reader needs memory for it.
+  /// Largest frame when decompressed, in bytes: a reader needs memory for it.
   static let frameLimit = 1 << 28
 }
 

@@ -1,8 +1,10 @@
-/// The samples of a frame as they lie in a shard: the number of captions, each caption's length and tokens, the picture's
-/// tokens; everything a `UInt16`.
+import Tokens
+
+/// The samples of a decompressed frame. A sample is the number of captions, the length and tokens of each caption, and the
+/// [grid · grid] tokens of the image; everything a `Token`.
 package struct ShardFrame: Sendable {
-  private let tokens: [UInt16]
-  /// Where each sample starts.
+  private let tokens: [Token]
+  /// Index of each sample's first token.
   private let starts: [Int]
   private let imageCount: Int
 
@@ -10,34 +12,36 @@ package struct ShardFrame: Sendable {
     let problem: String
   }
 
-  /// - Throws: samples that do not fit the header.
-  init(_ tokens: [UInt16], samples: Int, _ header: ShardHeader) throws(Problem) {
+  /// - Throws: `Problem` for samples that do not match the header.
+  init(_ tokens: [Token], samples: Int, _ header: ShardHeader) throws(Problem) {
     let imageCount = header.grid * header.grid
     var starts: [Int] = []
     starts.reserveCapacity(samples)
     var offset = 0
-    // Indices are checked here once for the whole frame, and largest tokens found with vector instructions.
+    // Indices are checked here once for the whole frame, and the largest tokens are found with vector instructions.
     let problem = tokens.withUnsafeBufferPointer { tokens -> String? in
       func check(_ count: Int, limit: Int, _ sample: Int, _ what: String) -> String? {
         guard offset + count <= tokens.count else { return " ends in sample \(sample)" }
-        var most: UInt16 = 0
+        var most: Token = 0
         for index in offset..<offset + count { most = max(most, tokens[index]) }
         offset += count
         if count == 0 || Int(most) < limit { return nil }
-        return ", sample \(sample): \(what) \(most) is outside the vocabulary of \(limit)"
+        return ", sample \(sample): has \(what) \(most) (vocabulary \(limit))"
       }
       for sample in 0..<samples {
         starts.append(offset)
         guard offset < tokens.count else { return " ends in sample \(sample)" }
         let captions = Int(tokens[offset])
         offset += 1
-        guard (1...TokenSample.captionLimit).contains(captions) else { return ", sample \(sample): has \(captions) captions" }
+        guard (1...TokenSample.captionLimit).contains(captions) else {
+          return ", sample \(sample): has \(captions) captions (1 to \(TokenSample.captionLimit))"
+        }
         for _ in 0..<captions {
           guard offset < tokens.count else { return " ends in sample \(sample)" }
           let length = Int(tokens[offset])
           offset += 1
           guard length <= header.textLength else {
-            return ", sample \(sample): a caption has \(length) tokens; at most \(header.textLength)"
+            return ", sample \(sample): has a caption of \(length) tokens (at most \(header.textLength))"
           }
           if let problem = check(length, limit: header.textVocabulary, sample, "text token") { return problem }
         }
@@ -51,7 +55,7 @@ package struct ShardFrame: Sendable {
 
   package var count: Int { starts.count }
 
-  /// Samples with all their captions.
+  /// The samples with all their captions.
   package var samples: [TokenSample] {
     (0..<count).map { index in
       let (texts, image) = parts(index)

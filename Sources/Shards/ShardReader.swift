@@ -2,15 +2,17 @@ import CZstd
 import Errors
 import Files
 import Foundation
+import Tokens
 
-/// Reads the frames of one shard, each checked: checksum, sizes, token ranges.
+/// Reads the frames of one shard, and checks checksum, sizes and token ranges of each.
 package final class ShardReader: Sendable {
   package let path: String
   package let header: ShardHeader
-  /// Where each frame of samples lies in the file, and its size when decompressed.
+  /// Byte range of each frame of samples in the file, and its size when decompressed.
   private let frames: [(range: Range<Int>, size: Int)]
   private let file: RandomAccessFile
 
+  /// - Throws: `DalleError` for a file that cannot be read, is damaged, or has a different format version.
   package init(_ path: String) throws {
     self.path = path
     file = try RandomAccessFile(path)
@@ -18,31 +20,34 @@ package final class ShardReader: Sendable {
     header = try Self.header(file, range: table[0].range)
     frames = Array(table.dropFirst())
     guard frames.count == header.frameCount else {
-      throw Self.damage(path, "has \(frames.count) frames, but \(header.samples) samples need \(header.frameCount)")
+      throw Self.damage(path, "has \(frames.count) frames (its \(header.samples) samples need \(header.frameCount))")
     }
-    // The smallest and the largest that samples of this shape can take.
+    // The smallest and the largest size of samples of this shape.
     for (index, frame) in frames.enumerated() {
       let samples = header.samples(inFrame: index)
       let least = samples * 2 * (2 + header.grid * header.grid)
       let most = samples * 2 * (1 + TokenSample.captionLimit * (1 + header.textLength) + header.grid * header.grid)
       guard (least...most).contains(frame.size), frame.size % 2 == 0, frame.size <= Seekable.frameLimit else {
-        throw Self.damage(path, "frame \(index) claims \(frame.size) bytes for \(samples) samples; at most \(Seekable.frameLimit)")
+        throw Self.damage(
+          path, "frame \(index) claims \(frame.size) bytes for \(samples) samples (\(least) to \(min(most, Seekable.frameLimit)))")
       }
     }
   }
 
   package var frameCount: Int { frames.count }
 
-  /// The samples of a frame, checked.
+  /// The samples of a frame.
+  ///
+  /// - Throws: `DalleError` for a damaged frame.
   package func frame(_ index: Int) throws -> ShardFrame {
     let entry = frames[index]
     let compressed = try Self.read(file, entry.range)
-    // Memory is taken only for what the frame itself says, too.
+    // The frame must claim the same size, so that a damaged seek table does not decide how much memory is allocated.
     guard ZSTD_getFrameContentSize(compressed, compressed.count) == UInt64(entry.size) else {
-      throw Self.damage(path, "frame \(index) is damaged, or is not one of \(entry.size) bytes as the seek table says")
+      throw Self.damage(path, "frame \(index) is damaged, or does not have the \(entry.size) bytes of its seek table entry")
     }
     var result: Int = 0
-    let tokens = [UInt16](unsafeUninitializedCapacity: entry.size / 2) { tokens, count in
+    let tokens = [Token](unsafeUninitializedCapacity: entry.size / 2) { tokens, count in
       result = ZSTD_decompress(tokens.baseAddress, entry.size / 2 * 2, compressed, compressed.count)
       count = ZSTD_isError(result) == 0 ? result / 2 : 0
     }
@@ -57,14 +62,16 @@ package final class ShardReader: Sendable {
     } catch { throw Self.damage(path, "frame \(index)\(error.problem)") }
   }
 
-  /// Throws unless the shard was made with the tokenizer, the dVAE and the shape of `expected`.
+  /// Checks that the shard was encoded with the tokenizer, the dVAE and the shape of `expected`.
+  ///
+  /// - Throws: `DalleError` that names the differences.
   package func check(_ expected: ShardHeader) throws {
-    var (ours, theirs) = (header, expected)
-    (ours.samples, theirs.samples) = (0, 0)
-    guard ours == theirs else {
+    var (actual, expected) = (header, expected)
+    (actual.samples, expected.samples) = (0, 0)
+    guard actual == expected else {
       throw DalleError(
         .data,
-        "\(path): was made for another run: \(Self.difference(ours, theirs)); encode the dataset again with this model, or name the model that made it"
+        "\(path): does not match: \(Self.difference(actual, expected)); encode the dataset again with this model and configuration, or use the model that the shard was encoded with"
       )
     }
   }
@@ -73,24 +80,26 @@ package final class ShardReader: Sendable {
     DalleError(.data, "\(path): \(problem); remove it and encode the dataset again")
   }
 
-  private static func difference(_ ours: ShardHeader, _ theirs: ShardHeader) -> String {
+  private static func difference(_ actual: ShardHeader, _ expected: ShardHeader) -> String {
     let fields: [(String, String, String)] = [
-      ("tokenizer SHA-256", String(ours.tokenizer.prefix(12)), String(theirs.tokenizer.prefix(12))),
-      ("dVAE SHA-256", String(ours.dvae.prefix(12)), String(theirs.dvae.prefix(12))),
-      ("text length", "\(ours.textLength)", "\(theirs.textLength)"), ("grid", "\(ours.grid)", "\(theirs.grid)"),
-      ("text vocabulary", "\(ours.textVocabulary)", "\(theirs.textVocabulary)"),
-      ("image vocabulary", "\(ours.imageVocabulary)", "\(theirs.imageVocabulary)"),
-      ("samples in a frame", "\(ours.frameSamples)", "\(theirs.frameSamples)"),
+      ("tokenizer SHA-256", String(actual.tokenizer.prefix(12)), String(expected.tokenizer.prefix(12))),
+      ("dVAE SHA-256", String(actual.dvae.prefix(12)), String(expected.dvae.prefix(12))),
+      ("text length", "\(actual.textLength)", "\(expected.textLength)"), ("grid", "\(actual.grid)", "\(expected.grid)"),
+      ("text vocabulary", "\(actual.textVocabulary)", "\(expected.textVocabulary)"),
+      ("image vocabulary", "\(actual.imageVocabulary)", "\(expected.imageVocabulary)"),
+      ("samples per frame", "\(actual.frameSamples)", "\(expected.frameSamples)"),
     ]
     return fields.filter { $0.1 != $0.2 }.map { "\($0.0) is \($0.1), expected \($0.2)" }.joined(separator: "; ")
   }
 
   private static func table(_ file: RandomAccessFile) throws -> [(range: Range<Int>, size: Int)] {
     let (path, fileSize) = (file.path, file.size)
-    guard fileSize >= 8 + Seekable.footerSize else { throw damage(path, "has \(fileSize) bytes, too few for a shard") }
+    guard fileSize >= 8 + Seekable.footerSize else {
+      throw damage(path, "has \(fileSize) bytes (a shard has at least \(8 + Seekable.footerSize))")
+    }
     let footer = try read(file, fileSize - Seekable.footerSize..<fileSize)
     guard footer.uint32(at: 5) == Seekable.footerMagic else {
-      throw damage(path, "does not end in a seek table; it is cut off or not a shard")
+      throw damage(path, "does not end in a seek table, it is cut off or not a shard")
     }
     let count = Int(footer.uint32(at: 0))
     guard footer[4] == 0 else { throw damage(path, "its seek table has descriptor \(footer[4]), expected 0") }
@@ -101,7 +110,7 @@ package final class ShardReader: Sendable {
     let start = fileSize - tableSize - 8
     let bytes = try read(file, start..<fileSize)
     guard bytes.uint32(at: 0) == Seekable.tableMagic, Int(bytes.uint32(at: 4)) == tableSize else {
-      throw damage(path, "its seek table has no frame of \(tableSize) bytes around it")
+      throw damage(path, "its seek table is not in a frame of \(tableSize) bytes")
     }
     var offset = 0
     let frames = (0..<count).map { index in
@@ -110,7 +119,7 @@ package final class ShardReader: Sendable {
       return (range: offset..<offset + size, size: Int(bytes.uint32(at: 12 + index * Seekable.entrySize)))
     }
     guard offset == start else {
-      throw damage(path, "its seek table accounts for \(offset) bytes, but \(start) lie before it")
+      throw damage(path, "its seek table has \(offset) bytes of frames (\(start) precede it)")
     }
     return frames
   }
@@ -127,7 +136,7 @@ package final class ShardReader: Sendable {
     guard header.version == ShardHeader.currentVersion else {
       throw DalleError(
         .data,
-        "\(path): has format version \(header.version), this program reads version \(ShardHeader.currentVersion); encode the dataset again"
+        "\(path): has format version \(header.version) (this program reads version \(ShardHeader.currentVersion)); encode the dataset again"
       )
     }
     for (name, value, range) in [
@@ -135,14 +144,14 @@ package final class ShardReader: Sendable {
       ("textVocabulary", header.textVocabulary, 1...65_536), ("imageVocabulary", header.imageVocabulary, 1...65_536),
       ("samples", header.samples, 0...1 << 32), ("frameSamples", header.frameSamples, 1...1 << 32),
     ] where !range.contains(value) {
-      throw damage(path, "its header has \(name) \(value), outside \(range.lowerBound) to \(range.upperBound)")
+      throw damage(path, "its header has \(name) \(value) (\(range.lowerBound) to \(range.upperBound))")
     }
     return header
   }
 
   private static func read(_ file: RandomAccessFile, _ range: Range<Int>) throws -> [UInt8] {
     guard range.upperBound <= file.size else {
-      throw damage(file.path, "ends at byte \(file.size), before byte \(range.upperBound)")
+      throw damage(file.path, "ends at byte \(file.size), but its seek table needs \(range.upperBound) bytes")
     }
     return try file.read(range)
   }

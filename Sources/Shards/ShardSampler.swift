@@ -2,10 +2,10 @@ import Foundation
 import Random
 
 /// The endless, shuffled stream of a shard set's samples. Position `p` of the stream depends on the seed alone, so any
-/// number of ranks reads disjoint parts of the same order, and a run goes on anywhere: the position is one integer.
+/// number of ranks reads disjoint parts of the same order, and a run resumes at any position.
 ///
-/// Each epoch shuffles the frames, and the samples within windows of consecutive shuffled frames. Of several captions one is
-/// drawn for each position.
+/// Each epoch shuffles the frames, and the samples within windows of consecutive shuffled frames. For each position one of the
+/// sample's captions is chosen at random.
 package final class ShardSampler: @unchecked Sendable {
   // Safe to share: everything that changes is guarded by `lock`.
   private let lock = NSLock()
@@ -18,10 +18,10 @@ package final class ShardSampler: @unchecked Sendable {
   private var cache: [Int: ShardFrame] = [:]
   private var cached: [Int] = []  // keys of `cache`, oldest first
 
-  /// What the random stream is for, so that no other use shares its numbers.
+  /// Purpose of the random stream, so that no other use shares its numbers.
   private static let captionChoice: UInt64 = 0x6361_7074
 
-  /// One epoch's order of frames, and where each window starts.
+  /// One epoch's order of frames, and the offset of each window.
   private struct Epoch {
     let number: Int
     let order: [Int]
@@ -38,7 +38,7 @@ package final class ShardSampler: @unchecked Sendable {
     count = set.samples
   }
 
-  /// What is at positions `range` of the stream.
+  /// The samples at positions `range` of the stream, each with one caption.
   package func pairs(_ range: Range<Int>) throws -> [TokenPair] {
     lock.lock()
     defer { lock.unlock() }
@@ -46,25 +46,25 @@ package final class ShardSampler: @unchecked Sendable {
   }
 
   private func pair(_ position: Int) throws -> TokenPair {
-    let (number, offset) = position.quotientAndRemainder(dividingBy: count)
-    let epoch = order(of: number)
-    // Windows are few; the last one that starts at or before the offset.
+    let (epochNumber, offset) = position.quotientAndRemainder(dividingBy: count)
+    let epoch = order(of: epochNumber)
+    // The last window that starts at or before the offset. Windows are few.
     let window = epoch.windowStarts.lastIndex { $0 <= offset }!
     let start = epoch.windowStarts[window]
     let members = epoch.order[window * windowFrames..<min((window + 1) * windowFrames, epoch.order.count)]
     let size = members.reduce(0) { $0 + frames[$1].samples }
-    var place = Shuffle(count: size, seed: seed, stream: UInt64(number) << 32 | UInt64(window) << 1 | 1)[offset - start]
+    var number = Shuffle(count: size, seed: seed, stream: UInt64(epoch.number) << 32 | UInt64(window) << 1 | 1)[offset - start]
     for frame in members {
-      if place < frames[frame].samples {
-        return try self.frame(frame).pair(place) { captions in
+      if number < frames[frame].samples {
+        return try self.frame(frame).pair(number) { captions in
           if captions == 1 { return 0 }
           var random = RandomStream(seed: seed, Self.captionChoice, UInt64(position))
           return random.integer(in: 0..<captions)
         }
       }
-      place -= frames[frame].samples
+      number -= frames[frame].samples
     }
-    preconditionFailure("a window of \(size) samples has no place \(place)")
+    preconditionFailure("sample \(number) of a window with \(size) samples")
   }
 
   private func order(of number: Int) -> Epoch {
@@ -85,7 +85,7 @@ package final class ShardSampler: @unchecked Sendable {
   private func frame(_ index: Int) throws -> ShardFrame {
     if let frame = cache[index] { return frame }
     let frame = try set.shards[frames[index].shard].frame(frames[index].frame)
-    // This window and the next, so that a batch across their border does not read twice.
+    // Room for this window and the next: a batch across their border then reads no frame twice.
     if cached.count >= 2 * windowFrames { cache[cached.removeFirst()] = nil }
     cache[index] = frame
     cached.append(index)

@@ -2,10 +2,10 @@ import Errors
 import Files
 import Foundation
 
-/// All shards of one split, in the order of their names, checked against each other and against what the run expects.
+/// All shards of one split, in the order of their names.
 package struct ShardSet: Sendable {
   package let shards: [ShardReader]
-  /// Header of the first shard; the others differ in the number of samples alone.
+  /// Header of the first shard; other shards differ only in the number of samples.
   package let header: ShardHeader
   package var samples: Int { shards.reduce(0) { $0 + $1.header.samples } }
 
@@ -18,21 +18,22 @@ package struct ShardSet: Sendable {
 
   /// Opens the `split` shards in a folder.
   ///
-  /// - Parameter expected: what the run needs; shards made with another tokenizer, dVAE or shape are refused.
+  /// - Parameter expected: the header that each must match; by default that of the first shard.
+  /// - Throws: `DalleError` for a folder without such shards, and for a shard that is damaged or does not match.
   package init(_ folder: String, _ split: String, expected: ShardHeader? = nil) throws {
     let names = ((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? [])
       .filter { $0.hasPrefix(split + "-") && $0.hasSuffix("." + Self.fileExtension) }.sorted()
     guard !names.isEmpty else {
       throw DalleError(
         .noInput,
-        "\(folder): holds no \(split) shards (\(split)-*.\(Self.fileExtension)); make them with dalle-prep encode, or name another folder"
+        "\(folder): contains no \(split) shards (\(split)-*.\(Self.fileExtension)); encode them with dalle-prep encode, or use another folder"
       )
     }
     shards = try names.map { try ShardReader(folder + "/" + $0) }
     header = shards[0].header
     for shard in shards { try shard.check(expected ?? header) }
     guard samples > 0 else {
-      throw DalleError(.data, "\(folder): its \(split) shards hold no samples; remove them and encode the dataset again")
+      throw DalleError(.data, "\(folder): its \(split) shards contain no samples; remove them and encode the dataset again")
     }
   }
 

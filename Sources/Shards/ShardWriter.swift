@@ -4,7 +4,7 @@ import Files
 import Foundation
 
 /// Writes one shard: a header in a skippable frame, independent zstd frames with content checksums, a seek table. The same
-/// samples give the same bytes. The file gets its name when it is complete.
+/// samples give the same bytes. The file appears under its name when it is complete.
 package final class ShardWriter {
   package let path: String
   private var header: ShardHeader
@@ -43,7 +43,7 @@ package final class ShardWriter {
     file.append(Seekable.headerMagic)
     file.append(UInt32(json.count))
     file += json
-    // The seek table lists every frame, this one too, so that offsets add up.
+    // The seek table lists every frame, the header too, so that offsets add up.
     var table: [UInt8] = []
     table.append(UInt32(file.count))
     table.append(UInt32(0))
@@ -53,7 +53,7 @@ package final class ShardWriter {
       table.append(UInt32(frame.size))
     }
     table.append(UInt32(frames.count + 1))
-    table.append(0 as UInt8)  // descriptor: no checksums here, the frames have their own
+    table.append(0 as UInt8)  // descriptor: no checksums in the table, because the frames have them
     table.append(Seekable.footerMagic)
     file.append(Seekable.tableMagic)
     file.append(UInt32(table.count))
@@ -65,7 +65,7 @@ package final class ShardWriter {
     guard frame.count <= Seekable.frameLimit else {
       throw DalleError(
         .configuration,
-        "\(path): a frame of \(header.frameSamples) samples has \(frame.count) bytes (at most \(Seekable.frameLimit)); use fewer samples per frame"
+        "\(path): a frame of \(header.frameSamples) samples has \(frame.count) bytes (at most \(Seekable.frameLimit)); lower the samples per frame"
       )
     }
     let context = ZSTD_createCCtx()

@@ -1,9 +1,10 @@
 import HeapModule
+import Tokens
 
-/// Learns merges from captions: again and again the most frequent pair of neighbours becomes a token (Sennrich et al. 2015).
+/// Trains BPE on captions: the most frequent pair of adjacent tokens becomes a token, repeatedly (Sennrich et al. 2015).
 ///
-/// Exactly reproducible: of equally frequent pairs the one with the smaller left token wins, then the smaller right token;
-/// the order of captions does not matter.
+/// Deterministic: of equally frequent pairs the one with the smaller left token comes first, then the one with the smaller right
+/// token. The order of captions does not matter.
 package struct BPETrainer {
   private var words = WordCounts()
   private let split: PreTokenizer
@@ -17,14 +18,14 @@ package struct BPETrainer {
     }
   }
 
-  /// Learns a vocabulary of at most `vocabulary` tokens, 256 bytes included. It ends earlier when no pair is left.
+  /// Trains a tokenizer of at most `vocabulary` tokens, the 256 bytes included; fewer if no pair remains.
   package func train(vocabulary: Int) -> Tokenizer {
     precondition((256...65_536).contains(vocabulary), "a vocabulary of \(vocabulary)")
     var words = MergingWords(words)
     var heap = Heap(words.pairs.indices.map(words.entry))
-    var merges: [(left: UInt16, right: UInt16)] = []
+    var merges: [(left: Token, right: Token)] = []
     while merges.count < vocabulary - 256, let top = heap.popMax() {
-      // Counts fall after an entry was made; an outdated one goes back with today's count.
+      // A count may have fallen since its entry was made; an outdated entry is inserted again with the current count.
       let count = words.pairs[top.number].count
       if count != top.count {
         if count > 0 { heap.insert(words.entry(top.number)) }
@@ -32,33 +33,33 @@ package struct BPETrainer {
       }
       if count == 0 { break }
       let known = words.pairs.count
-      words.merge(top.number, into: UInt16(256 + merges.count))
-      merges.append((left: UInt16(top.pair >> 16), right: UInt16(truncatingIfNeeded: top.pair)))
-      // Counts rise for pairs with the new token alone.
+      words.merge(top.number, into: Token(256 + merges.count))
+      merges.append((left: Token(top.pair >> 16), right: Token(truncatingIfNeeded: top.pair)))
+      // Only pairs with the new token have risen.
       for number in known..<words.pairs.count { heap.insert(words.entry(number)) }
     }
     return Tokenizer(merges: merges, split: split)
   }
 }
 
-/// Words as tokens, and the pairs of neighbours in them.
+/// Words as tokens, and the pairs of adjacent tokens in them.
 private struct MergingWords {
   struct Pair {
     let key: UInt32
     /// How often it occurs.
     var count = 0
-    /// Numbers of the words that have, or had, it.
+    /// Numbers of the words that contain, or contained, it.
     var words: [Int32] = []
   }
 
   private(set) var pairs: [Pair] = []
   private var numbers = PairTable()
-  private var tokens: [UInt16]
+  private var tokens: [Token]
   private var ranges: [Range<Int>]
   private let counts: [Int]
 
   init(_ words: WordCounts) {
-    tokens = words.bytes.map(UInt16.init)
+    tokens = words.bytes.map(Token.init)
     ranges = zip(words.starts, words.starts.dropFirst()).map { $0..<$1 }
     counts = words.counts
     for word in ranges.indices {
@@ -70,18 +71,18 @@ private struct MergingWords {
     PairEntry(count: pairs[number].count, pair: pairs[number].key, number: number)
   }
 
-  /// Puts `token` in the place of a pair, in all words.
-  mutating func merge(_ number: Int, into token: UInt16) {
-    let left = UInt16(pairs[number].key >> 16)
-    let right = UInt16(truncatingIfNeeded: pairs[number].key)
+  /// Replaces a pair with `token`, in all words.
+  mutating func merge(_ number: Int, into token: Token) {
+    let left = Token(pairs[number].key >> 16)
+    let right = Token(truncatingIfNeeded: pairs[number].key)
     let words = pairs[number].words
     pairs[number].words = []
     for word in words { replace(left, right, with: token, in: Int(word)) }
-    // All of it is gone; pairs that overlapped (a a a) were counted twice.
+    // No pair is left. Overlapping pairs (a a a) were counted twice.
     pairs[number].count = 0
   }
 
-  private mutating func replace(_ left: UInt16, _ right: UInt16, with token: UInt16, in word: Int) {
+  private mutating func replace(_ left: Token, _ right: Token, with token: Token, in word: Int) {
     let range = ranges[word]
     var (from, to) = (range.lowerBound, range.lowerBound)
     while from < range.upperBound {
@@ -105,7 +106,7 @@ private struct MergingWords {
     ranges[word] = range.lowerBound..<to
   }
 
-  private mutating func add(_ left: UInt16, _ right: UInt16, in word: Int) {
+  private mutating func add(_ left: Token, _ right: Token, in word: Int) {
     let key = PairTable.key(left, right)
     let number = numbers.number(of: key)
     if number == pairs.count { pairs.append(Pair(key: key)) }
@@ -113,12 +114,12 @@ private struct MergingWords {
     if pairs[number].words.last != Int32(word) { pairs[number].words.append(Int32(word)) }
   }
 
-  private mutating func remove(_ left: UInt16, _ right: UInt16, in word: Int) {
+  private mutating func remove(_ left: Token, _ right: Token, in word: Int) {
     pairs[numbers[PairTable.key(left, right)]!].count -= counts[word]
   }
 }
 
-/// A pair as it was when it came into the heap; the most frequent, and of those the smallest, is the greatest.
+/// A pair with its count when it was inserted into the heap. Ordered by count, then by descending pair.
 private struct PairEntry: Comparable {
   let count: Int
   let pair: UInt32

@@ -1,10 +1,10 @@
-/// How text is cut into the pieces inside which BPE may merge. Text is lower-cased first, by either rule.
+/// How text is split into pieces; BPE merges only within a piece. Both rules lower-case the text first.
 package enum PreTokenizer: String, Codable, CaseIterable, Sendable {
-  /// As published (issue 22 of the released code): a run of a-z is a piece, every other character stands alone; so digits,
-  /// punctuation and spaces are never merged with anything.
+  /// As published (issue 22 of the released code): a run of a-z is a piece, every other character is a piece of its own. So digits,
+  /// punctuation and spaces are never merged.
   case published
-  /// The rule of GPT-2: a run of letters or of digits of any script, or of other signs, each with the space before it. Fewer
-  /// tokens a caption, and the better choice for languages that are not written in a-z.
+  /// The rule of GPT-2: a run of letters or digits of any script, or of other characters, each with the space before it. Gives
+  /// fewer tokens per caption; the better choice for languages that are not written in a-z.
   case gpt2
 
   /// The rule in the format of Hugging Face's `tokenizers`.
@@ -32,7 +32,7 @@ package enum PreTokenizer: String, Codable, CaseIterable, Sendable {
     }
   }
 
-  /// Lower case, scalar by scalar, without regard to context: what the `Lowercase` normaliser of the file does.
+  /// Lower case, scalar by scalar, independent of context: what the file's `Lowercase` normalizer does.
   private static func lowercased(_ text: String) -> [UInt8] {
     var text = text
     let ascii = text.withUTF8 { utf8 -> [UInt8]? in
@@ -59,8 +59,7 @@ package enum PreTokenizer: String, Codable, CaseIterable, Sendable {
 
   private static func lowercased(_ byte: UInt8) -> UInt8 { byte >= 65 && byte <= 90 ? byte + 32 : byte }
 
-  /// Where the piece that starts at `start` ends. The bytes of a character that stands alone come one by one: nothing merges
-  /// them.
+  /// End of the piece that starts at `start`. Each byte of a character outside a-z is a piece, because none is merged.
   private static func publishedEnd(_ bytes: UnsafeBufferPointer<UInt8>, _ start: Int) -> Int {
     var end = start + 1
     if isLetter(bytes[start]) {
@@ -85,7 +84,7 @@ package enum PreTokenizer: String, Codable, CaseIterable, Sendable {
     return end == bytes.count || last == start ? end : last
   }
 
-  /// Where characters of one kind, of which `first` is the first, end, and where the last of them starts.
+  /// End of the run of characters of one kind that starts with `first`, and start of its last character.
   private static func runEnd(_ bytes: UnsafeBufferPointer<UInt8>, _ first: Scalar) -> (last: Int, end: Int) {
     var (last, end) = (first.start, first.end)
     while end < bytes.count {
@@ -108,7 +107,7 @@ package enum PreTokenizer: String, Codable, CaseIterable, Sendable {
     }
   }
 
-  /// A scalar in UTF-8: what it is, and where it ends.
+  /// A scalar in UTF-8: its kind and its byte range.
   private struct Scalar {
     let kind: Kind
     let start: Int
@@ -122,7 +121,7 @@ package enum PreTokenizer: String, Codable, CaseIterable, Sendable {
         (kind, end) = (Self.ascii[Int(bytes[start])], start + 1)
         return
       }
-      // The bytes are a string's, so they are good UTF-8.
+      // The bytes are a string's, so they are valid UTF-8.
       let count = bytes[start] < 0xE0 ? 2 : bytes[start] < 0xF0 ? 3 : 4
       end = start + count
       var value = UInt32(bytes[start]) & (0x7F >> UInt32(count))
@@ -131,7 +130,7 @@ package enum PreTokenizer: String, Codable, CaseIterable, Sendable {
     }
   }
 
-  /// Where an English contraction's ending that starts at `start` ends, if there is one.
+  /// End of the English contraction (`'s`, `'re`, ...) that starts at `start`; nil if there is none.
   private static func contractionEnd(_ bytes: UnsafeBufferPointer<UInt8>, _ start: Int) -> Int? {
     guard bytes[start] == UInt8(ascii: "'") else { return nil }
     let ending = ["'s", "'t", "'re", "'ve", "'m", "'ll", "'d"].first { bytes[start...].starts(with: $0.utf8) }
@@ -139,8 +138,8 @@ package enum PreTokenizer: String, Codable, CaseIterable, Sendable {
   }
 }
 
-/// The printable stand-ins for bytes in byte-level vocabularies: 188 printable bytes stand for themselves, the other 68 are
-/// U+0100 and following (GPT-2).
+/// Printable characters for bytes in byte-level vocabularies: 188 printable bytes map to themselves, the other 68 to U+0100 and
+/// following (GPT-2).
 enum ByteAlphabet {
   static let characters: [Character] = {
     var next: UInt32 = 0x100

@@ -1,13 +1,14 @@
 import Errors
 import Files
 import Foundation
+import Tokens
 
 extension Tokenizer {
-  /// The tokenizer in the format of Hugging Face's `tokenizers`: `Tokenizer.from_file` gives the same ids.
+  /// The tokenizer in the format of Hugging Face's `tokenizers`, which gives the same ids.
   package func json() -> Data {
     var vocabulary: [String: Int] = [:]
-    for token in 0..<vocabularyCount { vocabulary[ByteAlphabet.text(bytes(of: UInt16(token)))] = token }
-    let name = { (token: UInt16) in ByteAlphabet.text(bytes(of: token)) }
+    for token in 0..<vocabularyCount { vocabulary[ByteAlphabet.text(bytes(of: Token(token)))] = token }
+    let name = { (token: Token) in ByteAlphabet.text(bytes(of: token)) }
     let object: [String: Any] = [
       "version": "1.0", "truncation": NSNull(), "padding": NSNull(), "added_tokens": [Any](),
       "normalizer": ["type": "Lowercase"],
@@ -20,13 +21,15 @@ extension Tokenizer {
         "vocab": vocabulary, "merges": merges.map { "\(name($0.left)) \(name($0.right))" },
       ] as [String: Any],
     ]
-    // Made of strings, numbers and lists alone, so it always serialises.
+    // Strings, numbers and lists always serialize.
     return try! JSONSerialization.data(withJSONObject: object, options: [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes])
   }
 
   package func write(to path: String) throws { try replaceFile(path, with: json()) }
 
-  /// Reads a tokenizer that this project wrote. Another kind of tokenizer is refused.
+  /// Reads a tokenizer that this project wrote.
+  ///
+  /// - Throws: `DalleError` for a file that cannot be read, is damaged, or has an unsupported model, normalizer or pre-tokenizer.
   package init(contentsOf path: String) throws {
     func damage(_ problem: String) -> DalleError {
       DalleError(.data, "\(path): \(problem); restore it, or train a tokenizer with dalle-prep tokenizer")
@@ -42,20 +45,21 @@ extension Tokenizer {
     else {
       throw DalleError(
         .data,
-        "\(path): splits text into words in a way that this program does not know; train a tokenizer with dalle-prep tokenizer")
+        "\(path): its pre_tokenizer or normalizer is not supported; train a tokenizer with dalle-prep tokenizer")
     }
     guard vocabulary.count == 256 + merges.count, vocabulary.count <= 65_536 else {
-      throw damage("has \(vocabulary.count) tokens but \(merges.count) merges; expected 256 more tokens")
+      throw damage(
+        "has \(vocabulary.count) tokens and \(merges.count) merges (expected 256 more tokens than merges, at most 65536)")
     }
     for byte in 0..<256 where vocabulary[String(ByteAlphabet.characters[byte])] != byte {
-      throw damage("byte \(byte) is not token \(byte)")
+      throw damage("token \(byte) is not byte \(byte)")
     }
     let pairs = try merges.enumerated().map { index, text in
       let parts = text.split(separator: " ").map(String.init)
       guard parts.count == 2, let left = vocabulary[parts[0]], let right = vocabulary[parts[1]],
         vocabulary[parts[0] + parts[1]] == 256 + index, left >= 0, right >= 0, max(left, right) < 256 + index
-      else { throw damage("merge \(index), `\(text)`, does not make token \(256 + index)") }
-      return (left: UInt16(left), right: UInt16(right))
+      else { throw damage("merge \(index), `\(text)`, does not give token \(256 + index)") }
+      return (left: Token(left), right: Token(right))
     }
     self.init(merges: pairs, split: split)
   }

@@ -1,28 +1,28 @@
 import Random
 
-/// Different words, and how often each was added.
+/// Counts of distinct words.
 struct WordCounts {
-  /// The words one after another.
+  /// The words, concatenated.
   private(set) var bytes: [UInt8] = []
-  /// Where each word starts, and where the last one ends.
+  /// Offset of each word in `bytes`, and the end of the last one.
   private(set) var starts = [0]
   private(set) var counts: [Int] = []
   private var hashes: [UInt32] = []
-  /// A hash table with open addresses: numbers of words, -1 where there is none; at most half of it in use.
+  /// A hash table with open addressing: numbers of words, -1 for an empty slot; at most half are in use.
   private var slots = [Int32](repeating: -1, count: 1024)
 
   mutating func add(_ word: UnsafeBufferPointer<UInt8>) {
     let hash = UInt32(truncatingIfNeeded: fnv1a(word))
-    var place = Int(hash) & (slots.count - 1)
-    while slots[place] >= 0 {
-      let number = Int(slots[place])
+    var slot = Int(hash) & (slots.count - 1)
+    while slots[slot] >= 0 {
+      let number = Int(slots[slot])
       if hashes[number] == hash, equals(number, word) {
         counts[number] += 1
         return
       }
-      place = (place + 1) & (slots.count - 1)
+      slot = (slot + 1) & (slots.count - 1)
     }
-    slots[place] = Int32(counts.count)
+    slots[slot] = Int32(counts.count)
     bytes.append(contentsOf: word)
     starts.append(bytes.count)
     counts.append(1)
@@ -40,9 +40,9 @@ struct WordCounts {
   private mutating func grow() {
     slots = [Int32](repeating: -1, count: 2 * slots.count)
     for (number, hash) in hashes.enumerated() {
-      var place = Int(hash) & (slots.count - 1)
-      while slots[place] >= 0 { place = (place + 1) & (slots.count - 1) }
-      slots[place] = Int32(number)
+      var slot = Int(hash) & (slots.count - 1)
+      while slots[slot] >= 0 { slot = (slot + 1) & (slots.count - 1) }
+      slots[slot] = Int32(number)
     }
   }
 }

@@ -154,12 +154,12 @@ package final class Trainer<Task: TrainingTask> {
   private func drawSamples() throws {
     let ema = try parameters.reading(ExponentialMovingAverage.state)
     guard grid.isCoordinator else { return }
-    let image = try log.reporting("generates samples", stage: task.name) {
-      try unlessStopped { try task.samplePicture(StoppableStore(ema, stop)) }
+    let image = try log.reporting("generating samples", stage: task.name) {
+      try unlessStopped { try task.sampleImage(StoppableStore(ema, stop)) }
     }
     guard let image = image ?? nil else { return }
     let path = "\(samplesFolder)/\(task.name)-\(zeroPadded(state.step, digits: 8)).png"
     try image.write(to: path)
-    try log.record(.sampleSheet(path: path), stage: task.name, step: state.step)
+    try log.record(.sampleGrid(path: path), stage: task.name, step: state.step)
   }
 }

@@ -43,11 +43,11 @@ package protocol TrainingTask: AnyObject {
   func validationReport(_ sums: [Double]) -> [(name: String, value: Double)]
 
   /// An image with samples of these weights, for people; nil for a model that makes no images. Called on the coordinator.
-  func samplePicture(_ source: any ParameterStore) throws -> Image?
+  func sampleImage(_ source: any ParameterStore) throws -> Image?
 }
 
 extension TrainingTask {
-  package func samplePicture(_ source: any ParameterStore) throws -> Image? { nil }
+  package func sampleImage(_ source: any ParameterStore) throws -> Image? { nil }
 }
 
 /// Loss sums of some samples, and how long the two passes took.

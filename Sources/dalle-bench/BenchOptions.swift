@@ -4,20 +4,17 @@ import Kernels
 import MPI
 import Monitoring
 import Preparation
+import Training
 
-/// What every measurement takes.
+/// Options of every measurement.
 struct BenchOptions: ParsableArguments {
-  @Option(help: "Times that each measurement is repeated; the median counts.")
+  @Option(help: "Number of times that each measurement is repeated; the median is printed.")
   var repeats = 5
 
-  @Flag(help: "Print JSON.")
+  @Flag(help: "Print JSON instead of text.")
   var json = false
 
-  @Option(help: "Of a training: blocks whose gradients a rank holds at a time, at least 3. Default: all.")
-  var gradientBlocks = 1000
-
   func validate() throws {
-    guard gradientBlocks >= 3 else { throw ValidationError("--gradient-blocks is \(gradientBlocks); it must be at least 3") }
     guard (1...1000).contains(repeats) else { throw ValidationError("--repeats is \(repeats); it must lie between 1 and 1000") }
   }
 
@@ -30,6 +27,23 @@ struct BenchOptions: ParsableArguments {
     }
   }
 }
+
+/// Options of the measurements of training.
+struct TrainingBenchOptions: ParsableArguments {
+  @Option(help: "Blocks whose gradients a rank keeps at a time, at least 3. Default: all blocks.")
+  var gradientBlocks: Int?
+
+  @Option(help: "auto, fp32 or bf16; auto takes bf16 where the CPU is faster with it.")
+  var precision = PrecisionChoice.auto
+
+  func validate() throws {
+    if let gradientBlocks, gradientBlocks < 3 {
+      throw ValidationError("--gradient-blocks is \(gradientBlocks); it must be at least 3")
+    }
+  }
+}
+
+extension PrecisionChoice: ExpressibleByArgument {}
 
 /// Ranks and threads of a measurement.
 struct BenchSetting {

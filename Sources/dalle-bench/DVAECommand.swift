@@ -7,18 +7,16 @@ extension ReferenceShape.DVAE: ExpressibleByArgument {}
 
 struct DVAECommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "dvae", abstract: "Measures training of the dVAE, and encoding with it: images of noise.",
-    discussion: "The FLOPs that are counted are those of the convolutions, forward and twice backward.")
+    commandName: "dvae", abstract: "Measures training of the dVAE, and encoding with it, on images of noise.",
+    discussion: "FLOPs are those of the convolutions: once forward and twice backward.")
 
   @OptionGroup var options: BenchOptions
+  @OptionGroup var training: TrainingBenchOptions
 
-  @Option(help: "dvae-64 (128 x 128 pixels, a quarter of the channels) or dvae-256 (as published).")
+  @Option(help: "dvae-64 (128 x 128 pixels, a quarter of the published channels) or dvae-256 (as published).")
   var shape = ReferenceShape.DVAE.dvae64
 
-  @Option(help: "auto, fp32 or bf16.")
-  var precision = PrecisionChoice.auto
-
-  @Option(help: "Images per step, over all ranks. Default: 4, for dvae-256 two.")
+  @Option(help: "Images per step, over all ranks. Default: 4 for dvae-64, 2 for dvae-256.")
   var batch: Int?
 
   func validate() throws {
@@ -29,21 +27,21 @@ struct DVAECommand: ParsableCommand {
     RankedCommand.withRanks { world, _ in
       let setting = try BenchSetting(world)
       let batch = batch ?? shape.batch
-      let precision = try precision.resolved()
+      let precision = try self.training.precision.resolved()
       let training = try TrainingBench.dvae(
-        shape, batch: batch, precision: precision, gradientBlocks: options.gradientBlocks, repeats: options.repeats, world)
+        shape, batch: batch, precision: precision, gradientBlocks: self.training.gradientBlocks, repeats: options.repeats, world)
       let encoding = try EncodingBench(shape, batch: batch, precision: precision, repeats: options.repeats, world)
-      let rates = try MachineRates(world, repeats: options.repeats)
+      let peaks = try MachinePeaks(world, repeats: options.repeats)
       guard world.rank == 0 else { return }
       try options.print(
-        DVAEOutput(machine: rates, training: training, encoding: encoding),
-        "\(setting.text)\n\(rates.text)\n\(training.text(peak: rates.peak(precision)))\n\(encoding.text(peak: rates.peak(precision)))"
+        DVAEOutput(machine: peaks, training: training, encoding: encoding),
+        "\(setting.text)\n\(peaks.text)\n\(training.text(peak: peaks.peak(precision)))\n\(encoding.text(peak: peaks.peak(precision)))"
       )
     }
   }
 
   private struct DVAEOutput: Encodable {
-    let machine: MachineRates
+    let machine: MachinePeaks
     let training: TrainingBench
     let encoding: EncodingBench
   }

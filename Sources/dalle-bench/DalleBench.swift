@@ -4,7 +4,7 @@ import Commands
 @main
 struct DalleBench: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "dalle-bench", abstract: "Measures how fast this machine does each part of the work.",
+    commandName: "dalle-bench", abstract: "Measures how fast this machine trains, encodes, samples and reads data.",
     subcommands: [
       MachineCommand.self, CoresCommand.self, TrainCommand.self, DVAECommand.self, SampleCommand.self, DataCommand.self,
     ])

@@ -6,24 +6,25 @@ import Images
 import Random
 import Shards
 import Tokenizer
+import Tokens
 
-/// A rate: the median of several repeats.
+/// A throughput: the median of several repeats.
 struct DataResult: Codable {
   var name: String
   var unit: String
   var median: Double
   var repeats: [Double]
-  /// SHA-256 of what was made, where others should make the same.
+  /// SHA-256 of the result, where other implementations must give the same.
   var digest: String?
 
-  init(_ name: String, _ unit: String, _ rates: [Double], digest: String? = nil) {
-    (self.name, self.unit, self.repeats, self.digest) = (name, unit, rates, digest)
-    median = rates.sorted()[rates.count / 2]
+  init(_ name: String, _ unit: String, _ throughputs: [Double], digest: String? = nil) {
+    (self.name, self.unit, self.repeats, self.digest) = (name, unit, throughputs, digest)
+    median = throughputs.sorted()[throughputs.count / 2]
   }
 
   var line: String {
     func padded(_ text: String, _ width: Int) -> String { text + String(repeating: " ", count: max(1, width - text.count)) }
-    func short(_ rate: Double) -> String { rate < 1000 ? String(format: "%.1f", rate) : Int(rate).formatted() }
+    func short(_ value: Double) -> String { value < 1000 ? String(format: "%.1f", value) : Int(value).formatted() }
     return padded(name, 40) + padded("\(short(median)) \(unit)", 28) + "\(short(repeats.min()!)) to \(short(repeats.max()!))"
   }
 }
@@ -49,7 +50,7 @@ struct DataBench {
       for caption in captions { trainer.add(caption) }
       tokenizer = trainer.train(vocabulary: vocabulary)
     }
-    var tokens: [[UInt16]] = []
+    var tokens: [[Token]] = []
     let encoding = time { tokens = captions.map { tokenizer!.encode($0) } }
     var bytes = Data()
     for token in tokens.joined() { withUnsafeBytes(of: token.littleEndian) { bytes.append(contentsOf: $0) } }
@@ -64,9 +65,12 @@ struct DataBench {
   }
 
   func photos(_ folder: String) throws -> DataResult {
-    let names = try FileManager.default.contentsOfDirectory(atPath: folder).sorted()
-      .filter { ["jpg", "jpeg", "png"].contains(($0 as NSString).pathExtension.lowercased()) }
-    guard !names.isEmpty else { throw DalleError(.noInput, "\(folder): holds no .jpg or .png images; name a folder with some") }
+    let all: [String]
+    do { all = try FileManager.default.contentsOfDirectory(atPath: folder) } catch {
+      throw DalleError.file(folder, "cannot be listed", error)
+    }
+    let names = all.sorted().filter { ["jpg", "jpeg", "png"].contains(($0 as NSString).pathExtension.lowercased()) }
+    guard !names.isEmpty else { throw DalleError(.noInput, "\(folder): has no .jpg or .png images; name a folder with some") }
     let times = try time {
       for name in names {
         _ = try Image(contentsOf: "\(folder)/\(name)", leastSide: Image.leastSide(forCropsOf: 256)).centreCrop(256)
@@ -84,10 +88,10 @@ struct DataBench {
       textLength: 256, grid: 32, textVocabulary: 16_384, imageVocabulary: 8192, frameSamples: 128, tokenizer: "bench", dvae: "bench"
     )
     var random = RandomStream(seed: 1, stream: 1)
-    // Some codes are far more frequent than others, as those of pictures are.
-    func token(_ vocabulary: Int) -> UInt16 {
+    // Some codes are far more frequent than others, as those of images are.
+    func token(_ vocabulary: Int) -> Token {
       let share = Double(random.uniform())
-      return UInt16(share * share * Double(vocabulary))
+      return Token(share * share * Double(vocabulary))
     }
     var tokens = 0.0
     for number in 0..<8 {

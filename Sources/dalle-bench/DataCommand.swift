@@ -8,24 +8,27 @@ struct DataCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "data", abstract: "Measures tokenizer, images and shards, on one thread.",
     discussion:
-      "Each number is the median of several repeats, after one that is not counted. Files are read once before, so the disk is not measured."
+      "Each number is the median of several repeats, after one that is not counted and that reads all files, so the disk is not measured."
   )
 
   @OptionGroup var options: BenchOptions
 
-  @Option(help: "A text file with a caption a line. Default: the program makes some up.")
+  @Option(help: "A text file with one caption per line. Default: random captions.")
   var captions: String?
 
-  @Option(help: "Captions to make up.")
+  @Option(help: "Number of random captions.")
   var captionCount = 100_000
 
-  @Option(help: "Tokens of the tokenizers that are trained, 256 bytes included.")
+  @Option(help: "Vocabulary of the tokenizers that are trained; the 256 bytes count.")
   var vocabulary = 16_384
 
-  @Option(help: "A folder whose .jpg and .png images are decoded, cropped to their middle square and scaled to 256 x 256.")
+  @Option(
+    help:
+      "A folder whose .jpg and .png images are decoded, center-cropped to a square and scaled to 256 x 256. Default: this is not measured."
+  )
   var photos: String?
 
-  @Option(help: "Keeps captions and tokenizers in this folder: captions.txt, published.json, gpt2.json.")
+  @Option(help: "Folder for the captions and tokenizers: captions.txt, published.json, gpt2.json. Default: they are not kept.")
   var out: String?
 
   func validate() throws {
@@ -39,7 +42,7 @@ struct DataCommand: ParsableCommand {
   func run() {
     SingleCommand.run {
       let bench = DataBench(repeats: options.repeats)
-      let captions = try captions.map(DataCaptions.read) ?? DataCaptions.made(captionCount)
+      let captions = try captions.map(DataCaptions.read) ?? DataCaptions.generated(captionCount)
       if let out {
         try makeFolder(out)
         try replaceFile("\(out)/captions.txt", with: Data(captions.map { $0 + "\n" }.joined().utf8))

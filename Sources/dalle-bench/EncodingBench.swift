@@ -5,14 +5,15 @@ import Layers
 import MPI
 import Models
 import Parallel
+import Tokens
 
-/// How fast pictures become tokens.
+/// Throughput of encoding images as tokens.
 struct EncodingBench: Codable {
   /// Median seconds for a batch.
   var seconds: Double
-  /// Pictures a second, all ranks together.
+  /// Images per second, all ranks together.
   var throughput: Double
-  /// FLOP that a picture needs.
+  /// FLOPs per image.
   var flops: Double
 
   init(_ shape: ReferenceShape.DVAE, batch: Int, precision: Precision, repeats: Int, _ world: Communicator) throws {
@@ -22,10 +23,10 @@ struct EncodingBench: Codable {
     let weights = LocalParameters(dvae.table, gradients: false, precision: precision)
     for block in dvae.table.blockIDs { dvae.table.initialize(block, into: weights.weights(of: block), seed: 1) }
     weights.refreshComputeCopy()
-    let pictures = NoiseImages(size: config.imageSize)
-    let pixels = (0..<count).flatMap { pictures.picture($0, .training, forCropsOf: nil).pixels }
-    var codes = [UInt16](repeating: 0, count: count * config.grid * config.grid)
-    seconds = try MachineRates.median(world, repeats) {
+    let images = NoiseImages(size: config.imageSize)
+    let pixels = (0..<count).flatMap { images.image($0, .training, forCropsOf: nil).pixels }
+    var codes = [Token](repeating: 0, count: count * config.grid * config.grid)
+    seconds = try MachinePeaks.median(world, repeats) {
       try pixels.withUnsafeBufferPointer { pixels in
         try codes.withUnsafeMutableBufferPointer {
           try dvae.encode(pixels.baseAddress!, count: count, weights, into: $0.baseAddress!)

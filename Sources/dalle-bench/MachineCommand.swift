@@ -4,16 +4,16 @@ import Foundation
 
 struct MachineCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "machine", abstract: "Measures what the machine can do: GEMMs, memory, sums between ranks.",
-    discussion: "All ranks of mpirun work at the same time; rates are of all together.")
+    commandName: "machine", abstract: "Measures the machine: GEMM peak, memory bandwidth, all-reduce between ranks.",
+    discussion: "All ranks of mpirun work at the same time; numbers are for all ranks together.")
 
   @OptionGroup var options: BenchOptions
 
   func run() {
     RankedCommand.withRanks { world, _ in
       let setting = try BenchSetting(world)
-      let rates = try MachineRates(world, repeats: options.repeats)
-      if world.rank == 0 { try options.print(rates, "\(setting.text)\n\(rates.text)") }
+      let peaks = try MachinePeaks(world, repeats: options.repeats)
+      if world.rank == 0 { try options.print(peaks, "\(setting.text)\n\(peaks.text)") }
     }
   }
 }

@@ -2,17 +2,17 @@ import Datasets
 import Images
 import Random
 
-/// Pictures of noise, for measuring.
-struct NoiseImages: ImageSource {
+/// Images of noise, for benchmarks.
+struct NoiseImages: CaptionedImages {
   let size: Int
 
   func identity() -> String { "noise" }
   func count(_: Split) -> Int { 64 }
   func captions(_: Int, _: Split) -> [String] { ["noise"] }
-  func name(_ index: Int, _: Split) -> String { "noise \(index)" }
+  func location(_ index: Int, _: Split) -> String { "noise \(index)" }
   func prompts(_ count: Int) -> [String] { Array(repeating: "noise", count: count) }
 
-  func picture(_ index: Int, _: Split, forCropsOf _: Int?) -> Image {
+  func image(_ index: Int, _: Split, forCropsOf _: Int?) -> Image {
     var random = RandomStream(seed: 1, stream: UInt64(index))
     return Image(width: size, height: size, pixels: (0..<size * size * 3).map { _ in UInt8(truncatingIfNeeded: random.next()) })
   }

@@ -1,16 +1,16 @@
 import Models
 import Training
 
-/// Shapes whose speed is compared from version to version, and with other programs.
+/// Model shapes whose speed is compared from version to version, and with other programs.
 enum ReferenceShape {
   /// 8 layers of width 512, 256 text and 1024 image tokens, 51 million parameters.
   static let small = TransformerConfig(
     layers: 8, heads: 8, headSize: 64, textLength: 256, grid: 32, textVocabulary: 16_384, imageVocabulary: 8192)
 
   enum DVAE: String, CaseIterable {
-    /// The published dVAE with a quarter of its channels, on pictures of 128 x 128.
+    /// The published dVAE with a quarter of its channels, on images of 128 x 128.
     case dvae64 = "dvae-64"
-    /// The published dVAE, on pictures of 256 x 256.
+    /// The published dVAE, on images of 256 x 256.
     case dvae256 = "dvae-256"
 
     /// A run's configuration with this dVAE.
@@ -24,7 +24,7 @@ enum ReferenceShape {
       return config
     }
 
-    /// Pictures of a step, where nothing else is asked for.
+    /// Images per step by default.
     var batch: Int { self == .dvae64 ? 4 : 2 }
   }
 }

@@ -6,16 +6,15 @@ import Monitoring
 
 struct SampleCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "sample", abstract: "Measures sampling with the transformer: the shape `small`, one process.",
-    discussion: "A step samples one token of each image with a KV cache; the dVAE's decoder is not in it.")
+    commandName: "sample", abstract: "Measures sampling with the transformer `small`, in one process.",
+    discussion: "A step samples one token of each image with a KV cache; decoding by the dVAE is not included.")
 
   @OptionGroup var options: BenchOptions
 
-  // The second name is that of earlier versions, which are measured beside this one.
-  @Option(name: [.customLong("images"), .customLong("pictures")], help: "Images sampled side by side.")
+  @Option(help: "Images sampled side by side.")
   var images = 1
 
-  @Option(help: "Steps that are measured; a whole image has 1024.")
+  @Option(help: "Steps per measurement; a whole image has 1024.")
   var steps = 256
 
   func validate() throws {

@@ -4,13 +4,14 @@ import Kernels
 import Layers
 import Memory
 import Models
+import Tokens
 
-/// How fast images are drawn, without the dVAE.
+/// Throughput of sampling image tokens, without the dVAE.
 struct SamplingBench: Codable {
   var images: Int
   var steps: Int
   var precision: Precision
-  /// Median seconds to read the captions.
+  /// Median seconds to compute the captions.
   var captionSeconds = 0.0
   /// Median seconds of a step.
   var seconds = 0.0
@@ -29,16 +30,16 @@ struct SamplingBench: Codable {
     let weights = LocalParameters(table, gradients: false, precision: precision)
     for block in table.blockIDs { table.initialize(block, into: weights.weights(of: block), seed: 1) }
     weights.refreshComputeCopy()
-    let caption = (0..<Int32(shape.textLength)).map { $0 * 7 % Int32(shape.textVocabulary) }
+    let caption = (0..<shape.textLength).map { Token($0 * 7 % shape.textVocabulary) }
     let times = try (0...repeats).map { _ in
       let start = ContinuousClock.now
-      let model = try CachedTransformer<Element>(shape, captions: [caption], images: [images], source: weights)
+      let model = try CachedTransformer<Element>(shape, captions: [caption], images: [images], store: weights)
       let middle = ContinuousClock.now
-      var previous: [Int32] = []
+      var previous: [Token] = []
       let choice = TokenChoice(SamplingConfig(), vocabulary: shape.imageVocabulary)
       for position in 0..<steps {
         let logits = try model.step(position, previous: previous)
-        previous = (0..<images).map { Int32(choice.choose(logits.row($0), uniform: 0.5)) }
+        previous = (0..<images).map { Token(choice.choose(logits.row($0), uniform: 0.5)) }
       }
       return (caption: (middle - start) / .seconds(1), step: (.now - middle) / .seconds(1) / Double(steps))
     }.dropFirst()

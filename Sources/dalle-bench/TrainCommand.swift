@@ -7,23 +7,20 @@ import Models
 import Monitoring
 import Training
 
-extension PrecisionChoice: ExpressibleByArgument {}
-
 struct TrainCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "train", abstract: "Measures training of the transformer: the shape `small`, random tokens.",
+    commandName: "train",
+    abstract: "Measures training of the transformer `small` (8 layers, width 512, 256 + 1024 tokens) on random tokens.",
     discussion: """
-      A step is what dalle-train does: forward, backward, reduction, norm, AdamW with EMA. The FLOPs that are counted are \
-      those that the model needs: GEMMs forward and twice backward, and the pairs that the sparse attention allows.
+      A step is a step of dalle-train: forward, backward, reduction of gradients, gradient norm, AdamW with EMA. FLOPs are those \
+      that the model needs: GEMMs once forward and twice backward, attention over the pairs that its sparse patterns allow.
       """)
 
   @OptionGroup var options: BenchOptions
+  @OptionGroup var training: TrainingBenchOptions
 
   @Option(help: "Samples per step, over all ranks.")
   var batch = 2
-
-  @Option(help: "auto, fp32 or bf16.")
-  var precision = PrecisionChoice.auto
 
   func validate() throws {
     guard (1...4096).contains(batch) else { throw ValidationError("--batch is \(batch); it must lie between 1 and 4096") }
@@ -34,18 +31,18 @@ struct TrainCommand: ParsableCommand {
       let setting = try BenchSetting(world)
       // The training first: its start and its memory are measured from the process's.
       let result = try TrainingBench.transformer(
-        ReferenceShape.small, batch: batch, precision: try precision.resolved(), gradientBlocks: options.gradientBlocks,
+        ReferenceShape.small, batch: batch, precision: try training.precision.resolved(), gradientBlocks: training.gradientBlocks,
         repeats: options.repeats, world)
-      let rates = try MachineRates(world, repeats: options.repeats)
+      let peaks = try MachinePeaks(world, repeats: options.repeats)
       guard world.rank == 0 else { return }
       try options.print(
-        TrainOutput(machine: rates, training: result),
-        "\(setting.text)\n\(rates.text)\n\(result.text(peak: rates.peak(result.precision)))")
+        TrainOutput(machine: peaks, training: result),
+        "\(setting.text)\n\(peaks.text)\n\(result.text(peak: peaks.peak(result.precision)))")
     }
   }
 
   private struct TrainOutput: Encodable {
-    let machine: MachineRates
+    let machine: MachinePeaks
     let training: TrainingBench
   }
 }

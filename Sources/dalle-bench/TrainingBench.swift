@@ -7,9 +7,10 @@ import Monitoring
 import Optimization
 import Parallel
 import Random
+import Tokens
 import Training
 
-/// How fast a model trains.
+/// Throughput and memory of a training.
 struct TrainingBench: Codable {
   var name: String
   var precision: Precision
@@ -19,30 +20,30 @@ struct TrainingBench: Codable {
   var seconds: Double
   /// Seconds from the start of the process to the end of the first step.
   var firstStep: Double
-  /// Samples, or tokens, a second.
+  /// Images, or tokens, per second.
   var throughput: Double
   var unit: String
-  /// FLOP that a step needs.
+  /// FLOPs per step.
   var flops: Double
   /// Seconds of a step by phase.
   var phases: [String: Double]
   /// Seconds of a step in kernels, on the coordinator.
   var kernels: [String: Double]
-  /// Bytes that the largest rank had resident at most.
+  /// Peak resident bytes of the largest rank.
   var peakMemory: Int
 
   static func transformer(
-    _ shape: TransformerConfig, batch: Int, precision: Precision, gradientBlocks: Int, repeats: Int, _ world: Communicator
+    _ shape: TransformerConfig, batch: Int, precision: Precision, gradientBlocks: Int?, repeats: Int, _ world: Communicator
   ) throws -> TrainingBench {
     let mine = ProcessGrid.share(of: batch, rank: world.rank, ranks: world.size)
     let model = try Transformer(shape, batch: max(1, mine.count), precision: precision)
     var random = RandomStream(seed: 1, UInt64(world.rank), 0, 0)
-    func tokens(_ count: Int, _ vocabulary: Int) -> [Int32] { (0..<count).map { _ in Int32(random.integer(in: 0..<vocabulary)) } }
+    func tokens(_ count: Int, _ vocabulary: Int) -> [Token] { (0..<count).map { _ in Token(random.integer(in: 0..<vocabulary)) } }
     let samples = TransformerBatch(
       text: mine.map { _ in tokens(shape.textLength, shape.textVocabulary) },
       image: tokens(mine.count * shape.imageLength, shape.imageVocabulary))
     let task = TransformerTask(
-      model, textShare: 0.125, validation: samples, sampleSheet: { _ in Image(width: 1, height: 1, (0, 0, 0)) },
+      model, textShare: 0.125, validation: samples, sampleGrid: { _ in Image(width: 1, height: 1, (0, 0, 0)) },
       load: { _, _ in samples })
     var config = RunConfig()
     config.transformer.training.batch = batch
@@ -53,13 +54,13 @@ struct TrainingBench: Codable {
   }
 
   static func dvae(
-    _ shape: ReferenceShape.DVAE, batch: Int, precision: Precision, gradientBlocks: Int, repeats: Int, _ world: Communicator
+    _ shape: ReferenceShape.DVAE, batch: Int, precision: Precision, gradientBlocks: Int?, repeats: Int, _ world: Communicator
   ) throws -> TrainingBench {
     let mine = ProcessGrid.share(of: batch, rank: world.rank, ranks: world.size)
     var config = shape.config
     config.dvae.training.batch = batch
     config.dvae.training.microBatch = max(1, mine.count)
-    let task = try DVAETask(config, precision: precision, source: NoiseImages(size: config.data.imageSize)) { _ in }
+    let task = try DVAETask(config, precision: precision, data: NoiseImages(size: config.data.imageSize)) { _ in }
     let architecture = DVAEArchitecture(config.dvaeConfig)
     return try measure(
       task, config, config.dvae.training, task.load(0, mine), name: shape.rawValue,
@@ -69,29 +70,29 @@ struct TrainingBench: Codable {
 
   private static func measure<Task: TrainingTask>(
     _ task: Task, _ config: RunConfig, _ training: TrainingConfig, _ batch: Task.Batch, name: String, flops: Double,
-    gradientBlocks: Int, repeats: Int, _ world: Communicator
+    gradientBlocks: Int?, repeats: Int, _ world: Communicator
   ) throws -> TrainingBench {
     let grid = try ProcessGrid(world)
     let optimizer = AdamW(training.adamw)
     let parameters = try NodeParameterStore(
       task.table, grid: grid, optimizer: optimizer, others: [ExponentialMovingAverage.state], precision: task.precision,
-      gradientBlocks: gradientBlocks)
+      gradientBlocks: gradientBlocks ?? task.table.blocks.count)
     try parameters.initialize(seed: 1)
     let step = TrainingStep(task, training, optimizer: optimizer, grid: grid, parameters: parameters)
     var state = try TrainingState(config, ranks: world.size, inputs: [:])
     var timers: [PhaseTimer] = []
     var seconds: [Double] = []
     var first = 0.0
-    // The first two touch all memory and prepare what the kernels keep.
+    let kernels = KernelClock()
+    // The first two steps touch all memory and prepare oneDNN's primitives.
     for number in 0..<2 + repeats {
-      if number == 2 { KernelClock.start() }
       var timer = PhaseTimer()
-      _ = try step.run(batch, &state, stop: false, timer: &timer) { _ in }
+      func run() throws { _ = try step.run(batch, &state, stop: false, timer: &timer) { _ in } }
+      if number < 2 { try run() } else { try kernels.measure(run) }
       if number == 0 { first = processSeconds() }
       timers.append(timer)
       seconds.append(timer.total)
     }
-    let kernels = KernelClock.stop()
     let counted = zip(seconds, timers).dropFirst(2).sorted { $0.0 < $1.0 }
     let median = counted[repeats / 2]
     var memory = [peakResidentBytes()]
@@ -101,7 +102,7 @@ struct TrainingBench: Codable {
       firstStep: first, throughput: Double(training.batch) * task.unit.perSample / median.0, unit: "\(task.unit.name)/s",
       flops: flops,
       phases: Dictionary(uniqueKeysWithValues: median.1.seconds.map { ($0.key.rawValue, $0.value) }),
-      kernels: kernels.mapValues { $0 / Double(repeats) }, peakMemory: memory[0])
+      kernels: kernels.seconds.mapValues { $0 / Double(repeats) }, peakMemory: memory[0])
   }
 
   func text(peak: Double) -> String {
@@ -110,14 +111,14 @@ struct TrainingBench: Codable {
       parts.sorted { $0.value > $1.value }.map { "\($0.key) \(share($0.value))" }.joined(separator: ", ")
     }
     return """
-      \(name)  \(parameters.formatted()) parameters, \(batch) samples a step, \(precision.rawValue)
-      step         \(String(format: "%.3f", seconds)) s; the first was done \(String(format: "%.1f", firstStep)) s after the start
+      \(name)  \(parameters.formatted()) parameters, \(batch) samples per step, \(precision.rawValue)
+      step         \(String(format: "%.3f", seconds)) s; the first was finished \(String(format: "%.1f", firstStep)) s after the start
       throughput   \(String(format: throughput < 100 ? "%.2f" : "%.0f", throughput)) \(unit)
-      FLOPs        \(String(format: "%.0f", flops / 1e9)) GFLOP a step, \(String(format: "%.0f", flops / seconds / 1e9)) GFLOP/s: \
+      FLOPs        \(String(format: "%.0f", flops / 1e9)) GFLOP per step, \(String(format: "%.0f", flops / seconds / 1e9)) GFLOP/s: \
       \(String(format: "%.1f", 100 * flops / seconds / peak)) % of GEMM peak
       phases       \(table(phases))
       kernels      \(table(kernels))
-      memory       \(String(format: "%.2f", Double(peakMemory) / 1e9)) GB at most on a rank, shared memory included
+      memory       \(String(format: "%.2f", Double(peakMemory) / 1e9)) GB peak per rank, shared memory included
       """
   }
 }

@@ -15,11 +15,12 @@ struct DalleEval: ParsableCommand {
 struct ScenesCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "scenes",
-    abstract: "Generates images of scenes that the model never saw, and checks what they show.",
+    abstract: "Generates images of scenes that the model was not trained on, and checks what they show.",
     discussion: """
-      Counts the images with the right shapes in the right colours, in the right sizes, in the right relation, for prompts \
-      of seen and of never-seen pairs of colour and shape. Also measures the loss of the validation split, and the \
-      dVAE. Writes grid.png and scores.json.
+      For prompts of the validation split, and for prompts with a pair of color and shape that never occurs in training, counts \
+      the images with the right shapes in the right colors, with the right sizes, and with the right relation. Also measures the \
+      loss of the validation split, and the dVAE. Writes grid.png and scores.json; in a folder that has them, grid-02.png and \
+      scores-02.json, and so on.
       """)
 
   @Option(help: "A run's folder, or a copy of its folder `model`.")
@@ -28,7 +29,7 @@ struct ScenesCommand: ParsableCommand {
   @Option(help: "Prompts of each kind.")
   var prompts = 128
 
-  @Option(help: "Held-out scenes for loss and reconstruction.")
+  @Option(help: "Scenes of the validation split for loss and reconstruction.")
   var images = 256
 
   @Option(help: "Random seed of prompts and images.")
@@ -36,10 +37,10 @@ struct ScenesCommand: ParsableCommand {
 
   @OptionGroup var sampling: SamplingOptions<Defaults>
 
-  @Option(help: "Folder for the sheet and the scores. Default: evaluation in the model's folder.")
+  @Option(help: "Folder for the grid and the scores; no file is overwritten. Default: evaluation in the model's folder.")
   var out: String?
 
-  /// Scenes need few slips more than variety.
+  /// Scenes need accuracy more than variety.
   struct Defaults: SamplingDefaults {
     static let sampling = {
       var config = SamplingConfig()
@@ -58,27 +59,26 @@ struct ScenesCommand: ParsableCommand {
 
   private func measure() throws {
     setThreads(UsableCores().count)
-    let out = out ?? "\(model)/evaluation"
     let bundle = try reporting("reading the model") { try ModelBundle(model) }
-    try makeFolder(out)
+    let folder = try ImageFolder(out ?? "\(model)/evaluation")
     var meter = ProgressMeter.console()
-    let (result, sheet) = try SceneEvaluation.run(
+    let evaluation = try SceneEvaluation(
       bundle, prompts: prompts, images: images, seed: seed, sampling.config
     ) { meter.show("generating", $0, of: $1) }
     meter.finish()
-    try sheet.write(to: "\(out)/grid.png")
-    try replaceFile("\(out)/scores.json", with: JSON.pretty(result))
+    let result = evaluation.metrics
+    let paths = try folder.add(grid: evaluation.grid, scores: JSON.pretty(result))
     print(
       """
       one image per prompt, temperature \(sampling.temperature), guidance \(sampling.guidance)
-      seen combinations        \(result.seen.summary)
-      never-seen combinations  \(result.neverSeen.summary)
-      dVAE alone, seen         \(result.seenReconstructed.summary)
-      dVAE alone, never seen   \(result.neverSeenReconstructed.summary)
-      held-out loss            text \(short(result.textNats)), image \(short(result.imageNats)) nats per token
-      dVAE                     PSNR \(short(result.psnr)) dB, \(short(100 * result.codesUsed)) % of \(bundle.dvae.vocabulary) \
+      validation prompts         \(result.validation.summary)
+      prompts of unseen pairs    \(result.unseenPairs.summary)
+      dVAE alone, validation     \(result.validationReconstructed.summary)
+      dVAE alone, unseen pairs   \(result.unseenPairsReconstructed.summary)
+      validation loss            text \(short(result.textNats)), image \(short(result.imageNats)) nats per token
+      dVAE                       PSNR \(short(result.psnr)) dB, \(short(100 * result.codesUsed)) % of \(bundle.dvae.vocabulary) \
       codes used, perplexity \(short(result.codePerplexity))
-      images                   \(out)/grid.png
+      files                      \(paths.joined(separator: ", "))
       """)
   }
 }

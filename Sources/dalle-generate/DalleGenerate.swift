@@ -11,18 +11,18 @@ struct DalleGenerate: ParsableCommand {
     commandName: "dalle-generate",
     abstract: "Generates images from prompts.",
     discussion: """
-      Writes a sheet with captions, grid.png, and every image by itself, 01-01.png and so on: the number of the prompt and \
-      of the image. In a folder that holds images, prompts and sheets are numbered on; no image is overwritten. The same seed \
-      gives the same images.
+      Writes every image to a file of its own, 01-01.png and so on (the number of the prompt, the number of the image), and \
+      grid.png, which shows the first eight images of each prompt with its caption. In a folder that has images, numbering \
+      continues: no image is overwritten. The same prompt and seed give the same images.
       """)
 
-  @Argument(help: "What the images show; several prompts in quotes.")
+  @Argument(help: "Descriptions of the images, each in quotes.")
   var prompts: [String]
 
   @Option(help: "A run's folder, or a copy of its folder `model`.")
   var model = "runs/demo"
 
-  @Option(help: "Images for each prompt.")
+  @Option(help: "Images per prompt.")
   var count = 4
 
   @Option(help: "Random seed.")
@@ -30,7 +30,7 @@ struct DalleGenerate: ParsableCommand {
 
   @OptionGroup var sampling: SamplingOptions<Defaults>
 
-  @Option(help: "Folder for the images.")
+  @Option(help: "Folder for the images; it is made if it does not exist.")
   var out = "images"
 
   struct Defaults: SamplingDefaults {
@@ -45,18 +45,18 @@ struct DalleGenerate: ParsableCommand {
 
   private func generate() throws {
     setThreads(UsableCores().count)
-    let generator = try reporting("reading the model") { try ModelBundle(model).generator() }
     let folder = try ImageFolder(out)
+    let generator = try reporting("reading the model") { try ModelBundle(model).generator() }
 
     var meter = ProgressMeter.console()
     let images = try generator.generate(prompts, count: count, seed: seed, sampling.config) { meter.show("generating", $0, of: $1) }
     meter.finish()
     let paths = try reporting("writing images") { try images.flatMap(folder.add) }
-    // Rows longer than eight images would not fit a screen: the sheet shows the first.
-    let rows = zip(prompts, images).map { (caption: $0, images: Array($1.prefix(8))) }
-    let sheet = try folder.add(sheet: ImageGrid.compose(rows))
+    // Rows longer than eight images would not fit a screen.
+    let rows = zip(prompts, images).map { ImageGrid.Row(caption: $0, images: Array($1.prefix(8))) }
+    let grid = try folder.add(grid: ImageGrid.compose(rows))[0]
     print(
-      "\(sheet): \(paths.count) \(paths.count == 1 ? "image" : "images") from \(prompts.count) "
+      "\(grid): \(paths.count) \(paths.count == 1 ? "image" : "images") from \(prompts.count) "
         + "\(prompts.count == 1 ? "prompt" : "prompts"), \(paths.first!) to \(paths.last!)")
   }
 }

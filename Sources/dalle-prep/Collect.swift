@@ -10,29 +10,32 @@ extension Script: ExpressibleByArgument {}
 
 struct Collect: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Scans, validates and filters the images and captions of sources.",
+    abstract: "Collects a dataset: scans sources, validates and filters their images and captions.",
     discussion: """
-      A source is a folder of images with NAME.txt (a caption a line) or NAME.json beside NAME.jpg, a manifest (.jsonl, .csv, \
-      .tsv) with named columns, a WebDataset archive (.tar, .tar.gz, .tgz, .tar.zst), or a pattern of those: 'data/{00000..00099}.tar', 'data/*.tar'. \
-      What img2dataset writes is such a folder. May be stopped at any time, and started again; works under mpirun.
+      A source is a folder of images with NAME.txt (one caption per line) or NAME.json beside NAME.jpg, a manifest (.jsonl, .csv, \
+      .tsv) with named columns, a WebDataset archive (.tar, .tar.gz, .tgz, .tar.zst), or a pattern of those: 'data/{00000..00099}.tar', \
+      'data/*.tar'. The output of img2dataset is such a folder. Under mpirun the ranks share the work. The same command resumes \
+      where an earlier one stopped.
       """)
 
   @Argument(help: "Folders, manifests, archives, or patterns of them.")
   var sources: [String]
 
-  @Option(help: "Folder for the dataset.")
+  @Option(help: "Output folder of the dataset.")
   var out: String
 
-  @Option(help: "Sampling weight: how often an epoch repeats each sample; one for each source, in their order. Default: 1.")
-  var weight: [Double] = []
+  @Option(
+    name: .customLong("repeat"),
+    help: "How often an epoch has each sample of a source, e.g. 4 or 0.5; once per source, in their order. Default: 1.")
+  var repeats: [Double] = []
 
   @Option(help: "Column or JSON key of a manifest's images.")
   var imageColumn = "image"
 
-  @Option(help: "Column or JSON key of captions; repeat it for several.")
+  @Option(help: "Column or JSON key of captions; may be given several times.")
   var captionColumn = ["caption"]
 
-  @Option(help: "Samples of the validation split, chosen by the images' hashes.")
+  @Option(help: "Samples of the validation split, chosen by the images' hashes; at most half of all.")
   var validation = 256
 
   @Flag(
@@ -40,42 +43,46 @@ struct Collect: ParsableCommand {
   )
   var published = false
 
-  @Option(help: "Characters of a caption, at least. Default: 1.")
+  @Option(help: "Fewest characters of a caption. Default: 1.")
   var minCharacters: Int?
 
-  @Option(help: "Characters of a caption, at most. Default: 10000.")
+  @Option(help: "Most characters of a caption. Default: 10000.")
   var maxCharacters: Int?
 
-  @Option(help: "Share of letters in a caption, at least. Default: 0.")
+  @Option(help: "Smallest share of letters in a caption, 0 to 1. Default: 0.")
   var letterShare: Double?
 
-  @Option(help: "Script of most of a caption's letters.")
+  @Option(help: "Script that at least four fifths of a caption's letters must have. Default: any.")
   var script: Script?
 
   @Flag(help: "Skip captions that are mostly phrases such as \"photographed on 3 May 2009\" or file names.")
   var boilerplate = false
 
-  @Option(help: "Skip captions in which this regular expression matches; may be repeated.")
+  @Option(help: "Skip captions that match this regular expression; may be given several times.")
   var dropPattern: [String] = []
 
-  @Option(help: "Longer side by shorter side, at most; 0 for any. Default: 0.")
+  @Option(help: "Largest ratio of an image's longer side to its shorter; 0 for any. Default: 0.")
   var aspectRatio: Double?
 
-  @Option(help: "Pixels of the shorter side, at least. Default: 1.")
+  @Option(help: "Smallest length of an image's shorter side, in pixels. Default: 1.")
   var minSide: Int?
 
-  @Option(help: "Pixels of an image, at most. Default: 100000000.")
+  @Option(help: "Most pixels of an image. Default: 100000000.")
   var maxPixels: Int?
 
-  @Option(help: "Bytes of an image file, at most. Default: 67108864.")
+  @Option(help: "Most bytes of an image file. Default: 67108864.")
   var maxBytes: Int?
 
-  @Option(help: "What to do with images that are there several times.")
+  @Option(
+    help: """
+      Duplicate images: keep all; merge those with the same bytes into one sample with all captions; near also drops images \
+      that look the same.
+      """)
   var duplicates = Filters.Duplicates.merge
 
   func validate() throws {
-    if !weight.isEmpty, weight.count != sources.count {
-      throw ValidationError("--weight is given \(weight.count) times for \(sources.count) sources")
+    if !repeats.isEmpty, repeats.count != sources.count {
+      throw ValidationError("--repeat is given \(repeats.count) times for \(sources.count) sources; give it once per source")
     }
   }
 
@@ -98,19 +105,20 @@ struct Collect: ParsableCommand {
   func run() {
     RankedCommand.withRanks { world, stop in
       let options = DatasetOptions(
-        sources: sources.enumerated().map { Source($1, weight: weight.isEmpty ? 1 : weight[$0]) },
+        sources: sources.enumerated().map { DatasetSource($1, repeat: repeats.isEmpty ? 1 : repeats[$0]) },
         columns: Columns(image: imageColumn, captions: captionColumn), filters: filters, validation: validation)
       let collector = try Collector(DatasetFolder(out), options: options)
-      let say = { (line: String) in if world.rank == 0 { print("collect: \(line)") } }
+      let log = { (line: String) in if world.rank == 0 { print("collect: \(line)") } }
       stop.explain("collect: stopped by a signal; the same command resumes")
-      try collector.collect(in: world, stop: stop, log: say)
+      try collector.collect(in: world, stop: stop, log: log)
       let summary = try Dataset(collector.folder).summary
-      say("\(out): \(summary.training.formatted()) samples to train on, \(summary.validation.formatted()) held out")
-      if summary.repeated > 0 { say("\(summary.repeated.formatted()) of them are repeated by weights") }
-      if summary.merged > 0 { say("\(summary.merged.formatted()) duplicates gave their captions to the first of their kind") }
-      if let line = summary.copiesLine { say(line) }
-      summary.omissions.forEach(say)
-      if !summary.omissions.isEmpty { say("each is listed in \(collector.folder.skipped)") }
+      log(
+        "\(out): \(summary.training.formatted()) training samples, \(summary.validation.formatted()) validation samples")
+      if summary.repeated > 0 { log("\(summary.repeated.formatted()) of the training samples are repeats") }
+      if summary.merged > 0 { log("merged \(summary.merged.formatted()) duplicates into the first sample with the same image") }
+      if let line = summary.copiesLine { log(line) }
+      summary.skippedLines.forEach(log)
+      if !summary.skippedLines.isEmpty { log("all are listed in \(collector.folder.skipped)") }
     }
   }
 }

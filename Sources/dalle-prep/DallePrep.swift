@@ -5,10 +5,10 @@ import Commands
 struct DallePrep: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "dalle-prep",
-    abstract: "Makes datasets of captioned images ready for training, and looks into token shards.",
+    abstract: "Prepares datasets of captioned images for training, and inspects token shards.",
     discussion: """
-      From a collection to shards: collect, tokenizer, then dalle-train --stage dvae, then encode. dalle-train alone does all of \
-      it, too; these commands are for collections that are prepared once and trained on often.
+      From sources to shards: collect, tokenizer, dalle-train --stage dvae, encode. dalle-train alone does all of these, too; use \
+      the commands for datasets that are prepared once and trained on several times.
       """,
     subcommands: [Collect.self, Report.self, TrainTokenizer.self, Encode.self, Inspect.self, Verify.self, Show.self])
 

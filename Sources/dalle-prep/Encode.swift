@@ -12,31 +12,31 @@ import Training
 
 struct Encode: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Turns a dataset into token shards, with a trained tokenizer and dVAE.",
+    abstract: "Encodes a dataset as token shards, with a trained tokenizer and dVAE.",
     discussion: """
-      Under mpirun the ranks share the work. Stopped or killed at any time and started again, it resumes, and ends with the \
-      same bytes for any number of ranks. Images that cannot be read any more are skipped and listed in skipped.jsonl.
+      Under mpirun the ranks share the work. The same command resumes where an earlier one was stopped or killed, and gives the \
+      same bytes for any number of ranks. Images that cannot be read are skipped and listed in skipped.jsonl.
       """)
 
-  @Argument(help: "What `dalle-prep collect` made.")
+  @Argument(help: "Folder of a dataset that `dalle-prep collect` made.")
   var dataset: String
 
   @Option(help: "A run's folder, or a folder with its tokenizer.json, dvae.json and dvae.safetensors.")
   var model: String
 
-  @Option(help: "Folder for the shards; RUN/shards makes them the shards of a run.")
+  @Option(help: "Output folder of the shards; RUN/shards makes them the shards of a run.")
   var out: String
 
-  @Option(help: "Longest caption in tokens; longer ones are cut.")
+  @Option(help: "Text context in tokens; longer captions are truncated.")
   var textLength = 256
 
-  @Option(help: "Samples in a shard.")
+  @Option(help: "Samples per shard file.")
   var shardSamples = 2048
 
-  @Option(help: "Samples in a frame of a shard, which is read as a whole.")
+  @Option(help: "Samples per independently compressed frame of a shard; at most --shard-samples.")
   var frameSamples = 128
 
-  @Option(help: "Decides the crops.")
+  @Option(help: "Random seed of the crops.")
   var seed: UInt64 = 1
 
   func validate() throws {
@@ -44,7 +44,7 @@ struct Encode: ParsableCommand {
       ("--text-length", textLength, 1...4096), ("--shard-samples", shardSamples, 1...1_000_000),
       ("--frame-samples", frameSamples, 1...max(1, shardSamples)),
     ] where !range.contains(value) {
-      throw ValidationError("\(name) is \(value); it must lie between \(range.lowerBound) and \(range.upperBound)")
+      throw ValidationError("\(name) is \(value); choose a number from \(range.lowerBound) to \(range.upperBound)")
     }
   }
 
@@ -52,19 +52,19 @@ struct Encode: ParsableCommand {
     RankedCommand.withRanks { world, stop in
       let threads = try UsableCores().share(among: world.splitByMemory())
       setThreads(threads)
-      let source = try Dataset(DatasetFolder(dataset))
+      let data = try Dataset(DatasetFolder(dataset))
       let bundle = try TokenBundle(model)
       let encoder = ShardEncoder(
-        source, tokenizer: bundle.tokenizer,
+        data, tokenizer: bundle.tokenizer,
         dvae: try DVAE(bundle.dvae, batch: 32, mode: .inference, precision: bundle.precision), weights: bundle.dvaeWeights,
         header: try ShardHeader(
           modelFolder: bundle.folder, tokenizer: bundle.tokenizer, dvae: bundle.dvae, textLength: textLength,
           frameSamples: frameSamples),
         shardSamples: shardSamples, seed: seed, folder: out)
       if world.rank == 0 { try makeFolder(out) }
-      let say = { (line: String) in if world.rank == 0 { print("encode: \(line)") } }
+      let log = { (line: String) in if world.rank == 0 { print("encode: \(line)") } }
       stop.explain("encode: stopped by a signal; the same command resumes")
-      try encoder.encode(in: world, stop: stop, log: say)
+      try encoder.encode(in: world, stop: stop, log: log)
     }
   }
 }

@@ -10,15 +10,15 @@ import Monitoring
 import Shards
 
 struct Inspect: ParsableCommand {
-  static let configuration = CommandConfiguration(abstract: "Prints what is in token shards.")
+  static let configuration = CommandConfiguration(abstract: "Prints header, counts and first samples of token shards.")
 
   @Argument(help: "Shards.")
   var shards: [String]
 
-  @Option(help: "A run's folder, or a folder with its tokenizer: decodes the captions.")
+  @Option(help: "A run's folder, or a folder with its tokenizer, to decode the captions.")
   var model: String?
 
-  @Option(help: "Samples to print of each shard.")
+  @Option(help: "Samples to print per shard.")
   var samples = 3
 
   func run() {
@@ -31,7 +31,7 @@ struct Inspect: ParsableCommand {
           """
           \(path)
             samples          \(header.samples) in \(shard.frameCount) frames of \(header.frameSamples)
-            pictures         \(header.grid) x \(header.grid) tokens of \(header.imageVocabulary)
+            images           \(header.grid) x \(header.grid) tokens of \(header.imageVocabulary)
             captions         at most \(header.textLength) tokens of \(header.textVocabulary)
             tokenizer        SHA-256 \(header.tokenizer)
             dVAE             SHA-256 \(header.dvae)
@@ -51,12 +51,12 @@ struct Inspect: ParsableCommand {
 struct Verify: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Checks token shards: checksums, sizes, counts, token ranges.",
-    discussion: "Prints what is wrong with its file and frame, and exits with 65 if anything is.")
+    discussion: "Prints every damaged shard with its first damaged frame, and exits with 65 if there is one.")
 
   @Argument(help: "Shards.")
   var shards: [String]
 
-  @Option(help: "A run's folder, or a folder with its tokenizer and dVAE that the shards must have been made with.")
+  @Option(help: "A run's folder, or a folder with the tokenizer and dVAE that the shards must have been encoded with.")
   var model: String?
 
   func run() {
@@ -81,7 +81,7 @@ struct Verify: ParsableCommand {
         }
         print("ok    \(path)")
       }
-      print("\(shards.count - bad) of \(shards.count) shards are good, with \(samples.formatted()) samples")
+      print("\(shards.count - bad) of \(shards.count) shards are good (\(samples.formatted()) samples)")
       if bad > 0 {
         throw DalleError(.data, "\(bad) \(bad == 1 ? "shard is" : "shards are") bad; remove them and encode the dataset again")
       }
@@ -91,7 +91,7 @@ struct Verify: ParsableCommand {
 
 struct Show: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Decodes a sample of a token shard: its image by the dVAE, and its captions.")
+    abstract: "Decodes a sample of a token shard: its image with the dVAE, its captions with the tokenizer.")
 
   @Argument(help: "A shard.")
   var shard: String
@@ -115,15 +115,16 @@ struct Show: ParsableCommand {
           modelFolder: bundle.folder, tokenizer: bundle.tokenizer, dvae: bundle.dvae, textLength: reader.header.textLength,
           frameSamples: reader.header.frameSamples))
       guard (0..<reader.header.samples).contains(index) else {
-
-        throw DalleError(.usage, "\(shard): has \(reader.header.samples) samples and no number \(index); choose one below")
-
+        throw DalleError(
+          .usage,
+          "\(shard): has no sample \(index) (it has \(reader.header.samples) samples, numbered from 0); choose one of them"
+        )
       }
       let sample = try reader.frame(index / reader.header.frameSamples).samples[index % reader.header.frameSamples]
       let captions = sample.texts.map(bundle.tokenizer.decode)
-      let picture = try DVAE(bundle.dvae, batch: 1, mode: .inference, precision: bundle.precision).decode(
+      let image = try DVAE(bundle.dvae, batch: 1, mode: .inference, precision: bundle.precision).decode(
         sample.image, bundle.dvaeWeights)
-      try ImageGrid.compose([(caption: captions.joined(separator: " | "), images: picture)]).write(to: out)
+      try ImageGrid.compose([.init(caption: captions.joined(separator: " | "), images: image)]).write(to: out)
       print("\(out): \(captions.map { "\"\($0)\"" }.joined(separator: ", "))")
     }
   }

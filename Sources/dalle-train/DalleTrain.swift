@@ -12,19 +12,23 @@ struct DalleTrain: ParsableCommand {
     commandName: "dalle-train",
     abstract: "Trains the models of a run: tokenizer, dVAE, token shards, transformer.",
     discussion: """
-      Start it with mpirun for several ranks: mpirun -n 8 dalle-train. Every stage that is not finished is run; the same \
-      command resumes where an earlier one stopped. SIGTERM, SIGINT, SIGHUP and SIGUSR1 save a checkpoint and stop, \
-      with exit code 79.
-      A tokenizer or a dVAE from elsewhere is copied into RUN/model before the run begins; its stage then counts as finished.
+      Start it with mpirun for several ranks: mpirun -n 8 dalle-train. It runs every stage that is not finished; the same command \
+      resumes where an earlier one stopped. SIGTERM, SIGINT, SIGHUP and SIGUSR1 save a checkpoint and stop, with exit code 79.
+      To use a tokenizer or a dVAE from elsewhere, copy its files into RUN/model before the first start; its stage then counts as \
+      finished.
       """)
 
   @Option(
     help:
-      "YAML file; keys that it does not name have the published system's value. Default: Configs/demo.yaml, here or beside the program."
-  )
+      """
+      YAML file with the configuration; keys that it does not have take the published system's value. See Configs/ and \
+      Docs/configuration.md. Default: Configs/demo.yaml, here or beside the program.
+      """)
   var config: String?
 
-  @Option(name: .customLong("run"), help: "Folder for everything the run makes. Default: runs/ and the name of the configuration.")
+  @Option(
+    name: .customLong("run"),
+    help: "Folder of the run: products, checkpoints, logs. Default: runs/ and the name of the configuration file.")
   var folder: String?
 
   @Option(help: ArgumentHelp("Run this stage alone: \(PublishedStages.names.joined(separator: ", ")).", valueName: "stage"))
@@ -32,16 +36,16 @@ struct DalleTrain: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Remove the products and checkpoints of this stage and the later ones first. The same command without it then resumes.",
+      "Remove the products and checkpoints of this stage and of the later ones, then run them. To resume, give the same command without this option.",
       valueName: "stage"))
   var restartFrom: String?
 
   @Option(
     name: .customLong("set"),
-    help: ArgumentHelp("Change one value of the configuration; may be repeated.", valueName: "key.path=value"))
+    help: ArgumentHelp("Change one value of the configuration, for example seed=2; may be repeated.", valueName: "key.path=value"))
   var overrides: [String] = []
 
-  @Flag(name: .customLong("plan"), help: "Print parameters, FLOPs, memory and the batch layout, and train nothing.")
+  @Flag(name: .customLong("plan"), help: "Print parameters, FLOPs, memory and the batch layout; train nothing.")
   var showsPlan = false
 
   static func main() { RankedCommand.main(Self.self) }
@@ -81,8 +85,8 @@ struct DalleTrain: ParsableCommand {
   /// What resumes this run, for a shell.
   private func resumeCommand(ranks: Int) -> String {
     var words = CommandLine.arguments
-    // It has been done, and must not be done twice.
-    if let place = words.firstIndex(of: "--restart-from") { words.removeSubrange(place...min(place + 1, words.count - 1)) }
+    // The products have been removed, and must not be removed twice.
+    if let index = words.firstIndex(of: "--restart-from") { words.removeSubrange(index...min(index + 1, words.count - 1)) }
     words.removeAll { $0.hasPrefix("--restart-from=") }
     let plain = CharacterSet(charactersIn: "_-./=:,+@%").union(.alphanumerics)
     let quoted = words.map { word in

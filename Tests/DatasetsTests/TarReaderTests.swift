@@ -4,7 +4,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Archives of the tools that people have: Python's tarfile, GNU tar, gzip, zstd.
+/// Archives of the usual tools: Python's tarfile, GNU tar, gzip, zstd.
 @Suite struct TarReaderTests {
   /// Names and contents of the files that every archive here holds; the contents fill blocks of tar partly, exactly, and not at all.
   private static let files = [
@@ -56,44 +56,44 @@ import Testing
   @Test(arguments: ["gnu", "pax --sparse-version=0.0", "pax --sparse-version=0.1", "pax --sparse-version=1.0"])
   func sparseMembersAreRefusedByName(_ format: String) throws {
     let shop = try Workshop()
-    for number in 0..<4 { try shop.write("in/\(number).png", shop.picture(number)) }
+    for number in 0..<4 { try shop.write("in/\(number).png", shop.image(number)) }
     for number in 0..<4 { try shop.write("in/\(number).txt", "caption \(number)") }
     try Self.run(
       "truncate -s 100000 in/1.txt in/2.png; tar --format=\(format) -S -C in --sort=name -cf t.tar .", in: shop.path)
-    let dataset = try shop.collect([Source("t.tar")])
+    let dataset = try shop.collect([DatasetSource("t.tar")])
     #expect(try shop.captions(dataset) == ["caption 0", "caption 3"])
     let skips = try shop.skips()
-    #expect(skips.map(\.reason) == [.unreadableCaption, .unreadablePicture])
+    #expect(skips.map(\.reason) == [.unreadableCaption, .unreadableImage])
     #expect(skips[0].detail.contains("1.txt` is a sparse file") && skips[1].detail.contains("2.png` is a sparse file"))
   }
 
   @Test func compressedArchivesGiveTheSameSamples() throws {
     let shop = try Workshop()
     for number in 0..<8 {
-      try shop.write("in/\(number).png", shop.picture(number))
+      try shop.write("in/\(number).png", shop.image(number))
       try shop.write("in/\(number).txt", "caption \(number)")
     }
-    try shop.write("in/8.png", shop.picture(8))
+    try shop.write("in/8.png", shop.image(8))
     try Self.run("tar -C in --sort=name -cf t.tar .; gzip -k t.tar; zstd -qk t.tar", in: shop.path)
-    let plain = try shop.collect([Source("t.tar")], into: "plain")
+    let plain = try shop.collect([DatasetSource("t.tar")], into: "plain")
     #expect(plain.summary.copies.isEmpty && plain.summary.copiesLine == nil)
     #expect(!FileManager.default.fileExists(atPath: "\(shop.path)/plain/images"))
     for name in ["t.tar.gz", "t.tar.zst"] {
-      _ = try shop.collect([Source(name)], into: "first")
-      // Neither the archive nor the dataset's own path is needed any more.
+      _ = try shop.collect([DatasetSource(name)], into: "first")
+      // The dataset needs neither the archive nor its own path.
       try Self.run("rm \(name); rm -rf moved; mv first moved", in: shop.path)
       let dataset = try Dataset(DatasetFolder("\(shop.path)/moved"))
-      let images = try (0..<8).reduce(0) { try $0 + shop.picture($1).count }
-      #expect(dataset.summary.copies == ["images/unit-0": images])
+      let images = try (0..<8).reduce(0) { try $0 + shop.image($1).count }
+      #expect(dataset.summary.copies == ["images/work-item-0": images])
       #expect(try shop.skips("moved").map(\.reason) == [.noCaption])
       for number in 0..<plain.count(.training) {
         #expect(try dataset.captions(number, .training) == plain.captions(number, .training))
-        #expect(try dataset.picture(number, .training).pixels == plain.picture(number, .training).pixels)
+        #expect(try dataset.image(number, .training).pixels == plain.image(number, .training).pixels)
       }
       // A copy that has lost bytes is noticed.
-      try Self.run("truncate -s 20 moved/images/unit-0", in: shop.path)
+      try Self.run("truncate -s 20 moved/images/work-item-0", in: shop.path)
       #expect(throws: DalleError.self) {
-        for number in 0..<dataset.count(.training) { _ = try dataset.picture(number, .training) }
+        for number in 0..<dataset.count(.training) { _ = try dataset.image(number, .training) }
       }
     }
   }
@@ -102,7 +102,7 @@ import Testing
     let shop = try Workshop()
     for number in 0..<40 {
       // Noise, so that the archive is longer than what is read at once.
-      try shop.write("in/\(10 + number).png", shop.picture(number))
+      try shop.write("in/\(10 + number).png", shop.image(number))
       try shop.write("in/\(10 + number).txt", "caption \(number)")
       try Self.run("head -c 20000 /dev/urandom > in/\(10 + number).noise", in: shop.path)
     }
@@ -110,13 +110,13 @@ import Testing
     let whole = try Data(contentsOf: URL(fileURLWithPath: "\(shop.path)/t.tar.\(compression)"))
     for (index, count) in [whole.count / 2, whole.count - 5].enumerated() {
       try shop.write("cut\(index).tar.\(compression)", whole.prefix(count))
-      let dataset = try shop.collect([Source("cut\(index).tar.\(compression)")], into: "cut\(index)")
+      let dataset = try shop.collect([DatasetSource("cut\(index).tar.\(compression)")], into: "cut\(index)")
       #expect(dataset.summary.training >= 10)
       let skips = try shop.skips("cut\(index)")
       #expect(skips.contains { $0.reason == .damagedSource && $0.detail.contains("cut off") }, "\(index) \(skips)")
     }
     try shop.write("not.tar.\(compression)", whole.prefix(8))
-    #expect(throws: DalleError.self) { try shop.collect([Source("not.tar.\(compression)")], into: "not") }
+    #expect(throws: DalleError.self) { try shop.collect([DatasetSource("not.tar.\(compression)")], into: "not") }
     #expect(try shop.skips("not").map(\.reason) == [.damagedSource])
   }
 
@@ -138,7 +138,7 @@ import Testing
     #expect(try tar.nextMember()?.name == "a.txt")
     #expect(
       throws: DalleError(
-        .data, "\(shop.path)/t.tar: lacks the zeros that end an archive, at byte 1024; it is cut off: copy it again")
+        .data, "\(shop.path)/t.tar: lacks the zeros that end an archive, at byte 1024, it is cut off; copy it again")
     ) {
       try tar.nextMember()
     }

@@ -17,7 +17,7 @@ final class EventRecorder: EventSink {
       case .step: "step\(step)"
       case .validation: "validation\(step)"
       case .checkpoint: "checkpoint\(step)"
-      case .sampleSheet: "image\(step)"
+      case .sampleGrid: "image\(step)"
       case .message, .warning, .skip: nil
       }
     }

@@ -28,7 +28,7 @@ struct Perceptron {
       let std = 1 / Float(width.0).squareRoot()
       return Layer(
         block: block,
-        weight: table.add("\(index).weight", [width.1, width.0], .matrix, .normal(standardDeviation: std), to: block),
+        weight: table.add("\(index).weight", [width.1, width.0], .matrix, .normal(std: std), to: block),
         bias: table.add("\(index).bias", [width.1], .bias, .constant(0), to: block))
     }
     self.table = table

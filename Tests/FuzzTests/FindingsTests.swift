@@ -2,7 +2,7 @@ import Foundation
 import FuzzTargets
 import Testing
 
-/// Every input that once trapped, hung or took too much memory. A finding that comes back ends the test run.
+/// Parses every input that once trapped, hung or took too much memory. A finding that occurs again ends the test run.
 @Test(.timeLimit(.minutes(1)), arguments: FuzzTarget.allCases) func findingsStayMended(_ target: FuzzTarget) throws {
   let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
     .appendingPathComponent("Fuzz/findings/\(target.rawValue)")
@@ -12,8 +12,8 @@ import Testing
   }
 }
 
-/// A fuzzer that starts from what is refused finds little.
-@Test(arguments: FuzzTarget.allCases) func seedsAreTaken(_ target: FuzzTarget) throws {
+/// A fuzzer that starts from invalid inputs finds little.
+@Test(arguments: FuzzTarget.allCases) func seedsAreAccepted(_ target: FuzzTarget) throws {
   let file = FuzzFile()
   let taken = try FuzzSeeds.of(target).map { target.feed($0, file) }
   // One configuration has unknown keys, for the aliases in it.

@@ -5,6 +5,7 @@ import Models
 import Random
 import TestSupport
 import Testing
+import Tokens
 
 @testable import Generation
 
@@ -19,7 +20,7 @@ private func randomParameters(_ precision: Precision) -> LocalParameters {
   let parameters = LocalParameters(Transformer.table(config), precision: precision)
   for block in parameters.table.blockIDs {
     let values = parameters.weights(of: block).values
-    fillNormal(values, seed: 7, stream: UInt64(block.index), standardDeviation: 0.3)
+    fillNormal(values, seed: 7, stream: UInt64(block.index), std: 0.3)
   }
   parameters.refreshComputeCopy()
   return parameters
@@ -37,12 +38,12 @@ private func randomParameters(_ precision: Precision) -> LocalParameters {
   private func expectSteps<Element: Scalar>(_: Element.Type, _ precision: Precision, tolerance: Double) throws {
     #expect(Set(Transformer.patterns(config).map(\.shape)).count == 3)
     let parameters = randomParameters(precision)
-    let captions: [[Int32]] = [[1, 2, 3], [4], [], [9, 8, 7, 6, 5]]
+    let captions: [[Token]] = [[1, 2, 3], [4], [], [9, 8, 7, 6, 5]]
     let rows = captions.count * 2
     var random = RandomStream(seed: 1, stream: 1)
-    let codes = (0..<rows).map { _ in (0..<16).map { _ in Int32(random.integer(in: 0..<13)) } }
+    let codes = (0..<rows).map { _ in (0..<16).map { _ in Token(random.integer(in: 0..<13)) } }
 
-    let cached = try CachedTransformer<Element>(config, captions: captions, images: captions.map { _ in 2 }, source: parameters)
+    let cached = try CachedTransformer<Element>(config, captions: captions, images: captions.map { _ in 2 }, store: parameters)
     var nats = [Double](repeating: 0, count: rows)
     for position in 0..<16 {
       let logits = try cached.step(position, previous: position == 0 ? [] : codes.map { $0[position - 1] })

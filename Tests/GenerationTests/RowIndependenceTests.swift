@@ -4,6 +4,7 @@ import Memory
 import Models
 import TestSupport
 import Testing
+import Tokens
 
 /// An image must not change with what is sampled beside it: the same bits of logits, whatever other rows a step has.
 @Suite struct RowIndependenceTests {
@@ -11,20 +12,20 @@ import Testing
   private static let config = TransformerConfig(
     layers: 5, heads: 3, headSize: 48, textLength: 71, grid: 4, textVocabulary: 90, imageVocabulary: 77, convolutionKernel: 3)
 
-  private static func token(_ caption: Int, _ position: Int, _ vocabulary: Int) -> Int32 {
-    Int32((caption * 31 + position * 17 + position * position) % vocabulary)
+  private static func token(_ caption: Int, _ position: Int, _ vocabulary: Int) -> Token {
+    Token((caption * 31 + position * 17 + position * position) % vocabulary)
   }
 
   /// A caption, and the image tokens that each of its images is given, which depend on their numbers alone.
-  private static func caption(_ number: Int) -> [Int32] { (0..<(number * 13) % 72).map { token(number, $0, 90) } }
-  private static func image(_ caption: Int, _ number: Int) -> [Int32] { (0..<16).map { token(caption + 7 * number, $0, 77) } }
+  private static func caption(_ number: Int) -> [Token] { (0..<(number * 13) % 72).map { token(number, $0, 90) } }
+  private static func image(_ caption: Int, _ number: Int) -> [Token] { (0..<16).map { token(caption + 7 * number, $0, 77) } }
 
   /// The logits of every position of every image, by caption and number.
   private func logits<Element: Scalar>(
     _: Element.Type, _ captions: [Int], images: Int, _ store: any ParameterStore
   ) throws -> [[Int]: [[UInt32]]] {
     let cached = try CachedTransformer<Element>(
-      Self.config, captions: captions.map(Self.caption), images: captions.map { _ in images }, source: store)
+      Self.config, captions: captions.map(Self.caption), images: captions.map { _ in images }, store: store)
     let rows = captions.flatMap { caption in (0..<images).map { [caption, $0] } }
     var result: [[Int]: [[UInt32]]] = [:]
     for position in 0..<16 {
@@ -38,7 +39,7 @@ import Testing
   private func expectIndependence<Element: Scalar>(_ element: Element.Type, _ precision: Precision) throws {
     let parameters = LocalParameters(Transformer.table(Self.config), precision: precision)
     for block in parameters.table.blockIDs {
-      fillNormal(parameters.weights(of: block).values, seed: 7, stream: UInt64(block.index), standardDeviation: 0.2)
+      fillNormal(parameters.weights(of: block).values, seed: 7, stream: UInt64(block.index), std: 0.2)
     }
     parameters.refreshComputeCopy()
     let alone = try logits(element, [3], images: 1, parameters)[[3, 0]]!
@@ -67,7 +68,7 @@ import Testing
       let (a, b) = (matrix(64, 1), matrix(77, 2))
       func product(_ rows: Range<Int>, rowwise: Bool = true) -> [Float] {
         let result = kept(count: rows.count * 77).vector.matrix(rows: rows.count, columns: 77)
-        matmul(a.rows(rows), b.transposed, into: result, rowwise: rowwise)
+        matmul(a.rows(rows), b, transposing: .second, into: result, rowwise: rowwise)
         return result.vector.array
       }
       let whole = product(0..<64)

@@ -4,6 +4,7 @@ import Layers
 import Models
 import TestSupport
 import Testing
+import Tokens
 
 @testable import Generation
 
@@ -14,14 +15,14 @@ import Testing
   private static func parameters(_ precision: Precision) -> LocalParameters {
     let parameters = LocalParameters(Transformer.table(config), precision: precision)
     for block in parameters.table.blockIDs {
-      fillNormal(parameters.weights(of: block).values, seed: 5, stream: UInt64(block.index), standardDeviation: 0.25)
+      fillNormal(parameters.weights(of: block).values, seed: 5, stream: UInt64(block.index), std: 0.25)
     }
     parameters.refreshComputeCopy()
     return parameters
   }
 
   private static func request(
-    _ prompt: [Int32], _ number: Int = 0, seed: UInt64 = 1, guidance: Double = 1, temperature: Double = 1, topK: Int = 0,
+    _ prompt: [Token], _ number: Int = 0, seed: UInt64 = 1, guidance: Double = 1, temperature: Double = 1, topK: Int = 0,
     prefix: [UInt16] = []
   ) -> GenerationRequest {
     var sampling = SamplingConfig()
@@ -48,7 +49,7 @@ import Testing
       Self.request([1, 2, 3], 2, seed: 9), Self.request([4], 0, guidance: 2.5), Self.request([], 1, temperature: 0.5, topK: 5),
       Self.request([1, 2, 3], 0, guidance: 1.5, temperature: 0, prefix: [3, 1, 4, 1, 5]),
     ]
-    let prompts: [[Int32]] = [[1, 2, 3], [7, 8], []]
+    let prompts: [[Token]] = [[1, 2, 3], [7, 8], []]
     let others: [GenerationRequest] = (0..<20).map { number in
       let guidance: Double = number % 2 == 0 ? 1 : 3
       let temperature = 0.2 + Double(number % 5) / 4
@@ -86,7 +87,7 @@ import Testing
         #expect(result.tokens.count == 16)
         #expect(result.logProbabilities.count == 16)
         #expect(Array(result.tokens.prefix(request.prefix.count)) == request.prefix)
-        let loss = try model.evaluate(TransformerBatch(text: [request.prompt], image: result.tokens.map(Int32.init)), parameters)
+        let loss = try model.evaluate(TransformerBatch(text: [request.prompt], image: result.tokens), parameters)
         // In bf16 activations are rounded to 8 bits, in two orders.
         let tolerance = precision == .fp32 ? 1e-3 : 0.3
         let nats = -result.logProbabilities.reduce(0, +)

@@ -47,12 +47,13 @@ large.save(folder / "large-srgb.jpg", quality=80, icc_profile=srgb)
 large.save(folder / "large-swapped.jpg", quality=80, icc_profile=swapped)
 
 
-def png16(path, pixels, width, height):
+def png16(path, pixels, width, height, profile=None):
     """A 16-bit RGBA PNG, which Pillow cannot write."""
     rows = b"".join(b"\0" + b"".join(struct.pack(">4H", *p) for p in pixels[y * width:(y + 1) * width]) for y in range(height))
     chunk = lambda kind, data: struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
     header = struct.pack(">IIBBBBB", width, height, 16, 6, 0, 0, 0)
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
+    color = chunk(b"iCCP", b"profile\0\0" + zlib.compress(profile)) if profile else b""
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + color + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
 
 
 full = 65535
@@ -61,6 +62,38 @@ pixels = [
     for y in range(16) for x in range(32)
 ]
 png16(folder / "deep.png", pixels, 32, 16)
+png16(folder / "deep-swapped.png", pixels, 32, 16, swapped)
+
+
+def grey_profile():
+    """The smallest profile for grey with a gamma of 2.2 (ICC.1:2001)."""
+    white = struct.pack(">3i", 63190, 65536, 54061)
+    tags = [
+        (b"desc", b"desc\0\0\0\0" + struct.pack(">I", 5) + b"grey\0" + bytes(79)),
+        (b"wtpt", b"XYZ \0\0\0\0" + white),
+        (b"kTRC", b"curv\0\0\0\0" + struct.pack(">IH", 1, int(2.2 * 256)) + bytes(2)),
+        (b"cprt", b"text\0\0\0\0none" + bytes(4)),
+    ]
+    table, body = struct.pack(">I", len(tags)), b""
+    for name, data in tags:
+        table += name + struct.pack(">II", 132 + 12 * len(tags) + len(body), len(data))
+        body += data + bytes(-len(data) % 4)
+    size = 128 + len(table) + len(body)
+    head = struct.pack(">I4sI4s4s4s6H4s28x", size, b"none", 0x02100000, b"mntr", b"GRAY", b"XYZ ", 2026, 1, 1, 0, 0, 0, b"acsp")
+    return (head + white).ljust(128, b"\0") + table + body
+
+
+# Profiles for another number of colours than the image has.
+quarters().save(folder / "rgb-grey-profile.jpg", quality=95, subsampling=0, icc_profile=grey_profile())
+inks = [(0, 255, 255, 0), (255, 0, 255, 0), (255, 255, 0, 0), (0, 0, 0, 0)]
+quarters("CMYK", inks).save(folder / "cmyk-grey-profile.jpg", quality=95, icc_profile=grey_profile())
+
+# A TIFF of floats from 0 to 1, which Pillow cannot write: one strip, three samples a pixel (TIFF 6.0, section 8 and "SampleFormat").
+floats = struct.pack("<1536f", *(band / 255 for pixel in quarters().get_flattened_data() for band in pixel))
+entries = [(256, 3, 1, 32), (257, 3, 1, 16), (258, 3, 3, 134), (259, 3, 1, 1), (262, 3, 1, 2), (273, 4, 1, 146), (277, 3, 1, 3),
+           (278, 3, 1, 16), (279, 4, 1, len(floats)), (339, 3, 3, 140)]
+directory = struct.pack("<H", len(entries)) + b"".join(struct.pack("<HHII", *entry) for entry in entries) + bytes(4)
+(folder / "float.tif").write_bytes(b"II*\0" + struct.pack("<I", 8) + directory + struct.pack("<6H", 32, 32, 32, 3, 3, 3) + floats)
 
 data = (folder / "plain.png").read_bytes()
 (folder / "cut.png").write_bytes(data[: len(data) // 2])

@@ -9,10 +9,10 @@ private let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
 
 /// Colours in the middle of the four quarters, in reading order.
 private func quarters(_ name: String) throws -> [[Int]] {
-  let picture = try Image(contentsOf: "\(folder)/\(name)")
+  let image = try Image(contentsOf: "\(folder)/\(name)")
   return [(1, 1), (3, 1), (1, 3), (3, 3)].map { x, y in
-    let start = (y * picture.height / 4 * picture.width + x * picture.width / 4) * 3
-    return picture.pixels[start..<start + 3].map(Int.init)
+    let start = (y * image.height / 4 * image.width + x * image.width / 4) * 3
+    return image.pixels[start..<start + 3].map(Int.init)
   }
 }
 
@@ -25,14 +25,18 @@ private func expect(_ name: String, _ colours: [[Int]], within tolerance: Int) t
 private let (red, green, blue, yellow, white) = ([255, 0, 0], [0, 255, 0], [0, 0, 255], [255, 255, 0], [255, 255, 255])
 
 @Suite struct DecodingTests {
-  @Test func everyKindOfPictureIsReadAsItLooks() throws {
+  @Test func everyKindOfImageIsReadAsItLooks() throws {
     try expect("plain.png", [red, green, blue, yellow], within: 0)
     try expect("alpha.png", [red, green, [127, 127, 255], white], within: 1)
     try expect("deep.png", [red, green, [127, 127, 255], white], within: 1)
     try expect("palette.png", [red, green, blue, white], within: 0)
     try expect("animated.gif", [red, green, blue, yellow], within: 0)
+    try expect("float.tif", [red, green, blue, yellow], within: 0)
+    // Its profile exchanges red and green; its transparency stays.
+    try expect("deep-swapped.png", [green, red, [127, 127, 255], white], within: 12)
     // JPEG loses a little.
     try expect("grey.jpg", [[0, 0, 0], [85, 85, 85], [170, 170, 170], white], within: 2)
+    try expect("rgb-grey-profile.jpg", [red, green, blue, yellow], within: 4)
     try expect("turned.jpg", [blue, red, yellow, green], within: 4)
   }
 
@@ -41,6 +45,8 @@ private let (red, green, blue, yellow, white) = ([255, 0, 0], [0, 255, 0], [0, 0
     let found = try quarters("cmyk.jpg")
     for (band, colour) in found.prefix(3).enumerated() { #expect(colour.max() == colour[band], "\(found)") }
     #expect(found[3].allSatisfy { $0 > 250 })
+    // A profile for grey counts as none.
+    try expect("cmyk-grey-profile.jpg", found, within: 0)
   }
 
   @Test func badFilesAreNamed() throws {
@@ -51,21 +57,41 @@ private let (red, green, blue, yellow, white) = ([255, 0, 0], [0, 255, 0], [0, 0
       } catch { return "\(error)" }
     }
     #expect(message("\(folder)/none.png").hasSuffix("none.png: cannot be opened: No such file or directory; check the path"))
-    #expect(message("\(folder)/cut.png").contains("cut.png: "))
-    #expect(message("\(folder)/huge.png").contains("40000 x 40000 pixels are more than the limit of 100000000"))
-    #expect(message("\(folder)/../pictures.py").contains("pictures.py: "))
+    #expect(message("\(folder)/cut.png").hasSuffix("cut.png: is a PNG file that is damaged or cut off; replace or remove it"))
+    #expect(
+      message("\(folder)/huge.png")
+        .hasSuffix("has 40000 x 40000 pixels, more than the limit of 100000000; reduce it, or remove it"))
+    #expect(message("\(folder)/../pictures.py").hasSuffix("is a text, which is not read; download the image again, or remove it"))
     #expect(throws: UndecodableImage.self) { try Image(data: Data()) }
     #expect(message("\(folder)/plain.png") == "no error")
   }
 
+  /// What the file is decides, and one file's fault says nothing about the next.
+  @Test func otherFilesAreNamedByTheirContent() throws {
+    let files: [(String, String)] = [
+      ("BM", "a BMP file"), ("<!DOCTYPE html><html><body>404</body></html>", "an HTML page"), ("%PDF-1.4", "a PDF document"),
+      ("<?xml version=\"1.0\"?><svg width=\"9\" height=\"9\"/>", "an SVG drawing"), ("{\"error\": 404}", "a text"),
+      ("P6 2 2 255 ", "a PNM file"), ("PAR1", "a Parquet file"), ("\0\0\0\0", "a file of zeros"), ("", "an empty file"),
+      ("\0\0\0\u{18}ftypisom", "a video"), ("\u{1}\u{2}", "no image file of a known kind"),
+    ]
+    for (content, kind) in files {
+      let binary = Data(content.utf8) + (content == "BM" ? Data(count: 60) : Data())
+      #expect { try Image(data: binary) } throws: { error in
+        let problem = error as? UndecodableImage
+        return problem?.reason == .unreadable && problem?.detail.hasPrefix("is \(kind), which is not read; ") == true
+      }
+      #expect(throws: Never.self) { try Image(contentsOf: "\(folder)/plain.png") }
+    }
+  }
+
   @Test func aPNGGivesThePixelsBack() throws {
-    var picture = Image(width: 7, height: 5, (0, 0, 0))
-    for index in picture.pixels.indices { picture.pixels[index] = UInt8(index * 37 % 256) }
+    var image = Image(width: 7, height: 5, (0, 0, 0))
+    for index in image.pixels.indices { image.pixels[index] = UInt8(index * 37 % 256) }
     let path = NSTemporaryDirectory() + "written-\(getpid()).png"
-    try picture.write(to: path)
+    try image.write(to: path)
     defer { unlink(path) }
-    #expect(try Image(contentsOf: path) == picture)
-    #expect(throws: DalleError.self) { try picture.write(to: "/nowhere/picture.png") }
+    #expect(try Image(contentsOf: path) == image)
+    #expect(throws: DalleError.self) { try image.write(to: "/nowhere/image.png") }
   }
 
   /// Asked for fewer pixels, JPEGs come reduced by a power of two and look the same; everything else comes whole.
@@ -73,13 +99,13 @@ private let (red, green, blue, yellow, white) = ([255, 0, 0], [0, 255, 0], [0, 0
     let whole = try Image(contentsOf: "\(folder)/large.jpg")
     #expect(whole.width == 400 && whole.height == 272)
     for (leastSide, width, height) in [(137, 400, 272), (136, 200, 136), (68, 100, 68), (20, 50, 34), (1, 50, 34)] {
-      let picture = try Image(contentsOf: "\(folder)/large.jpg", leastSide: leastSide)
-      #expect(picture.width == width && picture.height == height, "least side \(leastSide)")
+      let image = try Image(contentsOf: "\(folder)/large.jpg", leastSide: leastSide)
+      #expect(image.width == width && image.height == height, "least side \(leastSide)")
       if width == 400 { continue }
       // JPEG's own reduction drops the finest waves instead of averaging: alike within a PSNR of 30 dB.
       let average = whole.resized(width: width, height: height)
-      let error = zip(picture.pixels, average.pixels).reduce(0.0) { $0 + pow(Double($1.0) - Double($1.1), 2) }
-      #expect(error / Double(picture.pixels.count) < 65, "least side \(leastSide)")
+      let error = zip(image.pixels, average.pixels).reduce(0.0) { $0 + pow(Double($1.0) - Double($1.1), 2) }
+      #expect(error / Double(image.pixels.count) < 65, "least side \(leastSide)")
     }
     #expect(try Image(contentsOf: "\(folder)/plain.png", leastSide: 2) == Image(contentsOf: "\(folder)/plain.png"))
     // Reduced, turned and converted.

@@ -45,7 +45,7 @@ private func slopes(_ point: [Double], _ f: ([Double]) -> Double) -> [Float] {
   check(BFloat16.self)
 }
 
-private func pictures<Element>(_ buffer: Buffer<Element>, _ samples: Int, _ height: Int, _ width: Int) -> FeatureMaps<Element> {
+private func images<Element>(_ buffer: Buffer<Element>, _ samples: Int, _ height: Int, _ width: Int) -> FeatureMaps<Element> {
   FeatureMaps(
     buffer.vector, samples: samples, height: height, width: width, channels: buffer.count / (samples * height * width))
 }
@@ -55,7 +55,7 @@ private func pictures<Element>(_ buffer: Buffer<Element>, _ samples: Int, _ heig
   // Few different values, so that there are ties.
   let x = kept(normal(samples * 4 * height * width * channels, 4).map { ($0 * 1.5).rounded() })
   let (y, dy) = (kept(count: x.count / 4), kept(normal(x.count / 4, 5)))
-  maxPool(pictures(x, samples, 2 * height, 2 * width), into: pictures(y, samples, height, width))
+  maxPool(images(x, samples, 2 * height, 2 * width), into: images(y, samples, height, width))
   var expected = [Float](repeating: 0, count: y.count)
   var gradient = [Float](repeating: 0, count: x.count)
   for n in 0..<samples {
@@ -74,7 +74,7 @@ private func pictures<Element>(_ buffer: Buffer<Element>, _ samples: Int, _ heig
     }
   }
   #expect(y.array == expected)
-  maxPoolBackward(pictures(dy, samples, height, width), pictures(x, samples, 2 * height, 2 * width))
+  maxPoolBackward(images(dy, samples, height, width), images(x, samples, 2 * height, 2 * width))
   #expect(x.array == gradient)
 }
 
@@ -82,7 +82,7 @@ private func pictures<Element>(_ buffer: Buffer<Element>, _ samples: Int, _ heig
   let (samples, height, width) = (2, 2, 3)
   let x = kept(normal(samples * height * width * channels, 6))
   let y = kept(count: 4 * x.count)
-  upsample(pictures(x, samples, height, width), into: pictures(y, samples, 2 * height, 2 * width))
+  upsample(images(x, samples, height, width), into: images(y, samples, 2 * height, 2 * width))
   let dy = kept(normal(y.count, 7))
   let dx = kept(count: x.count)
   var expected = [Float](repeating: 0, count: x.count)
@@ -98,18 +98,18 @@ private func pictures<Element>(_ buffer: Buffer<Element>, _ samples: Int, _ heig
       }
     }
   }
-  upsampleBackward(pictures(dy, samples, 2 * height, 2 * width), into: pictures(dx, samples, height, width))
+  upsampleBackward(images(dy, samples, 2 * height, 2 * width), into: images(dx, samples, height, width))
   // Four terms of unit size in another order.
   expectClose(dx.array, expected, absolute: 1e-6)
 
   let rounded = kept(x.array.map { BFloat16($0) })
   let large = kept([BFloat16](repeating: BFloat16(0), count: y.count))
-  upsample(pictures(rounded, samples, height, width), into: pictures(large, samples, 2 * height, 2 * width))
+  upsample(images(rounded, samples, height, width), into: images(large, samples, 2 * height, 2 * width))
   #expect(large.array == y.array.map { BFloat16($0) })
-  upsampleBackward(pictures(dy, samples, 2 * height, 2 * width), into: pictures(rounded, samples, height, width))
+  upsampleBackward(images(dy, samples, 2 * height, 2 * width), into: images(rounded, samples, height, width))
   #expect(rounded.array == dx.array.map { BFloat16($0) })
   let four = kept(dy.array.map { BFloat16($0) })
-  upsampleBackward(pictures(four, samples, 2 * height, 2 * width), into: pictures(rounded, samples, height, width))
+  upsampleBackward(images(four, samples, 2 * height, 2 * width), into: images(rounded, samples, height, width))
   // Four terms rounded to 8 bits, and their sum.
   expectClose(rounded.array.map(\.float), expected, absolute: 4 * 4 * 0x1p-9, relative: 0x1p-8)
 }

@@ -67,9 +67,9 @@ private func expectProduct<Element: Scalar, Result: Scalar>(
   let outside = (0..<m).map { result.base[$0 * result.stride + n].float }
   switch (aTransposed, bTransposed) {
   case (false, false): matmul(a, b, into: result, destination, bias: bias, residual: residual)
-  case (false, true): matmul(a, b.transposed, into: result, destination, bias: bias, residual: residual)
-  case (true, false): matmul(a.transposed, b, into: result, destination, bias: bias, residual: residual)
-  case (true, true): matmul(a.transposed, b.transposed, into: result, destination, bias: bias, residual: residual)
+  case (false, true): matmul(a, b, transposing: .second, into: result, destination, bias: bias, residual: residual)
+  case (true, false): matmul(a, b, transposing: .first, into: result, destination, bias: bias, residual: residual)
+  case (true, true): matmul(a, b, transposing: [.first, .second], into: result, destination, bias: bias, residual: residual)
   }
   expectClose(
     (0..<m).flatMap { result.row($0).array.map(\.float) }, expected, absolute: tolerance, relative: tolerance,

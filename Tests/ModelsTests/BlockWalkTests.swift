@@ -95,7 +95,7 @@ private final class RecordingStore: ParameterStore {
     let parameters = TransformerBlockParameters("block", width: width, residualScale: 1, in: &table)
     let store = LocalParameters(table)
     for block in table.blockIDs {
-      fillNormal(store.weights(of: block).values, seed: 5, stream: UInt64(block.index), standardDeviation: 0.2)
+      fillNormal(store.weights(of: block).values, seed: 5, stream: UInt64(block.index), std: 0.2)
     }
     let pattern = AttentionPattern(.causal(length: length))
     let block = TransformerBlock<Float>(parameters, pattern: pattern, heads: heads)
@@ -121,7 +121,7 @@ private final class RecordingStore: ParameterStore {
     let order = [parameters.attention.block, parameters.mlp.block]
     try withExtendedLifetime(arena) {
       try block.forward(
-        (input, views.output, views.output), BlockWalk(store, order), saved: views.saved, scratch: views.scratch)
+        input, middle: views.output, BlockWalk(store, order), saved: views.saved, scratch: views.scratch, into: views.output)
       if prefix > 0 {
         let stream = views.stream.rows(0..<groups * prefix)
         for row in 0..<stream.rows { stream.row(row).copy(from: input.row(row / prefix * 2 * length + row % prefix)) }

@@ -191,14 +191,14 @@ private func gradients(_ source: LocalParameters) -> [Float] {
   #expect(try loss([9, 7], step: 3) != both)
 }
 
-@Test func dvaeLearnsToReconstructOnePicture() throws {
+@Test func dvaeLearnsToReconstructOneImage() throws {
   let golden = try DVAEGolden("dvae-groups3")
   let model = try DVAE(golden.config, batch: 1)
   let source = LocalParameters(model.table)
   for block in model.table.blockIDs {
     model.table.initialize(block, into: source.weights(of: block), seed: 1)
   }
-  // A picture with a smooth gradient, which 16 codes can say something about.
+  // An image with a smooth gradient, which 16 codes can say something about.
   let size = golden.config.imageSize
   let pixels = (0..<size * size * 3).map { UInt8(($0 / 3 % size) * 8 + ($0 / 3 / size) * 4 + ($0 % 3) * 20) }
   var losses: [Double] = []

@@ -5,6 +5,7 @@ import Models
 import Safetensors
 import TestSupport
 import Testing
+import Tokens
 
 /// The shape and inputs of `Tests/Goldens/transformer.py`.
 private struct Twin {
@@ -20,7 +21,8 @@ private struct Twin {
     let text = try file.values("text", as: Int32.self)
     let lengths = try file.values("lengths", as: Int32.self)
     batch = TransformerBatch(
-      text: lengths.indices.map { Array(text[$0 * 6..<$0 * 6 + Int(lengths[$0])]) }, image: try file.values("image", as: Int32.self)
+      text: lengths.indices.map { text[$0 * 6..<$0 * 6 + Int(lengths[$0])].map(Token.init) },
+      image: try file.values("image", as: Int32.self).map(Token.init)
     )
   }
 

@@ -30,11 +30,11 @@ given = ["--captions", sys.argv[3]] if len(sys.argv) > 3 else []
 os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # for the commands started from here, too
 cv2.setNumThreads(1)
 work = tempfile.TemporaryDirectory()
-rates, digests = {}, {}
+throughputs, digests = {}, {}
 
 
 def note(name, count, seconds):
-    rates.setdefault(name, []).append(count / seconds)
+    throughputs.setdefault(name, []).append(count / seconds)
 
 
 def timed(work):
@@ -46,7 +46,7 @@ def timed(work):
 def ours():
     command = [bench, "data", "--json", "--photos", photos, "--vocabulary", str(VOCABULARY), "--repeats", "3", "--out", work.name, *given]
     for result in json.loads(subprocess.run(command, check=True, capture_output=True).stdout):
-        rates.setdefault(result["name"], []).append(result["median"])
+        throughputs.setdefault(result["name"], []).append(result["median"])
         digests[result["name"]] = result.get("digest")
 
 
@@ -75,29 +75,29 @@ def text(split, captions):
 
 
 def pillow(path, scaling):
-    picture = Image.open(path).convert("RGB")
-    width, height = picture.size
+    image = Image.open(path).convert("RGB")
+    width, height = image.size
     side = min(width, height)
     x, y = (width - side) // 2, (height - side) // 2
-    return picture.resize((256, 256), scaling, box=(x, y, x + side, y + side))
+    return image.resize((256, 256), scaling, box=(x, y, x + side, y + side))
 
 
 def opencv(path):
-    picture = cv2.imread(path)
-    height, width = picture.shape[:2]
+    image = cv2.imread(path)
+    height, width = image.shape[:2]
     side = min(width, height)
     x, y = (width - side) // 2, (height - side) // 2
-    return cv2.resize(picture[y : y + side, x : x + side], (256, 256), interpolation=cv2.INTER_AREA)
+    return cv2.resize(image[y : y + side, x : x + side], (256, 256), interpolation=cv2.INTER_AREA)
 
 
-def pictures():
+def images():
     paths = sorted(glob.glob(f"{photos}/*.jpg") + glob.glob(f"{photos}/*.jpeg") + glob.glob(f"{photos}/*.png"))
-    ways = {
+    methods = {
         "Pillow, Lanczos": lambda path: pillow(path, Image.LANCZOS), "Pillow, box": lambda path: pillow(path, Image.BOX),
         "OpenCV, area": opencv,
     }
-    for name, way in ways.items():
-        note(f"{name}: decode, crop, scale photos", len(paths), statistics.median(timed(lambda: [way(p) for p in paths])[1] for _ in range(3)))
+    for name, method in methods.items():
+        note(f"{name}: decode, crop, scale photos", len(paths), statistics.median(timed(lambda: [method(p) for p in paths])[1] for _ in range(3)))
 
 
 for _ in range(ROUNDS):
@@ -107,12 +107,12 @@ for _ in range(ROUNDS):
     for split in ["published", "gpt2"]:
         if text(split, captions) != digests[f"encode text ({split})"]:
             sys.exit(f"peers: tokenizers gives other ids with {split}.json")
-    pictures()
+    images()
 
 print(f"{len(captions):,} captions; tokenizers {tokenizers.__version__}, Pillow {PIL.__version__}, OpenCV {cv2.__version__}; one core, medians of {ROUNDS} rounds; equal ids")
-print(f"{'':<54} {'rate':>14}   {'ours is':>8}")
-for name, values in rates.items():
-    rate = statistics.median(values)
+print(f"{'':<54} {'throughput':>14}   {'ours is':>8}")
+for name, values in throughputs.items():
+    throughput = statistics.median(values)
     part = name.split(": ")[-1]
-    ratio = "" if part == name else f"{statistics.median(rates[part]) / rate:7.2f} x"
-    print(f"{name:<54} {rate:14,.0f}   {ratio}")
+    ratio = "" if part == name else f"{statistics.median(throughputs[part]) / throughput:7.2f} x"
+    print(f"{name:<54} {throughput:14,.0f}   {ratio}")

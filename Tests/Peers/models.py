@@ -2,7 +2,7 @@
 autocast, fused attention (dense and causal: it has no kernels for the sparse masks), fused AdamW, torch.compile.
 
 usage: models.py train|dvae-64|dvae-256|sample-1|sample-64 [--fp32] [--no-compile] [--threads N] [--repeats N]
-Prints JSON: the median rates, and the most memory that was resident.
+Prints JSON: the median throughput, and the peak resident memory.
 """
 import argparse
 import json
@@ -100,7 +100,7 @@ def train():
         nn.utils.clip_grad_norm_(model.parameters(), 4.0)
         optimizer.step()
 
-    return {"rate": BATCH * (TEXT + GRID * GRID) / median(step)}
+    return {"throughput": BATCH * (TEXT + GRID * GRID) / median(step)}
 
 
 def convolution(inputs, outputs, kernel):
@@ -143,13 +143,13 @@ class DVAE(nn.Module):
             convolution(IMAGE_VOCABULARY, first, 1),
             groups(first, widths[::-1], (1, 3, 3, 3), lambda: nn.Upsample(scale_factor=2)), nn.ReLU(), convolution(hidden, 6, 1))
 
-    def forward(self, pictures):
+    def forward(self, images):
         with autocast():
-            logits = self.encoder(pictures).float()
+            logits = self.encoder(images).float()
             noise = -torch.log(-torch.log(torch.rand_like(logits).clamp(1e-9, 1 - 1e-7)))
             output = self.decoder(torch.softmax(logits + noise, 1)).float()
         mean, log_width = output[:, :3], output[:, 3:]
-        reconstruction = (log_width + (torch.logit(pictures) - mean).abs() * torch.exp(-log_width)).mean()
+        reconstruction = (log_width + (torch.logit(images) - mean).abs() * torch.exp(-log_width)).mean()
         log_posterior = torch.log_softmax(logits, 1)
         kl = (log_posterior.exp() * (log_posterior + math.log(IMAGE_VOCABULARY))).sum(1).mean()
         return reconstruction + 6.6 / 192 * kl
@@ -160,49 +160,49 @@ def dvae(hidden, first, size, batch):
     loss_of = compiled(model)
     encode_with = compiled(model.encoder)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
-    pictures = (torch.rand(batch, 3, size, size) * 0.8 + 0.1).contiguous(memory_format=torch.channels_last)
+    images = (torch.rand(batch, 3, size, size) * 0.8 + 0.1).contiguous(memory_format=torch.channels_last)
 
     def step():
         optimizer.zero_grad()
-        loss_of(pictures).backward()
+        loss_of(images).backward()
         optimizer.step()
 
     def encode():
         with torch.no_grad(), autocast():
-            return encode_with(pictures).argmax(1)
+            return encode_with(images).argmax(1)
 
-    return {"rate": batch / median(step), "encoding": batch / median(encode)}
+    return {"throughput": batch / median(step), "encoding": batch / median(encode)}
 
 
-def sample(pictures):
-    """One step after the other with kept keys and values, as `dalle-bench sample`."""
+def sample(images):
+    """One step after the other with a KV cache, as `dalle-bench sample`."""
     kind = torch.float32 if options.fp32 else torch.bfloat16
     model = Transformer().to(kind)
     length = TEXT + GRID * GRID
-    keys = [torch.zeros(pictures, HEADS, length, WIDTH // HEADS, dtype=kind) for _ in range(LAYERS)]
+    keys = [torch.zeros(images, HEADS, length, WIDTH // HEADS, dtype=kind) for _ in range(LAYERS)]
     values = [torch.zeros_like(kept) for kept in keys]
 
     def advance(x, position):
         count = x.shape[1]
         for index, block in enumerate(model.blocks):
-            heads = block.qkv(block.attention_norm(x)).view(pictures, count, 3, HEADS, WIDTH // HEADS)
+            heads = block.qkv(block.attention_norm(x)).view(images, count, 3, HEADS, WIDTH // HEADS)
             q, k, v = heads.permute(2, 0, 3, 1, 4)
             keys[index][:, :, position:position + count], values[index][:, :, position:position + count] = k, v
             seen = slice(0, position + count)
             attended = F.scaled_dot_product_attention(q, keys[index][:, :, seen], values[index][:, :, seen], is_causal=count > 1)
-            x = x + block.output(attended.transpose(1, 2).reshape(pictures, count, WIDTH))
+            x = x + block.output(attended.transpose(1, 2).reshape(images, count, WIDTH))
             up = block.up(block.mlp_norm(x))
             x = x + block.down(up * torch.sigmoid(1.702 * up))
         return model.norm(x)
 
     steps = 256
     with torch.inference_mode():
-        x = advance(model.text(torch.randint(0, TEXT_VOCABULARY, (pictures, TEXT))), 0)[:, -1:]
+        x = advance(model.text(torch.randint(0, TEXT_VOCABULARY, (images, TEXT))), 0)[:, -1:]
         start = time.perf_counter()
         for step in range(steps):
             chosen = torch.multinomial(model.image_head(x[:, 0]).float().softmax(-1), 1)
             x = advance(model.image(chosen), TEXT + step)
-        return {"rate": steps / (time.perf_counter() - start)}
+        return {"throughput": steps / (time.perf_counter() - start)}
 
 
 results = {

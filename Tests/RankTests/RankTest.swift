@@ -34,7 +34,7 @@ struct RankTest {
     var table = ParameterTable()
     for (index, shape) in [[1000], [16], [700, 100], [90, 3, 7], [5], [64, 80], [301, 17]].enumerated() {
       let block = table.addBlock("block \(index)")
-      _ = table.add("w\(index)", shape, .matrix, .normal(standardDeviation: 1), to: block)
+      _ = table.add("w\(index)", shape, .matrix, .normal(std: 1), to: block)
       if index % 2 == 0 { _ = table.add("b\(index)", [7], .bias, .constant(0.5), to: block) }
     }
     return table
@@ -46,7 +46,7 @@ struct RankTest {
     let stream = RandomStream(seed: 9, UInt64(rank), UInt64(1000 * step + microBatch), UInt64(block.index)).stream
     for parameter in table[block].parameters {
       let part = values.vector[parameter.offset..<parameter.offset + parameter.count]
-      fillNormal(part, seed: 9, stream: stream &+ UInt64(parameter.offset), standardDeviation: 1)
+      fillNormal(part, seed: 9, stream: stream &+ UInt64(parameter.offset), std: 1)
     }
     return values.array
   }

@@ -16,7 +16,7 @@ private func onThreads<Element: Scalar>(_: Element.Type, _ threads: Int) -> [Flo
   defer { setThreads(1) }
   func matrix(_ rows: Int, _ columns: Int, _ stream: UInt64) -> MatrixView<Element> {
     let values = Buffer<Float>(count: rows * columns)
-    fillNormal(values.vector, seed: 1, stream: stream, standardDeviation: 1)
+    fillNormal(values.vector, seed: 1, stream: stream, std: 1)
     let result = MatrixView(.allocate(capacity: values.count), rows: rows, columns: columns) as MatrixView<Element>
     for index in 0..<values.count { result.base[index] = Element(values[index]) }
     return result
@@ -29,7 +29,7 @@ private func onThreads<Element: Scalar>(_: Element.Type, _ threads: Int) -> [Flo
     let into = product.vector.matrix(rows: 3, columns: 1003)
     product.vector.fill(.nan)
     if isTransposed {
-      matmul(a, matrix(1003, 130, 2).transposed, into: into)
+      matmul(a, matrix(1003, 130, 2), transposing: .second, into: into)
     } else {
       matmul(a, matrix(130, 1003, 3), into: into)
     }

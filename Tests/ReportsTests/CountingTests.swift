@@ -7,7 +7,7 @@ import Testing
 @testable import Reports
 
 @Suite struct CountingTests {
-  /// Numbers as captions and pictures have them: most near 30, a few far away.
+  /// Numbers as captions and images have them: most near 30, a few far away.
   private func numbers(_ count: Int, stream: UInt64) -> [Int] {
     var random = RandomStream(seed: 7, stream: stream)
     return (0..<count).map { index in
@@ -115,7 +115,7 @@ import Testing
     func statistics(_ counts: [Int]) -> CodeStatistics {
       var usage = CodebookUsage(vocabulary: counts.count)
       usage.add(counts)
-      return CodeStatistics(usage, pictures: 1, shards: nil)
+      return CodeStatistics(usage, images: 1, shards: nil)
     }
     let even = statistics([Int](repeating: 3, count: 16))
     #expect(even.used == 16 && abs(even.perplexity - 16) < 1e-9 && even.tokens == 48)
@@ -149,7 +149,7 @@ import Testing
     let found = try CodeStatistics(ShardSet(folder, "train"), in: folder) { last = ($0, $1) }
     var usage = CodebookUsage(vocabulary: 20)
     usage.add(counts)
-    #expect(found == CodeStatistics(usage, pictures: 20, shards: folder))
+    #expect(found == CodeStatistics(usage, images: 20, shards: folder))
     #expect(last == (20, 20) && found.tokens == 180)
   }
 }

@@ -6,11 +6,11 @@ import Testing
 
 private let generator = SceneGenerator(seed: 3)
 
-/// What a weak decoder does to a picture: a 3 x 3 blur and noise of a standard deviation of about 12.
-private func worn(_ picture: Image, seed: UInt64) -> Image {
-  var result = picture
+/// What a weak decoder does to an image: a 3 x 3 blur and noise of a standard deviation of about 12.
+private func worn(_ image: Image, seed: UInt64) -> Image {
+  var result = image
   var random = RandomStream(seed: seed, stream: 77)
-  let size = picture.width
+  let size = image.width
   for y in 0..<size {
     for x in 0..<size {
       for band in 0..<3 {
@@ -18,7 +18,7 @@ private func worn(_ picture: Image, seed: UInt64) -> Image {
         for dy in -1...1 {
           for dx in -1...1 {
             let (i, j) = (min(max(x + dx, 0), size - 1), min(max(y + dy, 0), size - 1))
-            sum += Float(picture.pixels[(j * size + i) * 3 + band])
+            sum += Float(image.pixels[(j * size + i) * 3 + band])
           }
         }
         let noise = (random.uniform() + random.uniform() - 1) * 30
@@ -30,12 +30,12 @@ private func worn(_ picture: Image, seed: UInt64) -> Image {
 }
 
 @Suite struct SceneTests {
-  @Test(arguments: [SceneSplit.training, .heldOut, .neverSeen])
-  func drawnScenesAreRight(_ split: SceneSplit) {
+  @Test(arguments: [SceneSplit.training, .validation, .unseenPairs])
+  func renderedScenesAreRight(_ split: SceneSplit) {
     for size in [32, 48, 64, 128] {
       for index in 0..<100 {
         let scene = generator.scene(index, split)
-        let verdict = SceneChecker.check(scene.draw(size: size), against: scene.description)
+        let verdict = SceneChecker.check(scene.render(size: size), against: scene.description)
         #expect(verdict.isRight, "\(scene.caption) at \(size): \(verdict)")
       }
     }
@@ -44,7 +44,7 @@ private func worn(_ picture: Image, seed: UInt64) -> Image {
   @Test func wornScenesAreRight() {
     let right = (0..<400).count { index in
       let scene = generator.scene(index, .training)
-      return SceneChecker.check(worn(scene.draw(size: 64), seed: UInt64(index)), against: scene.description).isRight
+      return SceneChecker.check(worn(scene.render(size: 64), seed: UInt64(index)), against: scene.description).isRight
     }
     #expect(right >= 396, "\(right) of 400")
   }
@@ -52,36 +52,36 @@ private func worn(_ picture: Image, seed: UInt64) -> Image {
   @Test func everyWrongAttributeIsRefused() {
     for index in 0..<150 {
       let scene = generator.scene(index, .training)
-      let picture = scene.draw(size: 64)
-      for place in scene.description.objects.indices {
+      let image = scene.render(size: 64)
+      for index in scene.description.objects.indices {
         var other = scene.description
-        for shape in SceneShape.allCases where shape != scene.description.objects[place].shape {
-          other.objects[place].shape = shape
-          #expect(!SceneChecker.check(picture, against: other).shapesAndColours, "\(scene.caption) as \(other.words)")
+        for shape in SceneShape.allCases where shape != scene.description.objects[index].shape {
+          other.objects[index].shape = shape
+          #expect(!SceneChecker.check(image, against: other).shapesAndColours, "\(scene.caption) as \(other.words)")
         }
         other = scene.description
-        for colour in SceneColour.allCases where colour != scene.description.objects[place].colour {
-          other.objects[place].colour = colour
-          #expect(!SceneChecker.check(picture, against: other).shapesAndColours, "\(scene.caption) as \(other.words)")
+        for colour in SceneColour.allCases where colour != scene.description.objects[index].colour {
+          other.objects[index].colour = colour
+          #expect(!SceneChecker.check(image, against: other).shapesAndColours, "\(scene.caption) as \(other.words)")
         }
         other = scene.description
-        other.objects[place].size = other.objects[place].size == .small ? .large : .small
-        let verdict = SceneChecker.check(picture, against: other)
+        other.objects[index].size = other.objects[index].size == .small ? .large : .small
+        let verdict = SceneChecker.check(image, against: other)
         #expect(verdict.shapesAndColours && !verdict.sizes, "\(scene.caption) as \(other.words)")
       }
       if let relation = scene.description.relation {
         for wrong in SceneRelation.allCases where wrong != relation {
           var other = scene.description
           other.relation = wrong
-          let verdict = SceneChecker.check(picture, against: other)
+          let verdict = SceneChecker.check(image, against: other)
           #expect(verdict.shapesAndColours && !verdict.relation, "\(scene.caption) as \(other.words)")
         }
         for object in scene.description.objects {
-          #expect(!SceneChecker.check(picture, against: SceneDescription(object)).shapesAndColours)
+          #expect(!SceneChecker.check(image, against: SceneDescription(object)).shapesAndColours)
         }
       } else {
         let more = SceneDescription(scene.description.objects[0], .above, SceneObject(.small, .black, .square))
-        #expect(!SceneChecker.check(picture, against: more).shapesAndColours)
+        #expect(!SceneChecker.check(image, against: more).shapesAndColours)
       }
     }
     let empty = Image(width: 64, height: 64, (200, 200, 200))
@@ -93,14 +93,14 @@ private func worn(_ picture: Image, seed: UInt64) -> Image {
     let seen = Set(training.map(\.description.canonical))
     let pairs = Set(training.flatMap(\.description.objects).map { "\($0.colour) \($0.shape)" })
     #expect(pairs.count == 43)
-    for prompt in generator.evaluationPrompts(500, .heldOut) {
+    for prompt in generator.evaluationPrompts(500, .validation) {
       #expect(!seen.contains(prompt.canonical))
       #expect(prompt.objects.allSatisfy { pairs.contains("\($0.colour) \($0.shape)") })
     }
-    for prompt in generator.evaluationPrompts(500, .neverSeen) {
+    for prompt in generator.evaluationPrompts(500, .unseenPairs) {
       #expect(prompt.objects.contains { !pairs.contains("\($0.colour) \($0.shape)") })
     }
-    #expect(Set(generator.evaluationPrompts(500, .heldOut).map(\.words)).count == 500)
+    #expect(Set(generator.evaluationPrompts(500, .validation).map(\.words)).count == 500)
   }
 
   @Test func aNumberAlwaysGivesTheSameScene() {
@@ -110,7 +110,7 @@ private func worn(_ picture: Image, seed: UInt64) -> Image {
     #expect((520...680).contains(single))  // 600 expected, standard deviation 20
   }
 
-  @Test func objectsNeitherTouchNorLeaveThePicture() {
+  @Test func objectsNeitherTouchNorLeaveTheImage() {
     for index in 0..<3000 {
       let scene = generator.scene(index, .training)
       for placement in scene.placements {

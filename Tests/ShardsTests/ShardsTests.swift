@@ -43,7 +43,7 @@ private final class Folder {
   #expect(one == two)
 }
 
-/// Every cut and every flipped byte is refused with the file's name, or changes nothing; never a crash.
+/// Every truncation and every flipped byte gives an error with the file's name, or changes nothing; never a crash.
 @Test func damageIsRefusedByName() throws {
   let folder = try Folder()
   let path = try folder.write(0, 0..<11)
@@ -62,18 +62,18 @@ private final class Folder {
     damaged[index] ^= 0x41
     try damaged.write(to: URL(fileURLWithPath: path))
     do {
-      // In the header's hashes and shape a flip may leave a shard that reads; its samples must be the same.
+      // A flip in the header's hashes or shape may leave a readable shard; its samples must be the same.
       #expect(try readAll() == (0..<11).map(sample))
       unnoticed += 1
     } catch {
       #expect("\(error)".hasPrefix(path))
     }
   }
-  // Letters of the two hashes and digits that leave a possible header: the set's check against the run finds those.
+  // Letters of the two hashes, and digits that leave a valid header: `ShardReader.check` finds those.
   #expect(unnoticed < 12)
 }
 
-/// Headers and tables that claim what cannot be: refused by name, before memory is taken for it.
+/// Impossible values in headers and seek tables give an error with the file's name, before memory is allocated for them.
 @Test func impossibleClaimsAreRefused() throws {
   let folder = try Folder()
   let path = try folder.write(0, 0..<3)
@@ -103,10 +103,10 @@ private final class Folder {
   }
   #expect(try message { _ in } == "no error")
   #expect(
-    try replace("\"samples\":3", "\"samples\":4611686018427387904").contains("samples 4611686018427387904, outside 0 to"))
+    try replace("\"samples\":3", "\"samples\":4611686018427387904").contains("samples 4611686018427387904 (0 to"))
   #expect(try replace("\"frameSamples\":4", "\"frameSamples\":0").contains("frameSamples 0"))
   #expect(try replace("\"grid\":2", "\"grid\":99999").contains("grid 99999"))
-  #expect(try replace("\"version\":2", "\"version\":3").contains("format version 3, this program reads version 2"))
+  #expect(try replace("\"version\":2", "\"version\":3").contains("format version 3 (this program reads version 2)"))
   // Four bytes of the second entry: the size of the frame.
   #expect(
     try message { $0.replaceSubrange($0.count - 13..<$0.count - 9, with: [0xFE, 0xFF, 0xFF, 0x7F]) }.contains(
@@ -127,7 +127,7 @@ private final class Folder {
   }
 }
 
-@Test func shardsOfAnotherRunAreRefused() throws {
+@Test func shardsThatDoNotMatchAreRefused() throws {
   let folder = try Folder()
   _ = try folder.write(0, 0..<3)
   var other = header
@@ -147,12 +147,12 @@ private func set(_ folder: Folder, sizes: [Int]) throws -> ShardSet {
   return try ShardSet(folder.path, "train", expected: header)
 }
 
-/// The place of a sample among those of a set, told from its tokens.
+/// Number of a sample in its set, from its tokens.
 private func number(_ pair: TokenPair) -> Int { Int(pair.image[0]) + 9 * Int(pair.image[1]) + 81 * Int(pair.image[2]) }
 
-/// Batches of any size, shared by any number of ranks, are the same stream: each epoch has every sample once, in an order that
-/// is the epoch's and the seed's own.
-@Test(arguments: [1, 2, 3, 4, 7]) func theStreamCoversEachSampleOnceAnEpoch(ranks: Int) throws {
+/// Batches of any size, on any number of ranks, give the same stream: each epoch has every sample once, in an order that depends
+/// on the epoch and the seed.
+@Test(arguments: [1, 2, 3, 4, 7]) func theStreamHasEachSampleOncePerEpoch(ranks: Int) throws {
   let folder = try Folder()
   let set = try set(folder, sizes: [11, 4, 7, 41])
   let count = 63
@@ -177,24 +177,23 @@ private func number(_ pair: TokenPair) -> Int { Int(pair.image[0]) + 9 * Int(pai
   }
 }
 
-/// Samples of all shards are near each other: of 16 in a row, shuffled over all, few come from one of 16 shards.
+/// The shuffle mixes all shards: 16 consecutive samples come from many of 16 shards.
 @Test func theShuffleIsGlobal() throws {
   let folder = try Folder()
   let set = try set(folder, sizes: [Int](repeating: 40, count: 16))
   let epoch = try ShardSampler(set, seed: 1).pairs(0..<640).map(number)
   for first in stride(from: 0, to: 640, by: 16) {
-    // Drawn independently, 16 of 16 shards leave 16 * (15/16)^16 = 5.7 out; 16 from the 10 frames that lie next to each
-    // other in a shard would come from 1 or 2.
+    // Independent draws miss 16 * (15/16)^16 = 5.7 of the 16 shards; samples of 10 consecutive frames would come from 1 or 2.
     #expect(Set(epoch[first..<first + 16].map { $0 / 40 }).count >= 5)
   }
 }
 
-/// Wherever the stream is started, the frame of the first sample is all that is read: the way there costs nothing.
+/// A stream that starts at any position reads only the frame of its first sample.
 @Test(arguments: [0, 17, 62, 63 * 1_000_000 + 5, 63 << 40]) func aStreamStartsAnywhere(position: Int) throws {
   let folder = try Folder()
   let set = try set(folder, sizes: [11, 4, 7, 41])
   let expected = try ShardSampler(set, seed: 5).pairs(position..<position + 1)[0]
-  // Damages every frame but one: the first byte of each, which zstd calls for.
+  // Damages every frame but one, in its first byte.
   let (shard, frame) = try #require(
     set.shards.indices.lazy.flatMap { shard in (0..<set.shards[shard].frameCount).map { (shard, $0) } }
       .first { try! set.shards[$0.0].frame($0.1).samples.contains { $0.image == expected.image } })
@@ -214,8 +213,8 @@ private func number(_ pair: TokenPair) -> Int { Int(pair.image[0]) + 9 * Int(pai
   #expect(throws: DalleError.self) { try ShardSampler(damaged, seed: 5).pairs(position..<position + 63) }
 }
 
-/// Every caption of a sample is seen in some epoch, about equally often.
-@Test func oneOfSeveralCaptionsIsDrawnEachEpoch() throws {
+/// Every caption of a sample occurs, about equally often.
+@Test func oneOfSeveralCaptionsIsChosenEachEpoch() throws {
   let folder = try Folder()
   let writer = ShardWriter(ShardSet.path(folder.path, "train", 0), header: header)
   for number in 0..<10 {

@@ -28,7 +28,7 @@ package func expectClose(
 /// The same normal numbers at every call.
 package func normalNumbers(_ count: Int, seed: UInt64 = 1, stream: UInt64, deviation: Float = 1) -> [Float] {
   let values = Buffer<Float>(count: count)
-  fillNormal(values.vector, seed: seed, stream: stream, standardDeviation: deviation)
+  fillNormal(values.vector, seed: seed, stream: stream, std: deviation)
   return values.array
 }
 

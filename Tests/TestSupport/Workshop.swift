@@ -2,7 +2,7 @@ import Datasets
 import Foundation
 import Images
 
-/// A folder of its own for sources and the dataset made of them; goes away with the test.
+/// A temporary folder for sources and the dataset collected from them; removed with the test.
 package final class Workshop {
   package let path = NSTemporaryDirectory() + "dataset-" + UUID().uuidString
 
@@ -18,27 +18,28 @@ package final class Workshop {
 
   package func write(_ name: String, _ text: String) throws { try write(name, Data(text.utf8)) }
 
-  /// A picture that differs from those of other numbers: stripes whose width and colour come from the number.
-  package func picture(_ number: Int, width: Int = 24, height: Int = 24) throws -> Data {
-    var picture = Image(
+  /// An image for each number: stripes whose width and colour come from the number.
+  package func image(_ number: Int, width: Int = 24, height: Int = 24) throws -> Data {
+    var image = Image(
       width: width, height: height, (UInt8(number * 37 % 256), UInt8(number * 91 % 256), UInt8(number * 53 % 256)))
     for x in 0..<width where x * (number % 7 + 1) / 5 % 2 == 0 {
-      picture.place(Image(width: 1, height: height, (UInt8(number * 11 % 256), 255, 0)), x: x, y: 0)
+      image.paste(Image(width: 1, height: height, (UInt8(number * 11 % 256), 255, 0)), x: x, y: 0)
     }
-    return try picture.png()
+    return try image.png()
   }
 
-  /// Collects everything below `source`.
+  /// Collects a dataset; relative paths of sources are below `path`.
   package func collect(
-    _ sources: [Source], into name: String = "out", filters: Filters = Filters(), validation: Int = 1, columns: Columns = Columns()
+    _ sources: [DatasetSource], into name: String = "out", filters: Filters = Filters(), validation: Int = 1,
+    columns: Columns = Columns()
   ) throws -> Dataset {
     let options = DatasetOptions(
-      sources: sources.map { Source($0.path.hasPrefix("/") ? $0.path : "\(path)/\($0.path)", weight: $0.weight) },
+      sources: sources.map { DatasetSource($0.path.hasPrefix("/") ? $0.path : "\(path)/\($0.path)", repeat: $0.repeat) },
       columns: columns, filters: filters, validation: validation)
     let collector = try Collector(DatasetFolder("\(path)/\(name)"), options: options)
-    try collector.list()
-    for unit in 0..<collector.unitCount() where !collector.isExamined(unit) { try collector.examine(unit) }
-    _ = try collector.finish()
+    try collector.scan()
+    for workItem in 0..<collector.workItemCount() where !collector.isValidated(workItem) { try collector.validate(workItem) }
+    _ = try collector.merge()
     return try Dataset(collector.folder)
   }
 

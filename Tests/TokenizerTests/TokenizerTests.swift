@@ -15,7 +15,7 @@ private func trained(_ vocabulary: Int = 300, split: PreTokenizer = .published) 
   return trainer.train(vocabulary: vocabulary)
 }
 
-/// Learning by the definition: count all pairs anew before each merge.
+/// Training by the definition: all pairs are counted again before each merge.
 @Test func trainingMatchesTheDefinition() {
   var words: [[Int]: Int] = [:]
   for caption in captions {
@@ -119,7 +119,7 @@ private func trained(_ vocabulary: Int = 300, split: PreTokenizer = .published) 
   #expect { try Tokenizer(contentsOf: path + ".none") } throws: { "\($0)".contains("No such file") }
 }
 
-/// Every character's lower case is Unicode's, without regard to its neighbours.
+/// Every character's lower case is Unicode's, independent of its context.
 @Test func everyCharacterIsLowerCased() {
   let tokenizer = Tokenizer(merges: [], split: .gpt2)
   for value in UInt32(0)..<0x11_0000 {

@@ -119,7 +119,7 @@ private func message(_ yaml: String, _ overrides: [String] = []) -> String {
     for name in names { _ = try ConfigFile.load("\(folder)/\(name)") }
   }
 
-  /// The order of pictures for the dVAE: every epoch has each once, in another order.
+  /// The order of the dVAE's samples: every epoch has each once, in a different order.
   @Test(arguments: [1, 2, 97, 1024]) func everyEpochHasEachPictureOnce(count: Int) {
     let epochs = (0..<3).map { epoch in (0..<count).map { SampleNumber.at(epoch * count + $0, count: count, seed: 4) } }
     for epoch in epochs { #expect(epoch.sorted() == Array(0..<count)) }

@@ -16,12 +16,12 @@ void cdnn_parallel(int count, void (*work)(int part, void *context), void *conte
 /// Whether this CPU multiplies bf16 faster than fp32 (AVX512_BF16 or AMX).
 int cdnn_has_fast_bf16(void);
 
-/// A product of bf16 matrices with sums in fp32. Element (i, j) of an operand lies at i * row + j * column.
+/// A GEMM of bf16 matrices with sums in fp32. Element (i, j) of an operand is at i * row + j * column.
 typedef struct {
   int32_t m, n, k;
   int32_t a_row, a_column, b_row, b_column, result_row;
   int32_t result_is_bf16;  // else fp32
-  int32_t accumulates;     // adds to what the result holds
+  int32_t accumulates;     // adds to the result
   int32_t has_bias;        // adds bias[n], fp32
   int32_t residual_row;    // adds an fp32 matrix [m, n] with rows this far apart; 0 for none
 } cdnn_gemm_shape;
@@ -31,7 +31,7 @@ typedef struct {
 int cdnn_gemm(
     const cdnn_gemm_shape *shape, const uint16_t *a, const uint16_t *b, const float *bias, const float *residual, void *result);
 
-/// result[row · result_row + column] = Σ a[row, i] · b[column, i], i < k: products of rows with rows. Every sum is added in one order,
+/// result[row · result_row + column] = Σ a[row, i] · b[column, i], i < k: dot products of rows. Every sum is added in one order,
 /// whatever m and n are. Rows are so many elements apart.
 void cdnn_rows_fp32(
     int m, int n, int k, const float *a, long a_row, const float *b, long b_row, float *result, long result_row);
@@ -45,7 +45,7 @@ void cdnn_rows_bf16(
 /// may change between calls. The convolution computes scale · (weights * x + bias).
 typedef struct cdnn_convolution cdnn_convolution;
 
-/// Where the result goes: stored; stored as max(0, result); or added to what the destination holds.
+/// Where the result goes: stored; stored as max(0, result); or added to the destination.
 enum { CDNN_PLAIN, CDNN_RECTIFIED, CDNN_ADDED };
 
 typedef struct {

@@ -2,6 +2,7 @@ import Errors
 import Kernels
 import Layers
 import Memory
+import Tokens
 
 /// Where the Gumbel noise of a training step comes from.
 package enum GumbelNoise {
@@ -12,9 +13,9 @@ package enum GumbelNoise {
   case given(Matrix)
 }
 
-/// The discrete variational autoencoder of the paper's first stage: pictures to a grid of codes and back.
+/// The discrete variational autoencoder of the paper's first stage: encodes images as grids of codes and decodes them.
 ///
-/// Pictures are bytes, `[samples, imageSize, imageSize, 3]`; codes are `[samples, grid, grid]` in reading order. All
+/// Images are bytes, `[samples, imageSize, imageSize, 3]`; codes are `[samples, grid, grid]` in reading order. All
 /// memory is laid out when the model is made; a call takes any number of samples up to `batch`.
 package final class DVAE {
   package let config: DVAEConfig
@@ -28,7 +29,7 @@ package final class DVAE {
 
   private let passes: any DVAEPasses
 
-  /// With bf16 the sources of weights must keep that format. Throws `DalleError` if the config is impossible.
+  /// With bf16 the parameter stores must keep weights in that format. Throws `DalleError` if the config is impossible.
   package init(_ config: DVAEConfig, batch: Int, mode: ModelMode = .training, precision: Precision = .fp32) throws {
     try config.validate()
     precondition(batch > 0, "a batch of \(batch)")
@@ -57,35 +58,35 @@ package final class DVAE {
   /// One pass forward and backward. Adds `scale` times the gradient of the sum over `count` samples of
   /// `(reconstruction + klWeight · KL) / (imageSize² · 3)` (paper A.2, A.3); `scale` is normally 1 / global batch.
   package func forwardBackward(
-    _ pixels: UnsafePointer<UInt8>, count: Int, _ source: ParameterStore, temperature: Float, klWeight: Float,
+    _ pixels: UnsafePointer<UInt8>, count: Int, _ store: ParameterStore, temperature: Float, klWeight: Float,
     noise: GumbelNoise, scale: Float
   ) throws -> DVAELoss {
     precondition(mode == .training, "a model made for inference cannot train")
     check(count)
     return try passes.forwardBackward(
-      pixels, count, source, temperature: temperature, klWeight: klWeight, noise, scale: scale)
+      pixels, count, store, temperature: temperature, klWeight: klWeight, noise, scale: scale)
   }
 
   /// The loss with the most likely codes in place of their relaxation, and the error of the reconstructed bytes. The
   /// codes are left in `codes`, `[count, grid, grid]`.
   package func evaluate(
-    _ pixels: UnsafePointer<UInt8>, count: Int, _ source: ParameterStore, into codes: UnsafeMutablePointer<UInt16>
+    _ pixels: UnsafePointer<UInt8>, count: Int, _ store: ParameterStore, into codes: UnsafeMutablePointer<Token>
   ) throws -> DVAELoss {
     check(count)
-    return try passes.evaluate(pixels, count, source, into: codes)
+    return try passes.evaluate(pixels, count, store, into: codes)
   }
 
   /// The most likely code of every grid position: the image tokens of the second stage (paper 2.2).
   package func encode(
-    _ pixels: UnsafePointer<UInt8>, count: Int, _ source: ParameterStore, into codes: UnsafeMutablePointer<UInt16>
+    _ pixels: UnsafePointer<UInt8>, count: Int, _ store: ParameterStore, into codes: UnsafeMutablePointer<Token>
   ) throws {
     check(count)
-    try passes.encode(pixels, count, source) { codes[$0] = UInt16(indexOfLargest($1)) }
+    try passes.encode(pixels, count, store) { codes[$0] = Token(indexOfLargest($1)) }
   }
 
-  /// The pictures of codes: the mean of the decoder's distribution in logit space, ignoring its width (paper A.3).
+  /// Reconstructs images from codes: the mean of the decoder's distribution in logit space, ignoring its width (paper A.3).
   package func decode(
-    _ codes: UnsafePointer<UInt16>, count: Int, _ source: ParameterStore, into pixels: UnsafeMutablePointer<UInt8>
+    _ codes: UnsafePointer<Token>, count: Int, _ store: ParameterStore, into pixels: UnsafeMutablePointer<UInt8>
   ) throws {
     check(count)
     let positions = config.grid * config.grid
@@ -95,7 +96,7 @@ package final class DVAE {
         "image token \(codes[index]) at position \(index % positions) of sample \(index / positions): this dVAE has codes 0 to "
           + "\(config.vocabulary - 1); decode with the dVAE that encoded it")
     }
-    try passes.decode(codes, count, source, into: pixels)
+    try passes.decode(codes, count, store, into: pixels)
   }
 
   private func check(_ count: Int) {

@@ -9,7 +9,7 @@ package enum ModelMode: Sendable {
   case inference
 }
 
-/// A group of residual blocks: what goes into it, and the stream on which its blocks work.
+/// A group of residual blocks: its input, and the residual stream of its blocks.
 struct GroupActivations<Element: Scalar> {
   /// The same as `stream` where the first block keeps the width.
   let entry: Vector
@@ -17,8 +17,8 @@ struct GroupActivations<Element: Scalar> {
   let saved: [ResidualBlock<Element>.Saved]
 }
 
-/// Where the activations of one pass live. N = samples, P = N · imageSize², G = N · grid². What GEMMs and convolutions
-/// take is kept in `Element`, the residual streams, logits and sums in fp32.
+/// The activations of one pass. N = samples, P = N · imageSize², G = N · grid². Operands of GEMMs and
+/// convolutions are in `Element`; residual streams, logits and sums in fp32.
 struct DVAEActivations<Element: Scalar> {
   let image: VectorView<Element>  // [P, 3], phi(pixels)
   let dEntry: VectorView<Element>  // [P, baseChannels], gradient of the first convolution's output as an operand; empty in fp32
@@ -37,20 +37,20 @@ struct DVAEActivations<Element: Scalar> {
     let training = mode == .training
     let pixels = samples * config.imageSize * config.imageSize
     let codes = samples * config.grid * config.grid
-    var room = BlockRoom<Element>(layers, samples: samples, training: training, recompute: config.recompute, from: &space)
+    var memory = BlockMemory<Element>(layers, samples: samples, training: training, recompute: config.recompute, from: &space)
 
     image = space.vector(pixels * 3, of: Element.self)
     dEntry = space.vector(training && Element.self != Float.self ? pixels * config.baseChannels : 0, of: Element.self)
     encoder = layers.encoderGroups.map { blocks in
-      let entry = room.stream(blocks[0].inputCount, from: &space)
-      return room.group(blocks, entry: entry, from: &space)
+      let entry = memory.stream(blocks[0].inputCount, from: &space)
+      return memory.group(blocks, entry: entry, from: &space)
     }
     encoderRectified = space.vector(encoder[encoder.count - 1].stream.count, of: Element.self)
     codebook = CodebookActivations(config, positions: codes, training: training, from: &space)
 
-    var entry = room.stream(layers.decoderGroups[0][0].inputCount, from: &space)
+    var entry = memory.stream(layers.decoderGroups[0][0].inputCount, from: &space)
     decoder = layers.decoderGroups.map { blocks in
-      let group = room.group(blocks, entry: entry, from: &space)
+      let group = memory.group(blocks, entry: entry, from: &space)
       entry = group.stream
       return group
     }
@@ -58,19 +58,19 @@ struct DVAEActivations<Element: Scalar> {
     output = space.vector(6 * pixels)
     dOutput = space.vector(training ? 6 * pixels : 0, of: Element.self)
     targets = space.vector(3 * pixels)
-    encoderScratch = room.scratch(of: layers.encoderGroups)
-    decoderScratch = room.scratch(of: layers.decoderGroups)
+    encoderScratch = memory.scratch(of: layers.encoderGroups)
+    decoderScratch = memory.scratch(of: layers.decoderGroups)
   }
 }
 
 /// Gives each block its activations: its own in training, shared where nothing has to be kept.
-private struct BlockRoom<Element: Scalar> {
+private struct BlockMemory<Element: Scalar> {
   private let samples: Int
   private let training: Bool
   /// Two streams that forward passes use in turn; empty in training, where every stream is kept.
   private let streams: [Vector]
   private var turn = 0
-  /// Indexed by gradient block. Shared memory lies on top of each other.
+  /// Indexed by gradient block. Blocks may share memory.
   private var rectified: [BlockID: VectorView<Element>] = [:]
   private var hidden: [BlockID: ResidualBlock<Element>.Hidden] = [:]
   private var scratch: [BlockID: ResidualBlock<Element>.Scratch] = [:]

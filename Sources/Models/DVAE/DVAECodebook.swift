@@ -1,8 +1,9 @@
 import Kernels
 import Layers
 import Memory
+import Tokens
 
-/// Where the codebook's numbers live. G = N · grid². Logits and the gradient of their relaxation exist a block of rows at a time.
+/// The codebook's activations. G = N · grid². Logits and the gradient of their relaxation exist a block of rows at a time.
 struct CodebookActivations<Element: Scalar> {
   let block: Vector  // [blockRows, vocabulary]
   let noise: Vector  // one row of Gumbel noise
@@ -25,16 +26,16 @@ struct CodebookActivations<Element: Scalar> {
   }
 }
 
-/// From the encoder to the decoder: logits over the codes by a 1x1 convolution, which are relaxed in training and else decided, and
-/// the 1x1 convolution that is the codebook. Both are GEMMs over positions.
+/// From the encoder to the decoder: a 1x1 convolution to logits over the codes, their relaxation (in training) or argmax, and the 1x1
+/// convolution that is the codebook. Both are GEMMs over positions.
 struct DVAECodebook<Element: Scalar> {
   private let logits: ConvolutionParameters
   private let codebook: ConvolutionParameters
-  private let a: CodebookActivations<Element>
+  private let activations: CodebookActivations<Element>
   private let vocabulary: Int
 
   init(_ layers: DVAEArchitecture, _ activations: CodebookActivations<Element>) {
-    (logits, codebook, a) = (layers.encoderOutput, layers.decoderInput, activations)
+    (logits, codebook, self.activations) = (layers.encoderOutput, layers.decoderInput, activations)
     vocabulary = logits.shape.outputs
   }
 
@@ -46,7 +47,7 @@ struct DVAECodebook<Element: Scalar> {
     try walk.forward(logits.weight.block) { weights in
       forEachBlock(of: x.rows) { rows in
         let block = block(rows)
-        matmul(x.rows(rows), weights.operand(logits.weight).transposed, into: block, bias: weights[logits.bias])
+        matmul(x.rows(rows), weights.operand(logits.weight), transposing: .second, into: block, bias: weights[logits.bias])
         for row in rows { body(row, block.row(row - rows.lowerBound)) }
       }
     }
@@ -59,17 +60,17 @@ struct DVAECodebook<Element: Scalar> {
     noise: (_ position: Int, _ row: Vector) -> Void, into entry: Vector
   ) throws -> Double {
     let rows = rectified.count / logits.shape.inputs
-    let (relaxed, dLogits) = (rowsOf(a.relaxed, rows), rowsOf(a.dLogits, rows))
+    let (relaxed, dLogits) = (rowsOf(activations.relaxed, rows), rowsOf(activations.dLogits, rows))
     var kl = 0.0
     try forEachLogits(rectified, walk) { position, logits in
-      noise(position, a.noise)
+      noise(position, activations.noise)
       kl += Kernels.relax(
-        logits, noise: a.noise, temperature: temperature, klWeight: klWeight, into: relaxed.row(position),
+        logits, noise: activations.noise, temperature: temperature, klWeight: klWeight, into: relaxed.row(position),
         klGradient: dLogits.row(position))
     }
     try walk.forward(codebook.weight.block) { weights in
       matmul(
-        relaxed, weights.operand(codebook.weight).transposed, into: positions(entry, codebook.shape.outputs),
+        relaxed, weights.operand(codebook.weight), transposing: .second, into: positions(entry, codebook.shape.outputs),
         bias: weights[codebook.bias])
     }
     return kl
@@ -80,8 +81,8 @@ struct DVAECodebook<Element: Scalar> {
     _ dEntry: Vector, _ rectified: VectorView<Element>, _ walk: BlockWalk, temperature: Float, into dRectified: Vector
   ) throws {
     let rows = rectified.count / logits.shape.inputs
-    let (relaxed, dLogits) = (rowsOf(a.relaxed, rows), rowsOf(a.dLogits, rows))
-    let dEntry = positions(Element.rounded(dEntry, into: a.dEntry), codebook.shape.outputs)
+    let (relaxed, dLogits) = (rowsOf(activations.relaxed, rows), rowsOf(activations.dLogits, rows))
+    let dEntry = positions(Element.rounded(dEntry, into: activations.dEntry), codebook.shape.outputs)
     try walk.backward(codebook.weight.block) { weights, gradients in
       forEachBlock(of: rows) { rows in
         let dRelaxed = block(rows)
@@ -100,7 +101,7 @@ struct DVAECodebook<Element: Scalar> {
   }
 
   /// The decoder's entry for given codes, all below the vocabulary's size.
-  func lookUp(_ codes: UnsafePointer<UInt16>, _ walk: BlockWalk, into entry: Vector) throws {
+  func lookUp(_ codes: UnsafePointer<Token>, _ walk: BlockWalk, into entry: Vector) throws {
     try walk.forward(codebook.weight.block) { weights in
       selectColumns(
         codes, weights.matrix(codebook.weight), bias: weights[codebook.bias], into: positions(entry, codebook.shape.outputs))
@@ -110,7 +111,7 @@ struct DVAECodebook<Element: Scalar> {
   private func addGradients(
     of layer: ConvolutionParameters, _ dy: MatrixView<Element>, _ x: MatrixView<Element>, to gradients: BlockValues
   ) {
-    matmul(dy.transposed, x, into: gradients.matrix(layer.weight), .accumulate)
+    matmul(dy, x, transposing: .first, into: gradients.matrix(layer.weight), .accumulate)
     biasBackward(dy, addingTo: gradients[layer.bias])
   }
 
@@ -120,7 +121,7 @@ struct DVAECodebook<Element: Scalar> {
     }
   }
 
-  private func block(_ rows: Range<Int>) -> Matrix { rowsOf(a.block, rows.count) }
+  private func block(_ rows: Range<Int>) -> Matrix { rowsOf(activations.block, rows.count) }
 
   private func rowsOf<Kind>(_ values: VectorView<Kind>, _ rows: Int) -> MatrixView<Kind> {
     positions(values[0..<rows * vocabulary], vocabulary)

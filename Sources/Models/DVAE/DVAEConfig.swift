@@ -2,9 +2,9 @@ import Errors
 
 /// Size and shape of a dVAE. The defaults are the published model (paper A.1, released code).
 package struct DVAEConfig: Codable, Sendable, Equatable {
-  /// Height and width of the pictures.
+  /// Height and width of the images.
   package var imageSize = 256
-  /// Groups of residual blocks in the encoder and in the decoder; between groups the picture's size halves or doubles.
+  /// Groups of residual blocks in the encoder and in the decoder; between groups the image's size halves or doubles.
   package var groups = 4
   package var blocksPerGroup = 2
   /// Channels (n_hid) of the encoder's first and the decoder's last group; each group further in has twice as many.
@@ -24,7 +24,7 @@ package struct DVAEConfig: Codable, Sendable, Equatable {
   var innerWidth: Int { baseChannels << (groups - 1) }
   /// Post-gain of the residual paths, 1 / layers² (paper 2.1, footnote 4).
   var postGain: Float { 1 / Float((groups * blocksPerGroup) * (groups * blocksPerGroup)) }
-  /// Values of one picture, over which the loss is averaged.
+  /// Values of one image, over which the loss is averaged.
   package var pixelValues: Int { imageSize * imageSize * 3 }
 
   /// Limits of each value, for `validate` and for configurations that have these values as keys.

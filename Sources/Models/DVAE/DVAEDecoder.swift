@@ -2,7 +2,7 @@ import Kernels
 import Layers
 import Memory
 
-/// What the codebook gives to the parameters of a logit-Laplace distribution for every pixel: groups of residual blocks with
+/// From the codebook's output to the parameters of a logit-Laplace distribution for every pixel: groups of residual blocks with
 /// upsampling between them, and a rectified 1x1 convolution.
 struct DVAEDecoder<Element: Scalar> {
   private let groups: [[ResidualBlock<Element>]]
@@ -24,7 +24,7 @@ struct DVAEDecoder<Element: Scalar> {
     output = layers.decoderOutput
   }
 
-  /// Where the codebook writes, and where `backward` leaves the gradient of that.
+  /// Where the codebook writes its output, and `backward` that output's gradient.
   func entry(_ samples: Int) -> Vector {
     part(activations.decoder[0].entry, groups[0][0].parameters.inputCount, samples)
   }
@@ -32,11 +32,11 @@ struct DVAEDecoder<Element: Scalar> {
   /// From `entry` to `activations.output`, for the first `samples` samples.
   func forward(_ walk: BlockWalk, samples: Int) throws {
     for (index, (group, views)) in zip(groups, activations.decoder).enumerated() {
-      for (place, block) in group.enumerated() {
+      for (number, block) in group.enumerated() {
         try walk.forward(block.parameters.block) {
           block.forward(
-            blockInput(block, place, views, samples), $0, saved: views.saved[place],
-            scratch: activations.decoderScratch[index][place], into: part(views.stream, block.parameters.outputCount, samples))
+            blockInput(block, number, views, samples), $0, saved: views.saved[number],
+            scratch: activations.decoderScratch[index][number], into: part(views.stream, block.parameters.outputCount, samples))
         }
       }
     }
@@ -47,7 +47,7 @@ struct DVAEDecoder<Element: Scalar> {
     let planes = outputPlanes(activations.output, samples)
     try walk.forward(output.weight.block) { weights in
       for plane in 0..<planes.rows { planes.row(plane).fill(weights[output.bias][plane]) }
-      matmul(weights.operand(output.weight), positions(rectified).transposed, into: planes, .accumulate)
+      matmul(weights.operand(output.weight), positions(rectified), transposing: .second, into: planes, .accumulate)
     }
   }
 
@@ -59,17 +59,17 @@ struct DVAEDecoder<Element: Scalar> {
     try walk.backward(output.weight.block) { weights, gradients in
       matmul(dPlanes, positions(rectified), into: gradients.matrix(output.weight), .accumulate)
       for plane in 0..<dPlanes.rows { gradients[output.bias][plane] += Float(total(dPlanes.row(plane))) }
-      matmul(dPlanes.transposed, weights.operand(output.weight), into: positions(stream))
+      matmul(dPlanes, weights.operand(output.weight), transposing: .first, into: positions(stream))
       rectifyBackward(stream, rectified: rectified)
     }
 
     for index in groups.indices.reversed() {
       let views = activations.decoder[index]
-      for (place, block) in groups[index].enumerated().reversed() {
+      for (number, block) in groups[index].enumerated().reversed() {
         try walk.backward(block.parameters.block) { w, g in
           block.backward(
-            blockInput(block, place, views, samples), part(views.stream, block.parameters.outputCount, samples), w, g,
-            saved: views.saved[place], scratch: activations.decoderScratch[index][place])
+            blockInput(block, number, views, samples), part(views.stream, block.parameters.outputCount, samples), w, g,
+            saved: views.saved[number], scratch: activations.decoderScratch[index][number])
         }
       }
     }

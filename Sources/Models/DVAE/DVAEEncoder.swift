@@ -2,7 +2,7 @@ import Kernels
 import Layers
 import Memory
 
-/// Pictures to what the logits over the codes are made of: a 7x7 convolution, groups of residual blocks with max-pooling between
+/// From images to the input of the convolution that gives the logits over the codes: a 7x7 convolution, groups of residual blocks with max-pooling between
 /// them, and a rectifier.
 struct DVAEEncoder<Element: Scalar> {
   private let input: ConvolutionLayer<Element>
@@ -32,13 +32,13 @@ struct DVAEEncoder<Element: Scalar> {
     }
     for (index, (group, views)) in zip(groups, activations.encoder).enumerated() {
       if index > 0 {
-        maxPool(streamPictures(index - 1, samples), into: entryPictures(index, samples))
+        maxPool(streamMaps(index - 1, samples), into: entryMaps(index, samples))
       }
-      for (place, block) in group.enumerated() {
+      for (number, block) in group.enumerated() {
         try walk.forward(block.parameters.block) {
           block.forward(
-            blockInput(block, place, views, samples), $0, saved: views.saved[place],
-            scratch: activations.encoderScratch[index][place], into: part(views.stream, block.parameters.outputCount, samples))
+            blockInput(block, number, views, samples), $0, saved: views.saved[number],
+            scratch: activations.encoderScratch[index][number], into: part(views.stream, block.parameters.outputCount, samples))
         }
       }
     }
@@ -50,14 +50,14 @@ struct DVAEEncoder<Element: Scalar> {
     rectifyBackward(output(samples), rectified: rectified(samples))
     for index in groups.indices.reversed() {
       let views = activations.encoder[index]
-      for (place, block) in groups[index].enumerated().reversed() {
+      for (number, block) in groups[index].enumerated().reversed() {
         try walk.backward(block.parameters.block) { w, g in
           block.backward(
-            blockInput(block, place, views, samples), part(views.stream, block.parameters.outputCount, samples), w, g,
-            saved: views.saved[place], scratch: activations.encoderScratch[index][place])
+            blockInput(block, number, views, samples), part(views.stream, block.parameters.outputCount, samples), w, g,
+            saved: views.saved[number], scratch: activations.encoderScratch[index][number])
         }
       }
-      if index > 0 { maxPoolBackward(entryPictures(index, samples), streamPictures(index - 1, samples)) }
+      if index > 0 { maxPoolBackward(entryMaps(index, samples), streamMaps(index - 1, samples)) }
     }
 
     let dEntry = part(activations.encoder[0].entry, input.parameters.shape.outputCount, samples)
@@ -75,14 +75,14 @@ struct DVAEEncoder<Element: Scalar> {
 
   func rectified(_ samples: Int) -> VectorView<Element> { activations.encoderRectified[0..<output(samples).count] }
 
-  private func streamPictures(_ group: Int, _ samples: Int) -> FeatureMaps<Float> {
+  private func streamMaps(_ group: Int, _ samples: Int) -> FeatureMaps<Float> {
     let block = groups[group][0].parameters
     return FeatureMaps(
       part(activations.encoder[group].stream, block.outputCount, samples), samples: samples, height: block.outputSize,
       width: block.outputSize, channels: block.outputs)
   }
 
-  private func entryPictures(_ group: Int, _ samples: Int) -> FeatureMaps<Float> {
+  private func entryMaps(_ group: Int, _ samples: Int) -> FeatureMaps<Float> {
     let block = groups[group][0].parameters
     return FeatureMaps(
       part(activations.encoder[group].entry, block.inputCount, samples), samples: samples, height: block.inputSize,
@@ -95,9 +95,9 @@ func part<Kind>(_ batch: VectorView<Kind>, _ countPerSample: Int, _ samples: Int
   batch[0..<countPerSample * samples]
 }
 
-/// The first block of a group reads its entry, the others the stream.
+/// The input of block `number` of a group: the first block reads the group's entry, the others the stream.
 func blockInput<Element>(
-  _ block: ResidualBlock<Element>, _ place: Int, _ group: GroupActivations<Element>, _ samples: Int
+  _ block: ResidualBlock<Element>, _ number: Int, _ group: GroupActivations<Element>, _ samples: Int
 ) -> Vector {
-  part(place == 0 ? group.entry : group.stream, block.parameters.inputCount, samples)
+  part(number == 0 ? group.entry : group.stream, block.parameters.inputCount, samples)
 }

@@ -1,3 +1,5 @@
+import Tokens
+
 #if canImport(Glibc)
   import Glibc
 #endif
@@ -9,7 +11,7 @@ package struct DVAELoss: Sendable, Equatable {
   package var reconstruction = 0.0
   /// KL(q || uniform) of all grid positions, in nats.
   package var kl = 0.0
-  /// Squared difference of bytes between pictures and their reconstructions, by `evaluate` alone.
+  /// Squared difference of bytes between images and their reconstructions, by `evaluate` alone.
   package var squaredError = 0.0
   package var forwardSeconds = 0.0
   package var backwardSeconds = 0.0
@@ -42,7 +44,7 @@ package struct CodebookUsage: Sendable {
 
   package init(vocabulary: Int) { counts = Array(repeating: 0, count: vocabulary) }
 
-  package mutating func add(_ codes: UnsafeBufferPointer<UInt16>) {
+  package mutating func add(_ codes: UnsafeBufferPointer<Token>) {
     for code in codes { counts[Int(code)] += 1 }
   }
 
@@ -52,7 +54,7 @@ package struct CodebookUsage: Sendable {
     for code in counts.indices { counts[code] += other[code] }
   }
 
-  /// The share of the codes that occur at all.
+  /// The share of the codes that occur.
   package var used: Double { Double(counts.count { $0 > 0 }) / Double(counts.count) }
 
   /// e^entropy of the codes' frequencies: how many equally frequent codes would be as varied.

@@ -1,26 +1,27 @@
 import Kernels
 import Layers
 import Memory
+import Tokens
 
 /// A dVAE's passes in some precision.
 protocol DVAEPasses {
   var activationBytes: Int { get }
   func forwardBackward(
-    _ pixels: UnsafePointer<UInt8>, _ count: Int, _ source: ParameterStore, temperature: Float, klWeight: Float,
+    _ pixels: UnsafePointer<UInt8>, _ count: Int, _ store: ParameterStore, temperature: Float, klWeight: Float,
     _ noise: GumbelNoise, scale: Float
   ) throws -> DVAELoss
   func evaluate(
-    _ pixels: UnsafePointer<UInt8>, _ count: Int, _ source: ParameterStore, into codes: UnsafeMutablePointer<UInt16>
+    _ pixels: UnsafePointer<UInt8>, _ count: Int, _ store: ParameterStore, into codes: UnsafeMutablePointer<Token>
   ) throws -> DVAELoss
-  /// Hands out the logits of every position.
+  /// Calls `body` with the logits of every position.
   func encode(
-    _ pixels: UnsafePointer<UInt8>, _ count: Int, _ source: ParameterStore, _ body: (_ position: Int, _ logits: Vector) -> Void
+    _ pixels: UnsafePointer<UInt8>, _ count: Int, _ store: ParameterStore, _ body: (_ position: Int, _ logits: Vector) -> Void
   ) throws
   func decode(
-    _ codes: UnsafePointer<UInt16>, _ count: Int, _ source: ParameterStore, into pixels: UnsafeMutablePointer<UInt8>) throws
+    _ codes: UnsafePointer<Token>, _ count: Int, _ store: ParameterStore, into pixels: UnsafeMutablePointer<UInt8>) throws
 }
 
-/// The passes over `count` samples with operands in `Element`; what they compute is said at `DVAE`.
+/// The passes over `count` samples with operands in `Element`; `DVAE` documents what they compute.
 struct DVAEStep<Element: Scalar>: DVAEPasses {
   private let config: DVAEConfig
   private let arena: Arena
@@ -52,7 +53,7 @@ struct DVAEStep<Element: Scalar>: DVAEPasses {
   }
 
   func forwardBackward(
-    _ pixels: UnsafePointer<UInt8>, _ count: Int, _ source: ParameterStore, temperature: Float, klWeight: Float,
+    _ pixels: UnsafePointer<UInt8>, _ count: Int, _ store: ParameterStore, temperature: Float, klWeight: Float,
     _ noise: GumbelNoise, scale: Float
   ) throws -> DVAELoss {
     let perValue = scale / Float(config.pixelValues)
@@ -61,7 +62,7 @@ struct DVAEStep<Element: Scalar>: DVAEPasses {
     let start = ContinuousClock.now
 
     // The first layer's gradient needs no weights.
-    let walk = try BlockWalk(source, blocks + blocks.dropFirst().reversed())
+    let walk = try BlockWalk(store, blocks + blocks.dropFirst().reversed())
     try encodeRectified(pixels, count, walk)
     loss.kl = try codebook.relax(
       encoder.rectified(count), walk, temperature: temperature, klWeight: klWeight * perValue, noise: rows(of: noise),
@@ -83,14 +84,14 @@ struct DVAEStep<Element: Scalar>: DVAEPasses {
   }
 
   func evaluate(
-    _ pixels: UnsafePointer<UInt8>, _ count: Int, _ source: ParameterStore, into codes: UnsafeMutablePointer<UInt16>
+    _ pixels: UnsafePointer<UInt8>, _ count: Int, _ store: ParameterStore, into codes: UnsafeMutablePointer<Token>
   ) throws -> DVAELoss {
     var loss = DVAELoss()
     loss.samples = count
     let start = ContinuousClock.now
-    let walk = try BlockWalk(source, blocks)
+    let walk = try BlockWalk(store, blocks)
     try encode(pixels, count, walk) { position, logits in
-      codes[position] = UInt16(indexOfLargest(logits))
+      codes[position] = Token(indexOfLargest(logits))
       loss.kl += klFromUniform(logits)
     }
     try codebook.lookUp(codes, walk, into: decoder.entry(count))
@@ -104,9 +105,9 @@ struct DVAEStep<Element: Scalar>: DVAEPasses {
   }
 
   func encode(
-    _ pixels: UnsafePointer<UInt8>, _ count: Int, _ source: ParameterStore, _ body: (_ position: Int, _ logits: Vector) -> Void
+    _ pixels: UnsafePointer<UInt8>, _ count: Int, _ store: ParameterStore, _ body: (_ position: Int, _ logits: Vector) -> Void
   ) throws {
-    try encode(pixels, count, BlockWalk(source, Array(blocks[..<encoderCount])), body)
+    try encode(pixels, count, BlockWalk(store, Array(blocks[..<encoderCount])), body)
   }
 
   private func encode(
@@ -117,9 +118,9 @@ struct DVAEStep<Element: Scalar>: DVAEPasses {
   }
 
   func decode(
-    _ codes: UnsafePointer<UInt16>, _ count: Int, _ source: ParameterStore, into pixels: UnsafeMutablePointer<UInt8>
+    _ codes: UnsafePointer<Token>, _ count: Int, _ store: ParameterStore, into pixels: UnsafeMutablePointer<UInt8>
   ) throws {
-    let walk = try BlockWalk(source, Array(blocks[encoderCount...]))
+    let walk = try BlockWalk(store, Array(blocks[encoderCount...]))
     try codebook.lookUp(codes, walk, into: decoder.entry(count))
     try decoder.forward(walk, samples: count)
     PixelMap.reconstruct(planes(activations.output, count, 6).rows(0..<3), into: pixels)
@@ -141,15 +142,15 @@ struct DVAEStep<Element: Scalar>: DVAEPasses {
     }
   }
 
-  /// The squared error of the bytes that the location maps stand for.
+  /// The squared error of the bytes that the location maps reconstruct.
   private func reconstructionError(_ output: Matrix, _ pixels: UnsafePointer<UInt8>) -> Double {
-    let picture = [UInt8](unsafeUninitializedCapacity: 3 * output.columns) { buffer, count in
+    let image = [UInt8](unsafeUninitializedCapacity: 3 * output.columns) { buffer, count in
       PixelMap.reconstruct(output.rows(0..<3), into: buffer.baseAddress!)
       count = 3 * output.columns
     }
     var sum = 0
-    for index in picture.indices {
-      let difference = Int(picture[index]) - Int(pixels[index])
+    for index in image.indices {
+      let difference = Int(image[index]) - Int(pixels[index])
       sum += difference * difference
     }
     return Double(sum)

@@ -1,6 +1,7 @@
 import Kernels
 import Layers
 import Memory
+import Tokens
 
 /// The transformer one image position at a time, with the keys and values of earlier positions cached: what sampling needs.
 /// Gives the logits of a full forward pass.
@@ -14,7 +15,7 @@ package final class CachedTransformer<Element: Scalar> {
   private let parameters: TransformerParameters
   private let blocks: [TransformerBlock<Element>]
   private let order: [BlockID]
-  private let source: any ParameterStore
+  private let store: any ParameterStore
   private let work: Work
   private let arena: Arena
 
@@ -34,13 +35,13 @@ package final class CachedTransformer<Element: Scalar> {
   ///   - captions: tokens, at most `textLength` each; an empty caption is all padding.
   ///   - images: how many are sampled for each caption.
   package init(
-    _ config: TransformerConfig, captions: [[Int32]], images: [Int], source: any ParameterStore
+    _ config: TransformerConfig, captions: [[Token]], images: [Int], store: any ParameterStore
   ) throws {
     precondition(captions.allSatisfy { $0.count <= config.textLength }, "a caption is longer than \(config.textLength)")
     precondition(!captions.isEmpty && images.count == captions.count && images.allSatisfy { $0 > 0 }, "nothing to sample")
     try config.validate()
     self.config = config
-    self.source = source
+    self.store = store
     rows = images.reduce(0, +)
     var table = ParameterTable()
     parameters = TransformerParameters(config, &table)
@@ -88,9 +89,9 @@ package final class CachedTransformer<Element: Scalar> {
   /// The logits of image position `position`, `[rows, image vocabulary]`; they are overwritten by the next call.
   ///
   /// - Parameter previous: each row's token of the position before; empty at position 0.
-  package func step(_ position: Int, previous: [Int32]) throws -> Matrix {
+  package func step(_ position: Int, previous: [Token]) throws -> Matrix {
     precondition(previous.count == (position == 0 ? 0 : rows), "\(previous.count) tokens for \(rows) rows")
-    let walk = try BlockWalk(source, order)
+    let walk = try BlockWalk(store, order)
     let stream = work.stream.rows(0..<rows)
     let embeddings = parameters.embeddings
     try walk.forward(embeddings.block) { w in
@@ -106,18 +107,18 @@ package final class CachedTransformer<Element: Scalar> {
     try walk.forward(heads.block) { w in
       let normed = work.scratch.normed.rows(0..<rows)
       heads.norm.forward(stream, w, saved: work.finalNorm, into: normed)
-      matmul(normed, w.operand(heads.image).transposed, into: work.logits, rowwise: true)
+      matmul(normed, w.operand(heads.image), transposing: .second, into: work.logits, rowwise: true)
     }
     return work.logits
   }
 
   /// The captions' path through all blocks, one after the other, which fills the caches' prefixes.
-  private func read(_ captions: [[Int32]]) throws {
+  private func read(_ captions: [[Token]]) throws {
     let text = config.textLength
     let embeddings = parameters.embeddings
     let stream = work.stream.rows(0..<text)
     for (index, caption) in captions.enumerated() {
-      let walk = try BlockWalk(source, Array(order.dropLast()))
+      let walk = try BlockWalk(store, Array(order.dropLast()))
       try walk.forward(embeddings.block) { w in
         for position in 0..<text { embed(embeddings.textTerms(caption, at: position), w, into: stream.row(position)) }
       }

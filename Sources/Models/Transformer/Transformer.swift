@@ -11,13 +11,13 @@ package final class Transformer {
   package let config: TransformerConfig
   package let table: ParameterTable
   package let patterns: [AttentionPattern]
-  /// Most samples of one call.
+  /// Largest number of samples per call.
   package let batch: Int
   package let precision: Precision
   private let passes: any TransformerPasses
   private let arena: Arena
 
-  /// Lays out activations for micro-batches of up to `batch` samples. With bf16 the sources of weights must keep that format.
+  /// Lays out activations for micro-batches of up to `batch` samples. With bf16 the parameter stores must keep weights in that format.
   package init(_ config: TransformerConfig, batch: Int, precision: Precision = .fp32) throws {
     try config.validate()
     self.config = config
@@ -75,24 +75,24 @@ package final class Transformer {
     return Arena.measure { passes(config, parameters, patterns, samples: batch, precision, in: &$0) }
   }
 
-  /// Loss and gradient: adds the gradient of `textScale · Σ text nats + imageScale · Σ image nats` to `source`.
+  /// Loss and gradient: adds the gradient of `textScale · Σ text nats + imageScale · Σ image nats` to `store`.
   package func forwardBackward(
-    _ samples: TransformerBatch, _ source: any ParameterStore, textScale: Float, imageScale: Float
+    _ samples: TransformerBatch, _ store: any ParameterStore, textScale: Float, imageScale: Float
   ) throws -> TransformerLoss {
     check(samples)
     let clock = ContinuousClock()
     let start = clock.now
     var middle = start
-    var loss = try passes.forwardBackward(samples, source, textScale: textScale, imageScale: imageScale) { middle = clock.now }
+    var loss = try passes.forwardBackward(samples, store, textScale: textScale, imageScale: imageScale) { middle = clock.now }
     loss.forwardSeconds = (middle - start) / .seconds(1)
     loss.backwardSeconds = (clock.now - middle) / .seconds(1)
     return loss
   }
 
   /// Loss alone.
-  package func evaluate(_ samples: TransformerBatch, _ source: any ParameterStore) throws -> TransformerLoss {
+  package func evaluate(_ samples: TransformerBatch, _ store: any ParameterStore) throws -> TransformerLoss {
     check(samples)
-    return try passes.evaluate(samples, source)
+    return try passes.evaluate(samples, store)
   }
 
   private func check(_ samples: TransformerBatch) {

@@ -1,6 +1,7 @@
 import Kernels
 import Layers
 import Memory
+import Tokens
 
 /// Everything a step of the transformer writes, laid out once. n = samples · length, d = width. What GEMMs take is kept in
 /// `Element`, the residual stream and sums in fp32.
@@ -17,7 +18,7 @@ struct TransformerActivations<Element: Scalar> {
   /// Rows of the block that have a target, moved together, and their gradient: [logitRows, d].
   let scored: MatrixView<Element>
   let dScored: Matrix
-  let targets: UnsafeMutablePointer<Int32>  // [n]
+  let targets: UnsafeMutablePointer<Token>  // [n]
   let targetRows: UnsafeMutablePointer<Int32>  // [n]
   let scratch: TransformerScratch<Element>
 
@@ -39,7 +40,7 @@ struct TransformerActivations<Element: Scalar> {
     dLogits = logits as? VectorView<Element> ?? space.vector(logits.count, of: Element.self)
     scored = space.matrix(rows: logitRows, columns: d, of: Element.self)
     dScored = space.matrix(rows: logitRows, columns: d)
-    targets = space.take(Int32.self, count: n)
+    targets = space.take(Token.self, count: n)
     targetRows = space.take(Int32.self, count: n)
     scratch = TransformerScratch(
       rows: n, width: d, headSize: config.headSize, patterns: patterns, training: true, in: &space)

@@ -1,11 +1,13 @@
+import Tokens
+
 /// Captions and image tokens of some samples.
 package struct TransformerBatch: Sendable {
   /// Captions as tokens; at most `textLength` each. An empty caption is all padding.
-  package let text: [[Int32]]
+  package let text: [[Token]]
   /// `[samples · grid²]`, raster order.
-  package let image: [Int32]
+  package let image: [Token]
 
-  package init(text: [[Int32]], image: [Int32]) {
+  package init(text: [[Token]], image: [Token]) {
     self.text = text
     self.image = image
   }

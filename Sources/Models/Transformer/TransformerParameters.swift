@@ -1,4 +1,5 @@
 import Layers
+import Tokens
 
 /// Addresses of the transformer's parameters, block by block.
 struct TransformerParameters {
@@ -8,7 +9,7 @@ struct TransformerParameters {
 
     /// Rows of the tables that are added up at a text position, as offsets into the block: the token before it, or the
     /// start, and the position; where there is no text, a learned vector for each position takes their place (paper 2.2).
-    func textTerms(_ text: [Int32], at position: Int) -> [Int] {
+    func textTerms(_ text: [Token], at position: Int) -> [Int] {
       let d = textStart.count
       if position == 0 { return [textStart.offset, textPosition.offset] }
       if position > text.count { return [textPadding.offset + position * d] }
@@ -16,7 +17,7 @@ struct TransformerParameters {
     }
 
     /// The same at an image position: the token before it, or the start, and its row and column.
-    func imageTerms(after previous: Int32?, at position: Int) -> [Int] {
+    func imageTerms(after previous: Token?, at position: Int) -> [Int] {
       let d = imageStart.count
       let grid = imageRow.shape[0]
       let token = previous.map { image.offset + Int($0) * d } ?? imageStart.offset
@@ -34,7 +35,7 @@ struct TransformerParameters {
   let blocks: [TransformerBlockParameters]
   let heads: Heads
 
-  /// Adds every parameter to `table`, with the initialisation of Sparse Transformers (Child et al. 2019, section 6): weights
+  /// Adds every parameter to `table`, with the initialization of Sparse Transformers (Child et al. 2019, section 6): weights
   /// N(0, 0.125/sqrt(fan in)), token embeddings N(0, 0.125/sqrt(d)), positions N(0, 0.125/sqrt(d·n)), the two matrices that
   /// write to the residual stream further scaled by 1/sqrt(2·layers), heads 0.
   init(_ config: TransformerConfig, _ table: inout ParameterTable) {
@@ -43,8 +44,8 @@ struct TransformerParameters {
     var t = table
 
     let first = t.addBlock("embeddings")
-    let embedding = { (name: String, shape: [Int], start: Initialization) in
-      t.add(name, shape, .embedding, start, to: first)
+    let embedding = { (name: String, shape: [Int], initialization: Initialization) in
+      t.add(name, shape, .embedding, initialization, to: first)
     }
     embeddings = Embeddings(
       block: first,

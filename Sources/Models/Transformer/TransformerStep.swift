@@ -8,57 +8,58 @@ protocol TransformerPasses {
   ///
   /// - Parameter middle: called between the forward and the backward pass.
   func forwardBackward(
-    _ samples: TransformerBatch, _ source: any ParameterStore, textScale: Float, imageScale: Float, middle: () -> Void
+    _ samples: TransformerBatch, _ store: any ParameterStore, textScale: Float, imageScale: Float, middle: () -> Void
   ) throws -> TransformerLoss
   /// Loss alone.
-  func evaluate(_ samples: TransformerBatch, _ source: any ParameterStore) throws -> TransformerLoss
+  func evaluate(_ samples: TransformerBatch, _ store: any ParameterStore) throws -> TransformerLoss
 }
 
-/// One micro-batch on its way through the transformer: embeddings, blocks, heads, and back.
+/// Forward and backward passes over one micro-batch: embeddings, blocks, heads.
 /// n = samples · length, d = width.
 struct TransformerStep<Element: Scalar>: TransformerPasses {
   private let config: TransformerConfig
   private let parameters: TransformerParameters
   private let blocks: [TransformerBlock<Element>]
-  private let a: TransformerActivations<Element>
+  private let activations: TransformerActivations<Element>
 
   init(
     _ config: TransformerConfig, _ parameters: TransformerParameters, _ patterns: [AttentionPattern],
     _ activations: TransformerActivations<Element>
   ) {
-    (self.config, self.parameters, a) = (config, parameters, activations)
+    (self.config, self.parameters, self.activations) = (config, parameters, activations)
     blocks = zip(parameters.blocks, patterns).map { TransformerBlock($0, pattern: $1, heads: config.heads) }
   }
 
   /// The residual stream of some samples before each layer, and after the last.
   private func stream(_ index: Int, _ samples: TransformerBatch) -> Matrix {
-    a.streams[index].rows(0..<samples.count * config.length)
+    activations.streams[index].rows(0..<samples.count * config.length)
   }
 
   func forwardBackward(
-    _ samples: TransformerBatch, _ source: any ParameterStore, textScale: Float, imageScale: Float, middle: () -> Void
+    _ samples: TransformerBatch, _ store: any ParameterStore, textScale: Float, imageScale: Float, middle: () -> Void
   ) throws -> TransformerLoss {
     let order = blocks.flatMap { [$0.attention.parameters.block, $0.mlp.parameters.block] }
-    let walk = try BlockWalk(source, [parameters.embeddings.block] + order + [parameters.heads.block] + order.reversed())
+    let walk = try BlockWalk(store, [parameters.embeddings.block] + order + [parameters.heads.block] + order.reversed())
     try forward(samples, walk)
     middle()
 
-    let dStream = a.dStream.rows(0..<samples.count * config.length)
+    let dStream = activations.dStream.rows(0..<samples.count * config.length)
     let loss = try walk.backward(parameters.heads.block) { w, g in
       heads(samples, w, gradients: (g, textScale: textScale, imageScale: imageScale))
     }
     for layer in blocks.indices.reversed() {
       try blocks[layer].backward(
-        (stream(2 * layer, samples), stream(2 * layer + 1, samples)), walk, saved: a.blocks[layer], scratch: a.scratch,
+        stream(2 * layer, samples), middle: stream(2 * layer + 1, samples), walk, saved: activations.blocks[layer],
+        scratch: activations.scratch,
         dStream: dStream, recomputes: config.recompute)
     }
     try walk.backward(withoutWeights: parameters.embeddings.block) { embedBackward(samples, $0) }
     return loss
   }
 
-  func evaluate(_ samples: TransformerBatch, _ source: any ParameterStore) throws -> TransformerLoss {
+  func evaluate(_ samples: TransformerBatch, _ store: any ParameterStore) throws -> TransformerLoss {
     let order = blocks.flatMap { [$0.attention.parameters.block, $0.mlp.parameters.block] }
-    let walk = try BlockWalk(source, [parameters.embeddings.block] + order + [parameters.heads.block])
+    let walk = try BlockWalk(store, [parameters.embeddings.block] + order + [parameters.heads.block])
     try forward(samples, walk)
     return try walk.forward(parameters.heads.block) { heads(samples, $0, gradients: nil) }
   }
@@ -67,8 +68,9 @@ struct TransformerStep<Element: Scalar>: TransformerPasses {
     try walk.forward(parameters.embeddings.block) { embed(samples, $0) }
     for (layer, block) in blocks.enumerated() {
       try block.forward(
-        (stream(2 * layer, samples), stream(2 * layer + 1, samples), stream(2 * layer + 2, samples)), walk,
-        saved: a.blocks[layer], scratch: a.scratch)
+        stream(2 * layer, samples), middle: stream(2 * layer + 1, samples), walk, saved: activations.blocks[layer],
+        scratch: activations.scratch,
+        into: stream(2 * layer + 2, samples))
     }
   }
 
@@ -92,7 +94,7 @@ struct TransformerStep<Element: Scalar>: TransformerPasses {
   private func embed(_ samples: TransformerBatch, _ w: BlockValues) {
     let d = config.width
     forEachInput(of: samples) { row, terms in
-      let target = a.streams[0].row(row)
+      let target = activations.streams[0].row(row)
       target.copy(from: w.values[terms[0]..<terms[0] + d])
       for term in terms.dropFirst() { add(w.values[term..<term + d], to: target) }
     }
@@ -101,7 +103,7 @@ struct TransformerStep<Element: Scalar>: TransformerPasses {
   private func embedBackward(_ samples: TransformerBatch, _ g: BlockValues) {
     let d = config.width
     forEachInput(of: samples) { row, terms in
-      for term in terms { add(a.dStream.row(row), to: g.values[term..<term + d]) }
+      for term in terms { add(activations.dStream.row(row), to: g.values[term..<term + d]) }
     }
   }
 
@@ -114,18 +116,18 @@ struct TransformerStep<Element: Scalar>: TransformerPasses {
   ) -> TransformerLoss {
     let (c, p) = (config, parameters.heads)
     let n = samples.count * c.length
-    let saved = a.finalNorm.first(n)
+    let saved = activations.finalNorm.first(n)
     let x = stream(2 * c.layers, samples)
-    p.norm.forward(x, w, saved: saved, into: a.scratch.normed.rows(0..<n))
-    let dNormed = a.scratch.dNormed.rows(0..<n)
+    p.norm.forward(x, w, saved: saved, into: activations.scratch.normed.rows(0..<n))
+    let dNormed = activations.scratch.dNormed.rows(0..<n)
     if gradients != nil { dNormed.vector.fill(0) }
 
     var loss = TransformerLoss()
     var count = 0
     for sample in 0..<samples.count {
       for (position, token) in samples.text[sample].enumerated() {
-        a.targets[count] = token
-        a.targetRows[count] = Int32(sample * c.length + position)
+        activations.targets[count] = token
+        activations.targetRows[count] = Int32(sample * c.length + position)
         count += 1
       }
     }
@@ -136,8 +138,8 @@ struct TransformerStep<Element: Scalar>: TransformerPasses {
     count = 0
     for sample in 0..<samples.count {
       for position in 0..<c.imageLength {
-        a.targets[count] = samples.image[sample * c.imageLength + position]
-        a.targetRows[count] = Int32(sample * c.length + c.textLength + position)
+        activations.targets[count] = samples.image[sample * c.imageLength + position]
+        activations.targetRows[count] = Int32(sample * c.length + c.textLength + position)
         count += 1
       }
     }
@@ -145,7 +147,7 @@ struct TransformerStep<Element: Scalar>: TransformerPasses {
     loss.imageNats = head(p.image, count: count, w, gradients.map { ($0.0, $0.imageScale) })
 
     if let (g, _, _) = gradients {
-      let dStream = a.dStream.rows(0..<n)
+      let dStream = activations.dStream.rows(0..<n)
       dStream.vector.fill(0)
       p.norm.backward(dNormed, x, w, g, saved: saved, addingTo: dStream)
     }
@@ -156,24 +158,24 @@ struct TransformerStep<Element: Scalar>: TransformerPasses {
   private func head(_ weight: Parameter, count: Int, _ w: BlockValues, _ gradient: (BlockValues, scale: Float)?) -> Double {
     let weights: MatrixView<Element> = w.operand(weight)
     var total = 0.0
-    for first in stride(from: 0, to: count, by: a.logitRows) {
-      let size = min(a.logitRows, count - first)
+    for first in stride(from: 0, to: count, by: activations.logitRows) {
+      let size = min(activations.logitRows, count - first)
       // Captions have any number of tokens; rows of zeros keep the shapes of the GEMMs, for which kernels are prepared, few.
-      let padded = (size + a.logitStep - 1) / a.logitStep * a.logitStep
-      let scored = a.scored.rows(0..<padded)
-      for row in 0..<size { scored.row(row).copy(from: a.scratch.normed.row(Int(a.targetRows[first + row]))) }
+      let padded = (size + activations.logitStep - 1) / activations.logitStep * activations.logitStep
+      let scored = activations.scored.rows(0..<padded)
+      for row in 0..<size { scored.row(row).copy(from: activations.scratch.normed.row(Int(activations.targetRows[first + row]))) }
       scored.rows(size..<padded).vector.fill(Element(0))
-      let logits = Matrix(a.logits.base, rows: padded, columns: weights.rows)
-      let dLogits = MatrixView(a.dLogits.base, rows: padded, columns: weights.rows)
-      matmul(scored, weights.transposed, into: logits)
+      let logits = Matrix(activations.logits.base, rows: padded, columns: weights.rows)
+      let dLogits = MatrixView(activations.dLogits.base, rows: padded, columns: weights.rows)
+      matmul(scored, weights, transposing: .second, into: logits)
       total += softmaxCrossEntropy(
-        logits.rows(0..<size), targets: a.targets + first, gradient: gradient.map { (dLogits.rows(0..<size), $0.scale) })
+        logits.rows(0..<size), targets: activations.targets + first, gradient: gradient.map { (dLogits.rows(0..<size), $0.scale) })
       guard let (g, _) = gradient else { continue }
-      let dScored = a.dScored.rows(0..<padded)
+      let dScored = activations.dScored.rows(0..<padded)
       dLogits.rows(size..<padded).vector.fill(Element(0))
-      matmul(dLogits.transposed, scored, into: g.matrix(weight), .accumulate)
+      matmul(dLogits, scored, transposing: .first, into: g.matrix(weight), .accumulate)
       matmul(dLogits, weights, into: dScored)
-      for row in 0..<size { a.scratch.dNormed.row(Int(a.targetRows[first + row])).copy(from: dScored.row(row)) }
+      for row in 0..<size { activations.scratch.dNormed.row(Int(activations.targetRows[first + row])).copy(from: dScored.row(row)) }
     }
     return total
   }

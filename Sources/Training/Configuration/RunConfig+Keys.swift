@@ -18,7 +18,7 @@ extension RunConfig {
         path: "data", text: "Where captioned images come from.",
         keys: [
           .choice(
-            "source", DataConfig.Source.self, "`scenes`: rendered by the project, with captions. `dataset`: your own, at `path`."),
+            "source", DataConfig.Kind.self, "`scenes`: rendered by the project, with captions. `dataset`: your own, at `path`."),
           .text(
             "path",
             "For `dataset`: a folder that `dalle-prep collect` made, or a source that is collected when the run begins: a folder of "

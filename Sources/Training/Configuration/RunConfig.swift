@@ -40,15 +40,15 @@ package enum PrecisionChoice: String, Codable, Sendable, CaseIterable {
   }
 }
 
-/// Where captioned images come from: section `data`.
+/// The captioned images of a run: section `data`.
 package struct DataConfig: Codable, Sendable, Equatable {
-  package enum Source: String, Codable, Sendable, CaseIterable {
-    /// Images that the project renders itself, with their captions.
+  package enum Kind: String, Codable, Sendable, CaseIterable {
+    /// Scenes that the project renders itself, with their captions.
     case scenes
     /// The user's own images.
     case dataset
   }
-  package var source: Source = .scenes
+  package var source: Kind = .scenes
   package var path = ""
   package var imageSize = 256
   package var scenes = 50_000

@@ -1,20 +1,19 @@
 import Images
 import Random
 
-/// What training does to the pictures that the dVAE learns from.
+/// Augmentation of the images that the dVAE is trained on.
 extension Image {
-  /// Moves each byte by at most `most`.
-  mutating func addNoise(_ most: Int, using random: inout RandomStream) {
+  /// Changes each byte by at most `limit`.
+  mutating func addNoise(_ limit: Int, using random: inout RandomStream) {
     for index in pixels.indices {
-      let change = (2 * random.uniform() - 1) * Float(most)
+      let change = (2 * random.uniform() - 1) * Float(limit)
       pixels[index] = UInt8(max(0, min(255, (Float(pixels[index]) + change).rounded())))
     }
   }
 
-  /// Replaces a random rectangle with that of another picture of the same size (CutMix, Yun et al. 2019). Its sides lie on
-  /// multiples of `cell` pixels, which is what a code stands for: so each cell shows what pictures show, but what is around it
-  /// tells nothing of it.
-  mutating func mix(_ other: Image, cell: Int, using random: inout RandomStream) {
+  /// Replaces a random rectangle with that of another image of the same size (CutMix, Yun et al. 2019). Its sides are multiples
+  /// of `cell` pixels, the side that one code covers: every cell keeps natural content, and its surroundings do not predict it.
+  mutating func cutMix(_ other: Image, cell: Int, using random: inout RandomStream) {
     precondition(other.width == width && other.height == height, "mixing images of different sizes")
     func side(_ length: Int) -> Range<Int> {
       let cells = length / cell

@@ -1,7 +1,7 @@
 import Random
 
-/// The global order of pictures: position `p` of the endless stream of samples is sample `at(p)`. Every epoch is a new
-/// permutation; the order depends on the seed alone, never on the number of ranks.
+/// The global order of samples: position `p` of the endless stream is sample `at(p)`. Every epoch is a new permutation. The order
+/// depends on the seed alone, never on the number of ranks.
 enum SampleNumber {
   static func at(_ position: Int, count: Int, seed: UInt64) -> Int {
     let (epoch, offset) = position.quotientAndRemainder(dividingBy: count)
@@ -15,6 +15,6 @@ enum Purpose {
   // 2: the crops of ShardEncoder
   static let bpeDropout: UInt64 = 3
   static let captionDropout: UInt64 = 4
-  static let dvaeNoise: UInt64 = 5
-  static let dvaeMixing: UInt64 = 6
+  static let dvaePixelNoise: UInt64 = 5
+  static let dvaeCutMix: UInt64 = 6
 }

@@ -9,14 +9,14 @@ import Tokenizer
 struct EncodeStage: Stage {
   let name = "encode"
   let config: RunConfig
-  let data: StageInput
-  let source: any ImageSource
+  let dataInput: StageInput
+  let data: any CaptionedImages
 
-  func inputs(in folder: RunFolder) -> [StageInput] { [data, .tokenizer(folder), .dvae(folder)] }
+  func inputs(in folder: RunFolder) -> [StageInput] { [dataInput, .tokenizer(folder), .dvae(folder)] }
 
-  /// The shards are told from others by what they were made of; each also has checksums of its own.
+  /// Identified by what the shards were encoded from; each shard has checksums of its own.
   func product(in folder: RunFolder) -> StageProduct {
-    let files = ShardEncoder.Files(folder.shards, source: source, shardSamples: config.data.shardSamples)
+    let files = ShardEncoder.Files(folder.shards, data: data, shardSamples: config.data.shardSamples)
     return StageProduct(
       files: [files.origin] + files.shards + [files.skips], identity: [files.origin, files.skips], folders: [folder.shards])
   }
@@ -25,7 +25,7 @@ struct EncodeStage: Stage {
     let tokenizer = try Tokenizer(contentsOf: run.folder.tokenizer)
     let dvae = try DVAE(config.dvaeConfig, batch: 32, mode: .inference, precision: run.precision)
     let encoder = ShardEncoder(
-      source, tokenizer: tokenizer, dvae: dvae,
+      data, tokenizer: tokenizer, dvae: dvae,
       weights: try ModelBundle.weights(dvae.table, run.folder.dvaeWeights, run.precision),
       header: ShardHeader(config, tokenizer, inputs: inputs), shardSamples: config.data.shardSamples,
       seed: UInt64(config.seed), folder: run.folder.shards)

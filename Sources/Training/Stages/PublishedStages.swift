@@ -18,17 +18,17 @@ package enum PublishedStages {
   /// Opens the run's data, and makes the stages that its configuration describes. Collective.
   package static func stages(of run: Run) throws -> [any Stage] {
     let config = run.config
-    let source = try run.openData()
-    let data = StageInput.value("data", try run.grid.world.decide { try source.identity() })
+    let data = try run.openData()
+    let dataInput = StageInput.value("data", try run.grid.world.decide { try data.identity() })
     return [
-      TokenizerStage(config: config.tokenizer, data: data, source: source),
-      dvae(config, data, source),
-      EncodeStage(config: config, data: data, source: source),
-      transformer(config, run.folder, source),
+      TokenizerStage(config: config.tokenizer, dataInput: dataInput, data: data),
+      dvae(config, dataInput, data),
+      EncodeStage(config: config, dataInput: dataInput, data: data),
+      transformer(config, run.folder, data),
     ]
   }
 
-  private static func dvae(_ config: RunConfig, _ data: StageInput, _ source: any ImageSource) -> TrainingStage<DVAETask> {
+  private static func dvae(_ config: RunConfig, _ dataInput: StageInput, _ data: any CaptionedImages) -> TrainingStage<DVAETask> {
     func checkShape(_ path: String) throws {
       guard var given = try? JSONDecoder().decode(DVAEConfig.self, from: readFile(path)) else {
         throw DalleError(.data, "\(path): cannot be parsed as the shape of a dVAE; copy it again, or remove it")
@@ -42,17 +42,17 @@ package enum PublishedStages {
             + "remove the dVAE")
       }
     }
-    return TrainingStage("dvae", config.dvae.training, inputs: [data], checkShape: checkShape) { run, _ in
+    return TrainingStage("dvae", config.dvae.training, inputs: [dataInput], checkShape: checkShape) { run, _ in
       let skipped = run.skipped
-      let task = try DVAETask(config, precision: run.precision, source: source) { skipped.add($0) }
+      let task = try DVAETask(config, precision: run.precision, data: data) { skipped.add($0) }
       return .init(task: task, shape: config.dvaeConfig, optimizer: AdamW(config.dvae.training.adamw))
     }
   }
 
   private static func transformer(
-    _ config: RunConfig, _ folder: RunFolder, _ source: any ImageSource
+    _ config: RunConfig, _ folder: RunFolder, _ data: any CaptionedImages
   ) -> TrainingStage<TransformerTask> {
-    let shards = ShardEncoder.Files(folder.shards, source: source, shardSamples: config.data.shardSamples)
+    let shards = ShardEncoder.Files(folder.shards, data: data, shardSamples: config.data.shardSamples)
     let inputs: [StageInput] = [.tokenizer(folder), .dvae(folder), .files("shards", [shards.origin, shards.skips])]
     return TrainingStage("transformer", config.transformer.training, inputs: inputs) { run, inputs in
       let (folder, precision) = (run.folder, run.precision)
@@ -64,7 +64,7 @@ package enum PublishedStages {
       try run.requireEqual(training.samples, of: folder.shards)
       let dvae = try DVAE(config.dvaeConfig, batch: 16, mode: .inference, precision: precision)
       let dvaeWeights = try ModelBundle.weights(dvae.table, folder.dvaeWeights, precision)
-      let prompts = try source.prompts(16)
+      let prompts = try data.prompts(16)
       let task = try TransformerTask(
         config, Transformer(shape, batch: config.transformer.training.microBatch, precision: precision), training: training,
         validation: validation, tokenizer: tokenizer
@@ -72,8 +72,8 @@ package enum PublishedStages {
         let generator = ImageGenerator(
           tokenizer: tokenizer, dvae: dvae, dvaeWeights: dvaeWeights, transformer: shape, weights: weights,
           precision: precision)
-        let pictures = try generator.generate(prompts, count: 1, seed: UInt64(config.seed), config.sampling)
-        return try ImageGrid.compose(Array(zip(prompts, pictures)).map { (caption: $0, images: $1) }, columns: 8)
+        let images = try generator.generate(prompts, count: 1, seed: UInt64(config.seed), config.sampling)
+        return try ImageGrid.compose(zip(prompts, images).map { ImageGrid.Row(caption: $0, images: $1) }, columns: 8)
       }
       return .init(task: task, shape: shape, optimizer: AdamW(config.transformer.training.adamw))
     }

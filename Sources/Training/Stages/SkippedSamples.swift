@@ -1,7 +1,7 @@
 import Foundation
 import Monitoring
 
-/// Samples that training cannot use: each is recorded once, however often it comes round.
+/// Samples that training skips, because they cannot be read. Each is recorded once.
 final class SkippedSamples: @unchecked Sendable {
   // Safe to share: what changes is guarded by `lock`.
   private let lock = NSLock()

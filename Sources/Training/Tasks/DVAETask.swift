@@ -20,40 +20,40 @@ package final class DVAETask: TrainingTask {
   package let name = "dvae"
   package let load: @Sendable (_ step: Int, _ part: Range<Int>) throws -> Batch
   private let model: DVAE
-  private let source: any ImageSource
+  private let data: any CaptionedImages
   private let config: RunConfig
   private let warn: @Sendable (String) -> Void
   private var imageBytes: Int { model.config.pixelValues }
 
-  /// - Parameter warn: takes a line about an image that cannot be used.
+  /// - Parameter warn: gets a line for every image that cannot be read.
   package init(
-    _ config: RunConfig, precision: Precision, source: any ImageSource, warn: @escaping @Sendable (String) -> Void
+    _ config: RunConfig, precision: Precision, data: any CaptionedImages, warn: @escaping @Sendable (String) -> Void
   ) throws {
     self.config = config
-    self.source = source
+    self.data = data
     self.warn = warn
     let training = config.dvae.training
     model = try DVAE(config.dvaeConfig, batch: training.microBatch, mode: .training, precision: precision)
     let seed = UInt64(config.seed)
     let size = config.data.imageSize
-    let (mixing, noise, cell) = (config.dvae.cutMixProbability, config.dvae.pixelNoise, size / config.dvaeConfig.grid)
+    let (cutMixProbability, noise, cell) = (config.dvae.cutMixProbability, config.dvae.pixelNoise, size / config.dvaeConfig.grid)
     load = { step, part in
       var pixels: [UInt8] = []
       pixels.reserveCapacity(part.count * size * size * 3)
       for position in part {
         func random(_ purpose: UInt64) -> RandomStream { RandomStream(seed: seed, purpose, UInt64(step), UInt64(position)) }
         func crop(_ index: Int, _ random: inout RandomStream) throws -> Image {
-          try source.readable(index, .training, forCropsOf: size, warn: warn).dvaeCrop(size, using: &random)
+          try data.readableImage(index, .training, forCropsOf: size, warn: warn).dvaeCrop(size, using: &random)
         }
         var crops = random(Purpose.dvaeCrop)
-        let count = source.count(.training)
+        let count = data.count(.training)
         var image = try crop(SampleNumber.at(step * training.batch + position, count: count, seed: seed), &crops)
-        var mixes = random(Purpose.dvaeMixing)
-        if Double(mixes.uniform()) < mixing {
-          image.mix(try crop(mixes.integer(in: 0..<count), &mixes), cell: cell, using: &mixes)
+        var mixes = random(Purpose.dvaeCutMix)
+        if Double(mixes.uniform()) < cutMixProbability {
+          image.cutMix(try crop(mixes.integer(in: 0..<count), &mixes), cell: cell, using: &mixes)
         }
         if noise > 0 {
-          var changes = random(Purpose.dvaeNoise)
+          var changes = random(Purpose.dvaePixelNoise)
           image.addNoise(noise, using: &changes)
         }
         pixels += image.pixels
@@ -97,15 +97,15 @@ package final class DVAETask: TrainingTask {
 
   /// Sums: samples, reconstruction, KL, squared error, then how often each code occurs.
   package func validate(rank: Int, of ranks: Int, source weights: any ParameterStore) throws -> [Double] {
-    let mine = Array(ProcessGrid.share(of: source.count(.validation), rank: rank, ranks: ranks))
+    let mine = Array(ProcessGrid.share(of: data.count(.validation), rank: rank, ranks: ranks))
     var loss = DVAELoss()
     var usage = CodebookUsage(vocabulary: model.config.vocabulary)
     // A batch at a time, so that not all images are in memory.
     for first in stride(from: 0, to: mine.count, by: model.batch) {
       let part = mine[first..<min(first + model.batch, mine.count)]
-      let (partLoss, codes) = try model.evaluate(validationImages(Array(part)), weights)
-      loss += partLoss
-      codes.withUnsafeBufferPointer { usage.add($0) }
+      let result = try model.evaluate(validationImages(Array(part)), weights)
+      loss += result.loss
+      result.codes.withUnsafeBufferPointer { usage.add($0) }
     }
     return [Double(loss.samples), loss.reconstruction, loss.kl, loss.squaredError] + usage.counts.map(Double.init)
   }
@@ -123,16 +123,18 @@ package final class DVAETask: TrainingTask {
   }
 
   /// Images of the validation split, each beside its reconstruction.
-  package func samplePicture(_ weights: any ParameterStore) throws -> Image? {
-    let indices = Array(0..<min(16, source.count(.validation)))
+  package func sampleImage(_ weights: any ParameterStore) throws -> Image? {
+    let indices = Array(0..<min(16, data.count(.validation)))
     let originals = try validationImages(indices)
     let copies = try model.decode(model.encode(originals, weights), weights)
-    let rows = try indices.map { (caption: try source.captions($0, .validation)[0], images: [originals[$0], copies[$0]]) }
+    let rows = try indices.map {
+      ImageGrid.Row(caption: try data.captions($0, .validation)[0], images: [originals[$0], copies[$0]])
+    }
     return try ImageGrid.compose(rows, columns: 4)
   }
 
   private func validationImages(_ indices: [Int]) throws -> [Image] {
     let size = model.config.imageSize
-    return try indices.map { try source.readable($0, .validation, forCropsOf: size, warn: warn).centreCrop(size) }
+    return try indices.map { try data.readableImage($0, .validation, forCropsOf: size, warn: warn).centreCrop(size) }
   }
 }

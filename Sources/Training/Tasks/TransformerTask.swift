@@ -7,6 +7,7 @@ import Parallel
 import Random
 import Shards
 import Tokenizer
+import Tokens
 
 /// Training the transformer on token shards (paper sections 2.2 and B).
 package final class TransformerTask: TrainingTask {
@@ -15,25 +16,25 @@ package final class TransformerTask: TrainingTask {
   private let model: Transformer
   private let textShare: Double
   private let validation: TransformerBatch
-  private let sampleSheet: (any ParameterStore) throws -> Image
+  private let sampleGrid: (any ParameterStore) throws -> Image
 
   /// - Parameters:
   ///   - validation: samples that are never trained on.
-  ///   - sampleSheet: makes an image of samples with given weights.
+  ///   - sampleGrid: makes an image of samples with given weights.
   ///   - load: this rank's samples of a step.
   package init(
     _ model: Transformer, textShare: Double, validation: TransformerBatch,
-    sampleSheet: @escaping (any ParameterStore) throws -> Image,
+    sampleGrid: @escaping (any ParameterStore) throws -> Image,
     load: @escaping @Sendable (_ step: Int, _ part: Range<Int>) throws -> TransformerBatch
   ) {
     (self.model, self.textShare, self.validation) = (model, textShare, validation)
-    (self.sampleSheet, self.load) = (sampleSheet, load)
+    (self.sampleGrid, self.load) = (sampleGrid, load)
   }
 
   /// Trains on token shards.
   package convenience init(
     _ config: RunConfig, _ model: Transformer, training: ShardSet, validation: ShardSet, tokenizer: Tokenizer,
-    sampleSheet: @escaping (any ParameterStore) throws -> Image
+    sampleGrid: @escaping (any ParameterStore) throws -> Image
   ) throws {
     let stage = config.transformer
     let textLength = model.config.textLength
@@ -41,7 +42,7 @@ package final class TransformerTask: TrainingTask {
     let sampler = ShardSampler(training, seed: seed)
     self.init(
       model, textShare: stage.textLossShare,
-      validation: Self.batch(try validation.all().map { ($0.text, $0.image) }), sampleSheet: sampleSheet
+      validation: Self.batch(try validation.all().map { ($0.text, $0.image) }), sampleGrid: sampleGrid
     ) { step, part in
       let start = step * stage.training.batch
       let samples = try sampler.pairs(start + part.lowerBound..<start + part.upperBound)
@@ -61,8 +62,8 @@ package final class TransformerTask: TrainingTask {
     }
   }
 
-  private static func batch(_ samples: [(text: [UInt16], image: [UInt16])]) -> TransformerBatch {
-    TransformerBatch(text: samples.map { $0.text.map(Int32.init) }, image: samples.flatMap { $0.image.map(Int32.init) })
+  private static func batch(_ samples: [(text: [Token], image: [Token])]) -> TransformerBatch {
+    TransformerBatch(text: samples.map(\.text), image: samples.flatMap(\.image))
   }
 
   package var table: ParameterTable { model.table }
@@ -114,5 +115,5 @@ package final class TransformerTask: TrainingTask {
     return [("loss", report.loss)] + report.parts
   }
 
-  package func samplePicture(_ source: any ParameterStore) throws -> Image? { try sampleSheet(source) }
+  package func sampleImage(_ source: any ParameterStore) throws -> Image? { try sampleGrid(source) }
 }

@@ -1,12 +1,12 @@
 import Foundation
 import FuzzTargets
 
-// libFuzzer has the main function, and calls these two by their names.
+// libFuzzer has the main function, and calls the two functions below by name.
 // usage: fuzz-parsers TARGET [LIBFUZZER_OPTION...] [CORPUS_FOLDER...]
 //        fuzz-parsers targets
-//        fuzz-parsers seeds FOLDER      (writes the inputs to start from)
+//        fuzz-parsers seeds FOLDER      (writes the seeds)
 
-/// What the calls share. One thread makes them.
+/// State of the calls, which come from one thread.
 private enum Fuzzing {
   nonisolated(unsafe) static var target = FuzzTarget.shard
   nonisolated(unsafe) static let file = FuzzFile()
@@ -30,7 +30,7 @@ package func initialize(
     exit(64)
   }
   Fuzzing.target = target
-  // The rest is libFuzzer's.
+  // The remaining arguments are libFuzzer's.
   values.pointee[1] = values.pointee[0]
   values.pointee += 1
   count.pointee -= 1

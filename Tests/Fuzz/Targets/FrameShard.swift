@@ -1,8 +1,8 @@
 import Foundation
 
-/// A shard file that is right, around a frame whose tokens may be wrong.
+/// A valid shard file around a frame whose tokens may be invalid.
 enum FrameShard {
-  /// The first byte is the number of samples, the others are the frame.
+  /// The first byte is the number of samples, the rest is the frame.
   static func file(_ bytes: Data) -> Data {
     let samples = Int(bytes.first ?? 0)
     let tokens = Data(bytes.dropFirst())

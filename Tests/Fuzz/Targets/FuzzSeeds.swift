@@ -4,9 +4,9 @@ import Safetensors
 import Shards
 import Tokenizer
 
-/// Small inputs that are right, for the fuzzer to start from.
+/// Small valid inputs, from which the fuzzer starts.
 package enum FuzzSeeds {
-  /// - Returns: nothing for formats whose seeds `Tests/Fuzz/run` makes with other tools.
+  /// - Returns: none for formats whose seeds `Tests/Fuzz/run` makes with other tools.
   package static func of(_ target: FuzzTarget) throws -> [Data] {
     switch target {
     case .shard: try [0, 1, 11].map(shard)

@@ -6,17 +6,17 @@ import Shards
 import Tokenizer
 import Training
 
-/// A parser of what comes from elsewhere, as the fuzzer and the tests feed it. Any bytes must give a value that can be used,
-/// or an error that names the file: anything else is a finding, and ends the process.
+/// A parser of files from elsewhere, for the fuzzer and the tests. Any bytes must give a valid value, or an error that names the
+/// file: anything else is a finding, and ends the process.
 package enum FuzzTarget: String, CaseIterable, Sendable {
-  /// A file as it is, and the tokens of a frame in a file that is right around them: checksums would keep the fuzzer out.
+  /// A whole file, and the tokens of a frame in an otherwise valid file: the fuzzer cannot guess checksums.
   case shard, frame
   case tar, jsonl, csv, tsv
-  /// A tokenizer's file, and text for tokenizers that are right.
+  /// A tokenizer's file, and text for valid tokenizers.
   case tokenizer, encode
   case safetensors, config
 
-  /// Returns whether the parser took the bytes.
+  /// Returns whether the parser accepted the bytes.
   @discardableResult
   package func feed(_ bytes: Data, _ file: FuzzFile) -> Bool {
     file.fill(self == .frame ? FrameShard.file(bytes) : bytes)
@@ -43,11 +43,11 @@ package enum FuzzTarget: String, CaseIterable, Sendable {
   private static func readShard(_ path: String) throws -> [TokenSample] {
     let reader = try ShardReader(path)
     let samples = try (0..<reader.frameCount).flatMap { try reader.frame($0).samples }
-    precondition(samples.count == reader.header.samples, "\(samples.count) samples, the header says \(reader.header.samples)")
+    precondition(samples.count == reader.header.samples, "\(samples.count) samples, the header has \(reader.header.samples)")
     return samples
   }
 
-  /// What is read must be what was written: nothing may be passed over.
+  /// The samples must contain every token of the frame.
   private static func readFrame(_ path: String, _ bytes: Data) throws {
     let samples = try readShard(path)
     if samples.isEmpty { return }  // then the file has no frame
@@ -64,7 +64,7 @@ package enum FuzzTarget: String, CaseIterable, Sendable {
     let file = try RandomAccessFile(path)
     var end = 0
     while let member = try tar.nextMember() {
-      // What compressed archives claim may be more than memory holds.
+      // A compressed archive may claim more than memory holds.
       if member.isSparse || member.size > 1 << 20 { continue }
       let contents = try tar.contents()
       precondition(contents.count == member.size, "\(contents.count) bytes of \(member.size)")
@@ -84,7 +84,7 @@ package enum FuzzTarget: String, CaseIterable, Sendable {
       precondition(records <= count, "more records than bytes")
       switch record {
       case .success(let entry): precondition(!entry.image.isEmpty && !entry.captions.isEmpty, "an empty entry")
-      case .failure(let skip): precondition(skip.place.hasPrefix(path + ":"), "`\(skip.place)` does not name the file")
+      case .failure(let skip): precondition(skip.location.hasPrefix(path + ":"), "`\(skip.location)` does not name the file")
       }
     }
   }
@@ -103,7 +103,7 @@ package enum FuzzTarget: String, CaseIterable, Sendable {
   private static func encode(_ text: String) {
     for tokenizer in tokenizers {
       checkRoundTrip(text, tokenizer)
-      // The text as the only caption of a collection.
+      // The text as the only caption of a dataset.
       var trainer = BPETrainer(split: tokenizer.split)
       trainer.add(text)
       checkRoundTrip(text, trainer.train(vocabulary: 300))
@@ -129,7 +129,7 @@ package enum FuzzTarget: String, CaseIterable, Sendable {
   }
 }
 
-/// A file that is filled with one input after another. Goes away with its owner.
+/// A file that is filled with one input after another; removed with its owner.
 package final class FuzzFile {
   package let path = NSTemporaryDirectory() + "fuzz-\(UUID().uuidString)"
   private let descriptor: Int32

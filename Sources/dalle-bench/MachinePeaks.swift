@@ -3,22 +3,22 @@ import Kernels
 import MPI
 import Memory
 
-/// What the machine can do while all ranks work: the measure of what a training reaches.
-struct MachineRates: Codable {
+/// The throughput that the machine reaches while all ranks work, to compare a training with.
+struct MachinePeaks: Codable {
   /// FLOP/s of large GEMMs, all ranks together.
   var fp32: Double
   /// Nil where the CPU has no fast bf16.
   var bf16: Double?
   /// Bytes/s that all ranks together read and write in `y += x` over arrays larger than the caches.
   var memory: Double
-  /// Bytes/s of gradients that become one, in sums of 2 MB; nil for one rank.
-  var reduction: Double?
+  /// Bytes/s of gradients that ranks sum, by all-reduces of 2 MB; nil for one rank.
+  var allReduce: Double?
 
   init(_ world: Communicator, repeats: Int) throws {
     func total(_ perRank: Double) throws -> Double {
-      var rates = [perRank]
-      try world.allReduce(&rates, .sum)
-      return rates[0]
+      var sum = [perRank]
+      try world.allReduce(&sum, .sum)
+      return sum[0]
     }
     let size = 1024
     func gemms<Element: Scalar>(_: Element.Type) throws -> Double {
@@ -28,7 +28,8 @@ struct MachineRates: Codable {
       let seconds = try Self.median(world, repeats) {
         for _ in 0..<8 {
           matmul(
-            operands[0].vector.matrix(rows: size, columns: size), operands[1].vector.matrix(rows: size, columns: size).transposed,
+            operands[0].vector.matrix(rows: size, columns: size), operands[1].vector.matrix(rows: size, columns: size),
+            transposing: .second,
             into: result.vector.matrix(rows: size, columns: size))
         }
       }
@@ -50,7 +51,7 @@ struct MachineRates: Codable {
           try world.iAllReduce(gradient.base + first, count: 1 << 19, owner: gradient).wait()
         }
       }
-      reduction = 4 * Double(gradient.count) / seconds
+      allReduce = 4 * Double(gradient.count) / seconds
     }
   }
 
@@ -71,7 +72,7 @@ struct MachineRates: Codable {
     func giga(_ value: Double) -> String { String(format: "%.0f", value / 1e9) }
     return """
       GEMM peak    fp32 \(giga(fp32)) GFLOP/s\(bf16.map { ", bf16 \(giga($0)) GFLOP/s" } ?? ", no fast bf16")
-      memory       \(giga(memory)) GB/s\(reduction.map { "\nsums         \(String(format: "%.1f", $0 / 1e9)) GB/s of gradients between ranks" } ?? "")
+      memory       \(giga(memory)) GB/s\(allReduce.map { "\nall-reduce   \(String(format: "%.1f", $0 / 1e9)) GB/s of gradients" } ?? "")
       """
   }
 }

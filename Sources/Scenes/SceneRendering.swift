@@ -70,18 +70,17 @@ extension SceneShape {
 
 private func length(_ vector: SIMD2<Float>) -> Float { (vector * vector).sum().squareRoot() }
 
-/// An object drawn into a grid of `size` × `size` pixels: calls `paint` with each pixel that it touches and the share of it
-/// that it covers.
+/// Renders an object into `size` × `size` pixels: calls `paint` with each pixel that it touches and the share of it that it covers.
 func cover(
   _ shape: SceneShape, _ placement: Scene.Placement, size: Int, paint: (_ x: Int, _ y: Int, _ share: Float) -> Void
 ) {
   let corners = shape.corners
   let scale = placement.radius * Float(size)
   let centre = placement.centre * Float(size)
-  let reach = scale * 1.1 + 1
+  let radius = scale * 1.1 + 1
   func range(_ middle: Float) -> Range<Int> {
-    let low = max(0, Int((middle - reach).rounded(.down)))
-    return low..<max(low, min(size, Int((middle + reach).rounded(.up))))
+    let low = max(0, Int((middle - radius).rounded(.down)))
+    return low..<max(low, min(size, Int((middle + radius).rounded(.up))))
   }
   for y in range(centre.y) {
     for x in range(centre.x) {
@@ -93,20 +92,20 @@ func cover(
 }
 
 extension Scene {
-  /// The scene as a picture of `size` × `size` pixels, edges smoothed.
-  package func draw(size: Int) -> Image {
+  /// The scene as an image of `size` × `size` pixels, edges smoothed.
+  package func render(size: Int) -> Image {
     let paper = background.rgb
-    var picture = Image(width: size, height: size, (UInt8(paper.x), UInt8(paper.y), UInt8(paper.z)))
+    var image = Image(width: size, height: size, (UInt8(paper.x), UInt8(paper.y), UInt8(paper.z)))
     for (object, placement) in zip(description.objects, placements) {
       let ink = object.colour.rgb
       cover(object.shape, placement, size: size) { x, y, share in
         let start = (y * size + x) * 3
         for band in 0..<3 {
-          let below = Float(picture.pixels[start + band])
-          picture.pixels[start + band] = UInt8((below + share * (ink[band] - below)).rounded())
+          let below = Float(image.pixels[start + band])
+          image.pixels[start + band] = UInt8((below + share * (ink[band] - below)).rounded())
         }
       }
     }
-    return picture
+    return image
   }
 }
