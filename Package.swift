@@ -128,7 +128,7 @@ let package = Package(
     module(
       "Commands",
       dependencies: [
-        "Generation", "Training", "Parallel", "MPI", "Memory", "Errors",
+        "Generation", "Parallel", "Monitoring", "MPI", "Memory", "Errors",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     executable(
@@ -137,7 +137,7 @@ let package = Package(
         "Reports", "Generation", "Training", "Preparation", "Shards", "Datasets", "Images", "Tokenizer", "Models", "Layers",
         "Kernels", "Monitoring", "Files", "Errors",
       ]),
-    executable("dalle-train", dependencies: ["Training", "Parallel", "MPI"]),
+    executable("dalle-train", dependencies: ["Training", "Parallel", "Monitoring", "MPI"]),
     executable("dalle-generate", dependencies: ["Generation", "Images", "Kernels", "Monitoring"]),
     executable("dalle-eval", dependencies: ["Generation", "Kernels", "Monitoring", "Files"]),
     executable(
@@ -154,6 +154,7 @@ let package = Package(
     tests("Hashing", dependencies: ["Hashing"]),
     tests("Memory", dependencies: ["Memory"]),
     tests("Files", dependencies: ["Files", "Errors"]),
+    tests("Monitoring", dependencies: ["Monitoring"]),
     tests("Random", dependencies: ["Random"]),
     tests("Kernels", dependencies: ["Kernels", "Random", "Memory"]),
     tests("Models", dependencies: ["Safetensors", "Models", "Layers", "Kernels", "Tokens", "Memory", "Errors"]),

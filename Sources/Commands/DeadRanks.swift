@@ -7,8 +7,7 @@ import Parallel
   import Glibc
 #endif
 
-/// Names the rank that died without a word: killed, out of memory, crashed. mpirun, which then ends the job, is kept quiet
-/// (`Launch/env`), because it adds a page to every error that a rank has already explained. It begins with SIGCONT to the
+/// Names the rank that died without a word: killed, out of memory, crashed. mpirun then ends the job. It begins with SIGCONT to the
 /// ranks that are left, and the first of them on the machine reports who is missing.
 enum DeadRanks {
   /// What a rank of this machine tells its neighbours in shared memory.
@@ -48,6 +47,9 @@ enum DeadRanks {
     neighbours = all
     self.memory = memory
   }
+
+  /// The other ranks of this machine.
+  static var otherProcesses: [pid_t] { neighbours.indices.filter { $0 != own }.map { neighbours[$0].process } }
 
   /// This rank reports itself why it ends.
   static func willReport() {

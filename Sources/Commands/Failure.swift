@@ -1,7 +1,7 @@
 import Errors
 import Foundation
 import MPI
-import Training
+import Synchronization
 
 #if canImport(Glibc)
   import Glibc
@@ -9,39 +9,53 @@ import Training
 
 /// How a command ends when something goes wrong: one message, and an exit code as in `sysexits.h`.
 package enum Failure {
+  /// Whether a thread is about to end the process: another one that fails meanwhile is not heard.
+  private static let isEnding = Atomic<Bool>(false)
+
   private static func code(_ error: any Error) -> Int32 {
     ((error as? DalleError)?.kind ?? .software).rawValue
   }
 
-  /// Ends a command of one process.
+  /// Ends a command of one process. Any thread may call it.
   package static func end(_ error: any Error) -> Never {
-    report("\(error)")
-    exit(code(error))
+    waitIfEnding()
+    report("\(error)", error)
+    _exit(code(error))
   }
 
   /// Ends all ranks of a job. Where several fail alike, the coordinator alone is heard: the others wait two seconds, and
-  /// stay silent if mpirun ends the job meanwhile.
+  /// stay silent if mpirun ends the job meanwhile. Any thread may call it.
   package static func end(_ error: any Error, in world: Communicator) -> Never {
+    waitIfEnding()
     DeadRanks.willReport()
     if world.rank != 0 {
       if time(nil) - lastContinued > 5 { sleep(2) }
-      if time(nil) - lastContinued <= 5 { exit(code(error)) }
+      if time(nil) - lastContinued <= 5 { _exit(code(error)) }
     }
-    report(world.rank == 0 ? "\(error)" : "rank \(world.rank): \(error)")
+    report(world.rank == 0 ? "\(error)" : "rank \(world.rank): \(error)", error)
     world.abort(code(error))
+  }
+
+  private static func waitIfEnding() {
+    while isEnding.exchange(true, ordering: .relaxed) { sleep(10) }
   }
 
   /// Notices when mpirun ends the job, which it starts with SIGCONT. Every rank calls it first.
   package static func watchForEnd() {
     signal(SIGCONT) { _ in
+      let code = errno
       lastContinued = time(nil)
       DeadRanks.report()
+      errno = code
     }
   }
 
-  private static func report(_ text: String) {
+  private static func report(_ text: String, _ error: any Error) {
     let command = (CommandLine.arguments[0] as NSString).lastPathComponent
-    try? FileHandle.standardError.write(contentsOf: Data("\(command): \(text)\n".utf8))
+    // A stop is no mistake; and of the two pipes, mpirun may read one last time the first alone.
+    let isStop = (error as? DalleError)?.kind == .stopped
+    let console = isStop ? FileHandle.standardOutput : .standardError
+    try? console.write(contentsOf: Data("\(command): \(text)\n".utf8))
   }
 }
 

@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import MPI
 import Memory
+import Monitoring
 
 #if canImport(Glibc)
   import Glibc
@@ -15,28 +16,50 @@ package enum RankedCommand {
       var command = try command.parseAsRoot()
       try command.run()
     } catch {
-      if ProcessInfo.processInfo.environment["OMPI_COMM_WORLD_RANK"].map({ $0 != "0" }) ?? false {
-        sleep(1)
-        exit(command.exitCode(for: error).rawValue)
+      let launcher = Launcher()
+      let code = command.exitCode(for: error)
+      guard launcher.isMPIRun else { command.exit(withError: error) }
+      if launcher.rank == 0 {
+        if code == .success { command.exit(withError: error) }
+        try? FileHandle.standardError.write(contentsOf: Data((command.fullMessage(for: error) + "\n").utf8))
       }
-      command.exit(withError: error)
+      if code == .success { _exit(0) }
+      // mpirun would add a page if ranks only exited; it needs all of them to start MPI.
+      let world = try? Communicator.world()
+      if launcher.rank != 0 { sleep(5) }
+      world?.abort(code.rawValue)
+      _exit(code.rawValue)
     }
   }
 
-  /// Does the command's work with all ranks; ends all of them if it fails on one.
-  package static func withRanks(_ work: (Communicator) throws -> Void) {
+  /// Does the command's work with all ranks; ends all of them if it fails on one, or if a stop is requested.
+  package static func withRanks(_ work: (_ world: Communicator, _ stop: StopRequest) throws -> Void) {
+    Console.writeWholeLines()
     Failure.watchForEnd()
+    let launcher = Launcher()
     let world: Communicator
     do {
+      try launcher.check(ranks: nil)
+      if launcher.localRank == 0 { Leftovers.remove() }
       world = try Communicator.world()
+      try launcher.check(ranks: world.size)
     } catch { Failure.end(error) }
     OutOfMemory.report = { Failure.end($0, in: world) }
+    // A second to leave no half file behind.
+    let stop = StopRequest(within: 1) { [world = Unchecked(world)] in Failure.end($0, in: world.value) }
     do {
       try DeadRanks.watch(world)
-      try work(world)
+      stop.passOn(to: DeadRanks.otherProcesses)
+      try work(world, stop)
       DeadRanks.stop()
       // Everything that talks to other ranks is gone by now.
       try Communicator.finalize()
     } catch { Failure.end(error, in: world) }
+  }
+
+  /// Something that another thread may use, because it does nothing but end the job with it.
+  private struct Unchecked<Value>: @unchecked Sendable {
+    let value: Value
+    init(_ value: Value) { self.value = value }
   }
 }

@@ -83,12 +83,15 @@ package struct Collector: Sendable {
 
   /// Validates a work item. Different work items may be validated at the same time. An update copies the results of entries whose
   /// files have not changed.
-  package func validate(_ workItem: Int) throws {
+  ///
+  /// - Parameter stop: called before each sample; what it throws ends the work, and nothing of the work item stays.
+  package func validate(_ workItem: Int, stop: () throws -> Void = {}) throws {
     let recorded = folder.isDataset ? try RecordedEntries(folder) : nil
     let results = try JSONLinesWriter(folder.validated(workItem))
     let copies = ImageCopies(folder)
     let validator = try SampleValidator(options: options, copies: copies)
     try forEachLine(folder.scanned(workItem)) { (entry: ScanEntry) in
+      try stop()
       let origin = entry.origin
       try results.write(ValidatedEntry.origin(origin))
       if let origin, let known = try recorded?.results(of: origin) {
@@ -96,7 +99,10 @@ package struct Collector: Sendable {
         return
       }
       copies.origin = origin
-      try validator.validate(entry) { try results.write($0) }
+      try validator.validate(entry) {
+        try stop()
+        try results.write($0)
+      }
     }
     if let copied = try copies.finish() { try results.write(copied) }
     try results.finish()

@@ -20,8 +20,10 @@ package struct DalleError: Error, CustomStringConvertible, Equatable {
     case temporary = 75
     /// The configuration cannot work (EX_CONFIG).
     case configuration = 78
-    /// A training diverged: no code of `sysexits.h` stands for that.
-    case diverged = 79
+    /// A signal asked to stop before the work was done; `sysexits.h` has no such code.
+    case stopped = 79
+    /// A training diverged; `sysexits.h` has no such code.
+    case diverged = 80
   }
 
   package let kind: Kind

@@ -28,10 +28,10 @@ package final class Communicator {
   /// Ends MPI. Nothing of this module may be used afterwards.
   package static func finalize() throws { try check(cmpi_finalize(), "MPI_Finalize") }
 
-  /// Ends every rank of the job at once.
+  /// Ends every rank of the job at once. Any thread may call it.
   package func abort(_ code: Int32) -> Never {
     MPI_Abort(handle, code)
-    exit(code)
+    _exit(code)
   }
 
   /// The ranks that gave the same `color`, ordered by `key`.

@@ -12,9 +12,10 @@ package struct ProgressMeter {
     remaining.observe(done: 0)
   }
 
-  /// Shows a line on standard error, where that is a terminal, and nothing otherwise.
-  package static func terminal() -> ProgressMeter {
-    ProgressMeter(every: .milliseconds(200), isTerminal: isatty(STDERR_FILENO) == 1)
+  /// Shows a line on standard error: on a terminal one that is written over, in a file or a pipe one every five seconds.
+  package static func console() -> ProgressMeter {
+    let isTerminal = isatty(STDERR_FILENO) == 1
+    return ProgressMeter(every: isTerminal ? .milliseconds(200) : .seconds(5), isTerminal: isTerminal)
   }
 
   /// Gives a line every five seconds.
@@ -28,13 +29,14 @@ package struct ProgressMeter {
     return "\(100 * min(done, total) / max(1, total)) %" + (remaining.text(total: total).map { ", \($0) left" } ?? "")
   }
 
-  /// Shows a line such as `encoding: 40 %, 2m10s left` on the terminal, if it is time for one.
+  /// Shows a line such as `encoding: 40 %, 2m10s left` on standard error, if it is time for one.
   package mutating func show(_ what: String, _ done: Int, of total: Int) {
-    if let line = line(done, of: total), isTerminal { put("\(what): \(line)") }
+    guard let line = line(done, of: total) else { return }
+    if isTerminal { put("\r\u{1B}[K\(what): \(line)") } else { put("\(what): \(line)\n") }
   }
 
   /// Clears the terminal's line.
-  package func finish() { if isTerminal { put("") } }
+  package func finish() { if isTerminal { put("\r\u{1B}[K") } }
 
-  private func put(_ text: String) { try? FileHandle.standardError.write(contentsOf: Data("\r\u{1B}[K\(text)".utf8)) }
+  private func put(_ text: String) { try? FileHandle.standardError.write(contentsOf: Data(text.utf8)) }
 }

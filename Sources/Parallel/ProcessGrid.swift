@@ -4,6 +4,8 @@ import MPI
 /// Who computes: all ranks, those that share this one's memory (a node), and those that own the same slice on other nodes.
 package final class ProcessGrid {
   package let world: Communicator
+  /// The ranks of this machine, which share its cores: a node, or several simulated ones.
+  package let machine: Communicator
   package let node: Communicator
   /// One rank of each node: those with this rank's number within their node.
   package let across: Communicator
@@ -12,7 +14,7 @@ package final class ProcessGrid {
   ///   nodes, so that the path between nodes can be tested without a cluster.
   package init(_ world: Communicator, ranksPerNode: Int = 0) throws {
     self.world = world
-    let machine = try world.splitByMemory()
+    machine = try world.splitByMemory()
     if ranksPerNode > 0 {
       node = try machine.split(color: machine.rank / ranksPerNode, key: machine.rank)
     } else {

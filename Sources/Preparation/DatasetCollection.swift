@@ -11,25 +11,27 @@ extension Collector {
   /// Collective. Finished steps and work items are not repeated.
   ///
   /// - Parameters:
-  ///   - isStopped: asked between work items; the same call later resumes.
-  ///   - log: gets progress lines.
-  /// - Returns: false if it was stopped.
-  package func collect(in world: Communicator, isStopped: () -> Bool, log: (String) throws -> Void) throws -> Bool {
+  ///   - stop: ends it anywhere; the same call later resumes.
+  ///   - log: gets a line now and then, also from other threads.
+  /// - Throws: `DalleError` of kind `stopped` if a stop was requested.
+  package func collect(in world: Communicator, stop: StopRequest, log: @escaping (String) throws -> Void) throws {
+    let report = { (line: String) -> Void in try? log(line) }
     var lock: FolderLock?
     try world.onCoordinator {
       try makeFolder(folder.path)
       lock = try FolderLock(folder.path) { try log("warning: \($0)") }
     }
+    try world.requireShared(folder.path)
     defer { withExtendedLifetime(lock) {} }
     if try !world.decide({ try isFinished || isUpToDate(log) }) {
       let sources = options.sources.count
       try log("scanning \(sources) \(sources == 1 ? "source" : "sources")")
-      guard try validate(try world.decide { try takeInventory() }, in: world, isStopped, log) else { return false }
+      let inventory = try world.decide { try reporting("scanning", to: report) { try takeInventory() } }
+      try validate(inventory, in: world, stop, log)
     }
     // The coordinator broadcasts which files exist, and all ranks wait until they see them.
     let files = try world.decide { try folder.finishedFiles() }
     for (path, byteCount) in files { try awaitFile(path, byteCount: byteCount) }
-    return true
   }
 
   /// Whether an update has nothing to do. Called on the coordinator.
@@ -64,31 +66,27 @@ extension Collector {
 
   /// Validates the remaining work items with all ranks, then merges on the coordinator.
   private func validate(
-    _ inventory: Inventory, in world: Communicator, _ isStopped: () -> Bool, _ log: (String) throws -> Void
-  ) throws -> Bool {
+    _ inventory: Inventory, in world: Communicator, _ stop: StopRequest, _ log: @escaping (String) throws -> Void
+  ) throws {
+    let report = { (line: String) -> Void in try? log(line) }
     var validated = inventory.validated
     let missing = validated.indices.filter { validated[$0] < 0 }
     try log("validating \(missing.count) of \(validated.count) work items")
     var (progress, done) = (ProgressMeter.lines(), 0)
     for (turn, workItem) in missing.enumerated() where turn % world.size == world.rank {
-      if isStopped() { break }
       try awaitFile(folder.scanned(workItem), byteCount: inventory.scanned[workItem])
-      try validate(workItem)
+      try reporting("validating work item \(workItem)", to: report) { try validate(workItem, stop: stop.check) }
       validated[workItem] = try fileSize(folder.validated(workItem))
       done += 1
       if let line = progress.line(done, of: missing.count / world.size) { try log("validated \(line)") }
     }
-    var stopped = [isStopped() ? 1 : 0]
-    try world.allReduce(&stopped, .maximum)
-    if stopped[0] == 1 { return false }
-    try world.allReduce(&validated, .maximum)
+    try reporting("waiting for other ranks", to: report) { try world.allReduce(&validated, .maximum) }
     try world.onCoordinator {
       for (workItem, byteCount) in validated.enumerated() {
         try awaitFile(folder.validated(workItem), byteCount: byteCount)
       }
-      _ = try merge(shardCaptions: TokenSample.captionLimit)
+      _ = try reporting("merging", to: report) { try merge(shardCaptions: TokenSample.captionLimit) }
     }
-    return true
   }
 }
 

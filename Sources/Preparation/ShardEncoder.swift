@@ -121,22 +121,22 @@ package struct ShardEncoder {
   /// The coordinator locks the folder meanwhile.
   ///
   /// - Parameters:
-  ///   - isStopped: asked between pieces; the same call later resumes.
-  ///   - log: gets progress lines.
-  /// - Returns: false if it was stopped.
-  /// - Throws: `DalleError` of kind `temporary` if another job encodes into the folder.
-  package func encode(in world: Communicator, isStopped: () -> Bool, log: (String) throws -> Void) throws -> Bool {
+  ///   - stop: ends it anywhere; the same call later resumes.
+  ///   - log: gets a line now and then, also from other threads.
+  /// - Throws: `DalleError` of kind `temporary` if another job encodes into the folder, of kind `stopped` if a stop was requested.
+  package func encode(in world: Communicator, stop: StopRequest, log: @escaping (String) throws -> Void) throws {
+    let report = { (line: String) -> Void in try? log(line) }
     let shards = shards()
     var lock: FolderLock?
     try world.onCoordinator {
       try makeFolder(folder)
       lock = try FolderLock(folder) { try log("warning: \($0)") }
     }
+    try world.requireShared(folder)
     defer { withExtendedLifetime(lock) {} }
     let inventory = try world.decide { try takeInventory(shards) }
     if inventory.isFinished {
-      try log("finished (\(shards.count) shards in \(folder))")
-      return true
+      return try log("finished (\(shards.count) shards in \(folder))")
     }
     let missing = zip(shards, inventory.isMissing).filter(\.1).map(\.0)
     let pieces = missing.flatMap { shard in shard.pieces.map { (shard.split, $0) } }
@@ -151,39 +151,39 @@ package struct ShardEncoder {
     var (progress, done) = (ProgressMeter.lines(), 0)
     var truncatedCaptions = 0
     for (turn, index) in toEncode.enumerated() where turn % world.size == world.rank {
-      if isStopped() { break }
       let (split, piece) = pieces[index]
-      truncatedCaptions += try encode(piece, split)
+      truncatedCaptions += try encode(piece, split, stop)
       (pieceSizes[index], skipSizes[index]) = (try fileSize(piece.path), try fileSize(piece.skips))
       done += piece.samples.count
       if let line = progress.line(done, of: images / world.size) { try log(line) }
     }
-    var totals = [isStopped() ? 1 : 0, truncatedCaptions]
-    try world.allReduce(&totals, .sum)
-    if totals[0] > 0 { return false }
+    var totals = [truncatedCaptions]
+    try reporting("waiting for other ranks", to: report) { try world.allReduce(&totals, .sum) }
     try world.allReduce(&pieceSizes, .maximum)
     try world.allReduce(&skipSizes, .maximum)
 
     // Every rank merges its shards.
     var shardSkips = [Int](repeating: 0, count: missing.count)
     var first = 0
+    var merging = ProgressMeter.lines()
     for (index, shard) in missing.enumerated() {
       let range = first..<first + shard.pieces.count
       first = range.upperBound
       guard index % world.size == world.rank else { continue }
+      try stop.check()
       for (piece, sizes) in zip(shard.pieces, zip(pieceSizes[range], skipSizes[range])) {
         try awaitFile(piece.path, byteCount: sizes.0)
         try awaitFile(piece.skips, byteCount: sizes.1)
       }
       try merge(shard)
+      if let line = merging.line(index + 1, of: missing.count) { try log("merging shards: \(line)") }
       shardSkips[index] = try fileSize(shard.skips)
     }
-    try world.allReduce(&shardSkips, .maximum)
+    try reporting("waiting for other ranks", to: report) { try world.allReduce(&shardSkips, .maximum) }
     try world.onCoordinator {
       for (shard, size) in zip(missing, shardSkips) { try awaitFile(shard.skips, byteCount: size) }
-      try finish(shards, truncatedCaptions: totals[1], log)
+      try finish(shards, truncatedCaptions: totals[0], log)
     }
-    return true
   }
 
   /// Lists the files that exist. Called on the coordinator.
@@ -226,8 +226,9 @@ package struct ShardEncoder {
     try replaceFile(files.origin, with: JSON.pretty(origin))
   }
 
-  /// Encodes a piece; images that cannot be read, and captions beyond the limit, are skipped and listed. Returns how many captions were truncated.
-  private func encode(_ piece: Piece, _ split: Split) throws -> Int {
+  /// Encodes a piece; images that cannot be read, and captions beyond the limit, are skipped and listed. Returns how many captions were
+  /// truncated.
+  private func encode(_ piece: Piece, _ split: Split, _ stop: StopRequest) throws -> Int {
     let writer = ShardWriter(piece.path, header: header)
     let skips = try SkipList(piece.skips)
     let size = dvae.config.imageSize
@@ -238,6 +239,7 @@ package struct ShardEncoder {
       var readable: [Int] = []
       var images: [Image] = []
       for index in first..<min(first + dvae.batch, piece.samples.upperBound) {
+        try stop.check()
         do {
           let image = try data.image(index, split, forCropsOf: size)
           var random = RandomStream(seed: seed, Self.crop, UInt64(index))

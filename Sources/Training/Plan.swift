@@ -18,6 +18,16 @@ package struct Plan {
     self.ranksPerNode = ranksPerNode
   }
 
+  /// What to say of a configuration that names no size of a model, as an empty file does; nil for others.
+  package var publishedSize: String? {
+    let published = RunConfig()
+    guard config.dvae.model == published.dvae.model, config.transformer.model == published.transformer.model else { return nil }
+    let dvae = DVAEArchitecture(config.dvaeConfig).table.parameterCount
+    let transformer = Transformer.table(config.transformerConfig(textVocabulary: config.tokenizer.vocabulary)).parameterCount
+    return "names no size of a model, so this is the published system: a dVAE of \(dvae.formatted()) parameters, a transformer of "
+      + "\(transformer.formatted()); `--plan` prints what it takes, Configs/ has smaller ones"
+  }
+
   /// A model that a run trains.
   private struct Model {
     /// The section of the configuration.

@@ -19,7 +19,7 @@ package final class Trainer<Task: TrainingTask> {
   private let update: TrainingStep<Task>
   private let checkpoints: CheckpointStore
   private let log: EventLog
-  private let stop: StopSignal
+  private let stop: StopRequest
   private let samplesFolder: String
   private var state: TrainingState
   private var skipped = SkippedUpdates()
@@ -31,7 +31,7 @@ package final class Trainer<Task: TrainingTask> {
   ///   - state: configuration and input hashes; position and counters come from the newest checkpoint, if there is one.
   package init(
     _ task: Task, _ config: TrainingConfig, optimizer: any Optimizer, grid: ProcessGrid, gradientBlocks: Int, folder: String,
-    samplesFolder: String, seed: UInt64, state: TrainingState, log: EventLog, stop: StopSignal
+    samplesFolder: String, seed: UInt64, state: TrainingState, log: EventLog, stop: StopRequest
   ) throws {
     self.task = task
     self.config = config
@@ -75,25 +75,28 @@ package final class Trainer<Task: TrainingTask> {
   /// Whether every update has been done.
   package var isFinished: Bool { state.step >= config.steps }
 
-  /// Trains to the last step. Returns false if a signal asked to stop earlier; a checkpoint is then on disk.
+  /// Trains to the last step. Collective.
   ///
-  /// - Throws: `DalleError` of kind `diverged` if too many updates were skipped (`maxSkipped`), or weights are not finite. Whatever it
-  ///   throws, a checkpoint that was begun is on disk.
-  package func run() throws -> Bool {
-    if isFinished { return true }
+  /// - Throws: `DalleError` of kind `stopped` if a stop was requested earlier; `diverged` if too many updates were skipped
+  ///   (`maxSkipped`), or weights are not finite. Whatever it throws, a checkpoint that was begun is on disk.
+  package func run() throws {
+    if !isFinished { try stop.whileSaving(train) }
+  }
+
+  private func train() throws {
     let load = task.load
     let part = ProcessGrid.share(of: config.batch, rank: grid.world.rank, ranks: grid.world.size)
     let batches = Prefetcher(startingAt: state.step, capacity: LoadedBatches.waiting) { step in try load(step, part) }
     defer { batches.stop() }
     do {
-      return try train(batches)
+      try train(batches)
     } catch {
       checkpoints.finishAfterError()
       throw error
     }
   }
 
-  private func train(_ batches: Prefetcher<Task.Batch>) throws -> Bool {
+  private func train(_ batches: Prefetcher<Task.Batch>) throws {
     try log.record(.trainingBegun(steps: config.steps, logEvery: config.logEvery), stage: task.name, step: state.step)
     while state.step < config.steps {
       var timer = PhaseTimer()
@@ -114,15 +117,15 @@ package final class Trainer<Task: TrainingTask> {
       if outcome.stopRequested {
         try checkpoints.finish()
         try log.message("stopped by a signal after step \(state.step), with a checkpoint", stage: task.name)
-        return false
+        try grid.world.barrier()
+        throw stop.error
       }
       if isDue(config.validateEvery) { try validate() }
       if isDue(config.sampleEvery) { try generateSamples() }
       if isDue(config.verifyEvery) { try parameters.verifyEqualWeights() }
     }
-    try checkpoints.finish()
+    try log.reporting("writes the checkpoint", stage: task.name) { try checkpoints.finish() }
     try grid.world.barrier()
-    return true
   }
 
   // MARK: Not training
@@ -157,11 +160,15 @@ package final class Trainer<Task: TrainingTask> {
   /// Validation is for people: where it fails on a rank, training continues without its numbers.
   private func validate() throws {
     let ema = try parameters.reading(ExponentialMovingAverage.state)
-    let sums = Result { try task.validate(rank: grid.world.rank, of: grid.world.size, source: ema) }
+    let sums = Result {
+      try log.reporting("validates", stage: task.name) {
+        try task.validate(rank: grid.world.rank, of: grid.world.size, source: StoppableStore(ema, stop))
+      }
+    }
     var failures = [0]
     if case .failure(let error) = sums {
       failures = [1]
-      try warn("there is no validation after step \(state.step): \(error)")
+      try warn("there is no validation after step \(state.step)", error)
     }
     try grid.world.allReduce(&failures, .sum)
     guard failures[0] == 0, var totals = try? sums.get() else { return }
@@ -176,11 +183,16 @@ package final class Trainer<Task: TrainingTask> {
     guard grid.isCoordinator else { return }
     let path = "\(samplesFolder)/\(task.name)-\(zeroPadded(state.step, digits: 8)).png"
     do {
-      guard let image = try task.sampleImage(ema) else { return }
+      let image = try log.reporting("generating samples", stage: task.name) { try task.sampleImage(StoppableStore(ema, stop)) }
+      guard let image else { return }
       try image.write(to: path)
-    } catch { return try warn("there are no sample images after step \(state.step): \(error)") }
+    } catch { return try warn("there are no sample images after step \(state.step)", error) }
     try log.record(.sampleGrid(path: path), stage: task.name, step: state.step)
   }
 
-  private func warn(_ text: String) throws { try log.record(.warning(text), stage: task.name, step: state.step) }
+  /// A stop that was requested is no failure: the next step ends the training.
+  private func warn(_ what: String, _ error: any Error) throws {
+    if (error as? DalleError)?.kind == .stopped { return }
+    try log.record(.warning("\(what): \(error)"), stage: task.name, step: state.step)
+  }
 }

@@ -24,7 +24,7 @@ struct DVAECommand: ParsableCommand {
   }
 
   func run() {
-    RankedCommand.withRanks { world in
+    RankedCommand.withRanks { world, _ in
       let setting = try BenchSetting(world)
       let batch = batch ?? shape.batch
       let precision = try self.training.precision.resolved()

@@ -6,7 +6,7 @@ struct DalleBench: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "dalle-bench", abstract: "Measures how fast this machine trains, encodes, samples and reads data.",
     subcommands: [
-      MachineCommand.self, TrainCommand.self, DVAECommand.self, SampleCommand.self, DataCommand.self,
+      MachineCommand.self, CoresCommand.self, TrainCommand.self, DVAECommand.self, SampleCommand.self, DataCommand.self,
     ])
 
   static func main() { RankedCommand.main(Self.self) }

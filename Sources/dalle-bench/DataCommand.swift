@@ -40,7 +40,7 @@ struct DataCommand: ParsableCommand {
   }
 
   func run() {
-    do {
+    SingleCommand.run {
       let bench = DataBench(repeats: options.repeats)
       let captions = try captions.map(DataCaptions.read) ?? DataCaptions.generated(captionCount)
       if let out {
@@ -56,6 +56,6 @@ struct DataCommand: ParsableCommand {
       if let photos { results.append(try bench.photos(photos)) }
       results += try bench.shards()
       try options.print(results, results.map(\.line).joined(separator: "\n"))
-    } catch { Failure.end(error) }
+    }
   }
 }

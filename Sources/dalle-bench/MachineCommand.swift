@@ -10,7 +10,7 @@ struct MachineCommand: ParsableCommand {
   @OptionGroup var options: BenchOptions
 
   func run() {
-    RankedCommand.withRanks { world in
+    RankedCommand.withRanks { world, _ in
       let setting = try BenchSetting(world)
       let peaks = try MachinePeaks(world, repeats: options.repeats)
       if world.rank == 0 { try options.print(peaks, "\(setting.text)\n\(peaks.text)") }

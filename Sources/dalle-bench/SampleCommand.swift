@@ -24,11 +24,11 @@ struct SampleCommand: ParsableCommand {
   }
 
   func run() {
-    do {
+    SingleCommand.run {
       let threads = UsableCores().count
       setThreads(threads)
       let result = try SamplingBench(images: images, steps: steps, repeats: options.repeats)
       try options.print(result, "\(threads) \(threads == 1 ? "thread" : "threads")\n\(result.text)")
-    } catch { Failure.end(error) }
+    }
   }
 }

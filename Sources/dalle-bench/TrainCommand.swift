@@ -27,7 +27,7 @@ struct TrainCommand: ParsableCommand {
   }
 
   func run() {
-    RankedCommand.withRanks { world in
+    RankedCommand.withRanks { world, _ in
       let setting = try BenchSetting(world)
       // The training first: its start and its memory are measured from the process's.
       let result = try TrainingBench.transformer(

@@ -55,15 +55,13 @@ struct ScenesCommand: ParsableCommand {
     }
   }
 
-  func run() {
-    do { try measure() } catch { Failure.end(error) }
-  }
+  func run() { SingleCommand.run(measure) }
 
   private func measure() throws {
     setThreads(UsableCores().count)
-    let bundle = try ModelBundle(model)
+    let bundle = try reporting("reading the model") { try ModelBundle(model) }
     let folder = try ImageFolder(out ?? "\(model)/evaluation")
-    var meter = ProgressMeter.terminal()
+    var meter = ProgressMeter.console()
     let evaluation = try SceneEvaluation(
       bundle, prompts: prompts, images: images, seed: seed, sampling.config
     ) { meter.show("generating", $0, of: $1) }

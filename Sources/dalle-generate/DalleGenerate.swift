@@ -41,19 +41,17 @@ struct DalleGenerate: ParsableCommand {
     if !(1...10_000).contains(count) { throw ValidationError("--count is \(count); it must lie between 1 and 10000") }
   }
 
-  func run() {
-    do { try generate() } catch { Failure.end(error) }
-  }
+  func run() { SingleCommand.run(generate) }
 
   private func generate() throws {
     setThreads(UsableCores().count)
     let folder = try ImageFolder(out)
-    let generator = try ModelBundle(model).generator()
+    let generator = try reporting("reading the model") { try ModelBundle(model).generator() }
 
-    var meter = ProgressMeter.terminal()
+    var meter = ProgressMeter.console()
     let images = try generator.generate(prompts, count: count, seed: seed, sampling.config) { meter.show("generating", $0, of: $1) }
     meter.finish()
-    let paths = try images.flatMap(folder.add)
+    let paths = try reporting("writing images") { try images.flatMap(folder.add) }
     // Rows longer than eight images would not fit a screen.
     let rows = zip(prompts, images).map { ImageGrid.Row(caption: $0, images: Array($1.prefix(8))) }
     let grid = try folder.add(grid: ImageGrid.compose(rows))[0]

@@ -138,7 +138,7 @@ struct Collect: ParsableCommand {
   }
 
   func run() {
-    RankedCommand.withRanks { world in
+    RankedCommand.withRanks { world, stop in
       let folder = DatasetFolder(out)
       let log = { (line: String) in if world.rank == 0 { print("collect: \(line)") } }
       if !relocate.isEmpty {
@@ -156,11 +156,9 @@ struct Collect: ParsableCommand {
           columns: Columns(image: imageColumn, captions: captionColumn), captionForm: captions, filters: filters,
           validation: validation)
       let collector = try Collector(folder, options: options, isUpdate: update)
-      let stop = StopSignal()
       let isOld = try world.decide { collector.isFinished }
-      guard try collector.collect(in: world, isStopped: { stop.isRaised }, log: log) else {
-        return log("stopped by a signal; the same command resumes")
-      }
+      stop.explain("collect: stopped by a signal; the same command resumes")
+      try collector.collect(in: world, stop: stop, log: log)
       let summary = try Dataset(collector.folder).summary
       log(
         "\(out): \(summary.training.formatted()) training samples, \(summary.validation.formatted()) validation samples")

@@ -49,7 +49,7 @@ struct Encode: ParsableCommand {
   }
 
   func run() {
-    RankedCommand.withRanks { world in
+    RankedCommand.withRanks { world, stop in
       let threads = try UsableCores().share(among: world.splitByMemory())
       setThreads(threads)
       let data = try Dataset(DatasetFolder(dataset))
@@ -62,11 +62,9 @@ struct Encode: ParsableCommand {
           frameSamples: frameSamples),
         shardSamples: shardSamples, seed: seed, folder: out)
       if world.rank == 0 { try makeFolder(out) }
-      let stop = StopSignal()
       let log = { (line: String) in if world.rank == 0 { print("encode: \(line)") } }
-      if try !encoder.encode(in: world, isStopped: { stop.isRaised }, log: log) {
-        log("stopped by a signal; the same command resumes")
-      }
+      stop.explain("encode: stopped by a signal; the same command resumes")
+      try encoder.encode(in: world, stop: stop, log: log)
     }
   }
 }

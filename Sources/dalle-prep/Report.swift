@@ -68,14 +68,14 @@ struct Report: ParsableCommand {
   }
 
   func run() {
-    do {
+    SingleCommand.run {
       setThreads(UsableCores().count)
       let folder = DatasetFolder(URL(fileURLWithPath: self.dataset).standardizedFileURL.path)
       let dataset = try Dataset(folder)
       let model = try model.map { try Model($0) }
       let shards = shards ?? shardsOfRun()
       let set = try shards.map { try shardSet($0, model) }
-      var line = ProgressMeter.terminal()
+      var line = ProgressMeter.console()
 
       var report = try DatasetSurvey(dataset, in: folder, tokenizer: model?.tokenizer, seed: seed).report {
         line.show("reading samples", $0, of: $1)
@@ -98,7 +98,7 @@ struct Report: ParsableCommand {
       try replaceFile(page, with: Data(ReportPage(report, cards: cards).html.utf8))
       print(
         "\(page): \(report.distinct.formatted()) distinct training samples, \(cards.count) of them shown; numbers in \(numbers)")
-    } catch { Failure.end(error) }
+    }
   }
 
   /// The folder of the shards of the run that `--model` names; nil if it has none.

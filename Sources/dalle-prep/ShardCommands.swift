@@ -22,7 +22,7 @@ struct Inspect: ParsableCommand {
   var samples = 3
 
   func run() {
-    do {
+    SingleCommand.run {
       let tokenizer = try model.map { try TokenBundle($0).tokenizer }
       for path in shards {
         let shard = try ShardReader(path)
@@ -44,7 +44,7 @@ struct Inspect: ParsableCommand {
           )
         }
       }
-    } catch { Failure.end(error) }
+    }
   }
 }
 
@@ -60,7 +60,7 @@ struct Verify: ParsableCommand {
   var model: String?
 
   func run() {
-    do {
+    SingleCommand.run {
       let bundle = try model.map { try TokenBundle($0) }
       var (bad, samples) = (0, 0)
       for path in shards {
@@ -85,7 +85,7 @@ struct Verify: ParsableCommand {
       if bad > 0 {
         throw DalleError(.data, "\(bad) \(bad == 1 ? "shard is" : "shards are") bad; remove them and encode the dataset again")
       }
-    } catch { Failure.end(error) }
+    }
   }
 }
 
@@ -106,7 +106,7 @@ struct Show: ParsableCommand {
   var out = "sample.png"
 
   func run() {
-    do {
+    SingleCommand.run {
       setThreads(UsableCores().count)
       let reader = try ShardReader(shard)
       let bundle = try TokenBundle(model)
@@ -126,6 +126,6 @@ struct Show: ParsableCommand {
         sample.image, bundle.dvaeWeights)
       try ImageGrid.compose([.init(caption: captions.joined(separator: " | "), images: image)]).write(to: out)
       print("\(out): \(captions.map { "\"\($0)\"" }.joined(separator: ", "))")
-    } catch { Failure.end(error) }
+    }
   }
 }

@@ -33,22 +33,22 @@ struct TrainTokenizer: ParsableCommand {
   }
 
   func run() {
-    do {
+    SingleCommand.run {
       let data = try Dataset(DatasetFolder(dataset))
       let folder = (out as NSString).deletingLastPathComponent
       if !folder.isEmpty { try makeFolder(folder) }
       var trainer = BPETrainer(split: split)
-      var meter = ProgressMeter.terminal()
+      var meter = ProgressMeter.console()
       for index in 0..<data.count(.training) {
         for caption in try data.captions(index, .training) { trainer.add(caption) }
         if index % 1000 == 0 { meter.show("reading captions", index, of: data.count(.training)) }
       }
       meter.finish()
-      let tokenizer = trainer.train(vocabulary: vocabulary)
+      let tokenizer = reporting("merging tokens") { trainer.train(vocabulary: vocabulary) }
       try tokenizer.write(to: out)
       print(
         "\(out): \(tokenizer.vocabularyCount.formatted()) tokens from the captions of \(data.count(.training).formatted()) samples"
       )
-    } catch { Failure.end(error) }
+    }
   }
 }

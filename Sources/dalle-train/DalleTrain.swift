@@ -2,6 +2,7 @@ import ArgumentParser
 import Commands
 import Foundation
 import MPI
+import Monitoring
 import Parallel
 import Training
 
@@ -12,16 +13,18 @@ struct DalleTrain: ParsableCommand {
     abstract: "Trains the models of a run: tokenizer, dVAE, token shards, transformer.",
     discussion: """
       Start it with mpirun for several ranks: mpirun -n 8 dalle-train. It runs every stage that is not finished; the same command \
-      resumes where an earlier one stopped. SIGTERM, SIGINT and SIGUSR1 save a checkpoint and stop.
+      resumes where an earlier one stopped. SIGTERM, SIGINT, SIGHUP and SIGUSR1 save a checkpoint and stop, with exit code 79.
       To use a tokenizer or a dVAE from elsewhere, copy its files into RUN/model before the first start; its stage then counts as \
       finished.
       """)
 
   @Option(
     help:
-      "YAML file with the configuration; keys that it does not have take the published system's value. See Configs/ and Docs/configuration.md."
-  )
-  var config = "Configs/demo.yaml"
+      """
+      YAML file with the configuration; keys that it does not have take the published system's value. See Configs/ and \
+      Docs/configuration.md. Default: Configs/demo.yaml, here or beside the program.
+      """)
+  var config: String?
 
   @Option(
     name: .customLong("run"),
@@ -49,22 +52,34 @@ struct DalleTrain: ParsableCommand {
 
   func run() { RankedCommand.withRanks(train) }
 
-  private func train(in world: Communicator) throws {
-    let config = try ConfigFile.load(config, overrides: overrides)
+  private func train(in world: Communicator, _ stop: StopRequest) throws {
+    stop.explain("stopped by a signal; to resume: \(resumeCommand(ranks: world.size))")
+    let path = try config ?? world.decide { defaultConfig }
+    let config = try ConfigFile.load(path, overrides: overrides)
     let grid = try ProcessGrid(world, ranksPerNode: config.parallel.ranksPerNode)
     let plan = Plan(config, ranks: world.size, ranksPerNode: grid.node.size)
     if showsPlan {
       if grid.isCoordinator { print(try plan.text()) }
       return
     }
+    if grid.isCoordinator, let remark = plan.publishedSize { print("\(path): \(remark)") }
     try plan.checkMemory()
-    let name = ((self.config as NSString).lastPathComponent as NSString).deletingPathExtension
-    let isFinished: Bool
-    do {
-      let run = try Run(config, folder: RunFolder(folder ?? "runs/\(name)"), grid: grid, stop: StopSignal())
-      isFinished = try run.run(PublishedStages.stages(of: run), only: stage, restartFrom: restartFrom)
-    } catch is StoppedBySignal { isFinished = false }
-    if !isFinished, grid.isCoordinator { print("stopped by a signal; to resume: \(resumeCommand(ranks: world.size))") }
+    let name = ((path as NSString).lastPathComponent as NSString).deletingPathExtension
+    let run = try Run(config, folder: RunFolder(folder ?? "runs/\(name)"), grid: grid, stop: stop)
+    try run.run(PublishedStages.stages(of: run), only: stage, restartFrom: restartFrom)
+  }
+
+  /// `Configs/demo.yaml` in this folder; without it, that in a folder above the program, which is where it was built.
+  private var defaultConfig: String {
+    let name = "Configs/demo.yaml"
+    if FileManager.default.fileExists(atPath: name) { return name }
+    var folder = (Bundle.main.executablePath ?? "") as NSString
+    while folder.length > 1 {
+      folder = folder.deletingLastPathComponent as NSString
+      let path = folder.appendingPathComponent(name)
+      if FileManager.default.fileExists(atPath: path) { return path }
+    }
+    return name
   }
 
   /// What resumes this run, for a shell.

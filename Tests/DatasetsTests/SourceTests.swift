@@ -226,9 +226,11 @@ import Testing
     #expect(!DatasetFolder("\(shop.path)/f").isDataset)
     let dataset = try shop.collect([DatasetSource("f")])
     #expect(DatasetFolder("\(shop.path)/out").isDataset && unused(dataset) == [".json files": 1])
-    #expect { try shop.collect([DatasetSource("f")], into: "f") } throws: { "\($0)".contains("is the source itself") }
+    #expect { try shop.collect([DatasetSource("f")], into: "f") } throws: { "\($0)".contains("is one of the sources") }
     try shop.write("other/dataset.json", "{}")
-    #expect { try shop.collect([DatasetSource("f")], into: "other") } throws: { "\($0)".contains("is of another program") }
+    #expect { try shop.collect([DatasetSource("f")], into: "other") } throws: {
+      "\($0)".contains("is a folder with another program's dataset.json")
+    }
     // A dataset's own folder is no part of its source.
     let inside = try shop.collect([DatasetSource("f")], into: "f/set")
     #expect(unused(inside) == [".json files": 1])

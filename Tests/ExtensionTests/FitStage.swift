@@ -17,7 +17,7 @@ struct FitStage: Stage {
     StageProduct(files: [Self.file(folder)], identity: [Self.file(folder)], folders: [folder.work(name)])
   }
 
-  func run(in run: Run, inputs: [String: String]) throws -> Bool {
+  func run(in run: Run, inputs: [String: String]) throws {
     try run.grid.world.onCoordinator {
       let model = Perceptron()
       let store = LocalParameters(model.table, gradients: false)
@@ -32,6 +32,5 @@ struct FitStage: Stage {
       try makeFolder(run.folder.work(name))
       try replaceFile(Self.file(run.folder), with: JSONEncoder().encode(["loss": loss]))
     }
-    return true
   }
 }

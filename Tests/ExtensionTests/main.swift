@@ -17,7 +17,9 @@ func expect(_ condition: Bool, _ what: String) throws {
   if !condition { throw Mismatch(description: what) }
 }
 
-func train(_ world: Communicator, _ folder: RunFolder, _ velocity: StateArray.ElementType) throws {
+func train(
+  _ world: Communicator, _ stop: StopRequest, _ folder: RunFolder, _ velocity: StateArray.ElementType
+) throws {
   var config = RunConfig()
   config.precision = .fp32
   config.parallel.gradientBlocks = 3  // of four: the ring comes round
@@ -31,8 +33,8 @@ func train(_ world: Communicator, _ folder: RunFolder, _ velocity: StateArray.El
     .init(task: PerceptronTask(training), shape: ["widths": Perceptron.widths], optimizer: Momentum(velocity))
   }
   let recorder = EventRecorder()
-  let run = try Run(config, folder: folder, grid: ProcessGrid(world), stop: StopSignal(), sinks: [recorder])
-  try expect(try run.run([perceptron, FitStage()]), "nobody asked to stop")
+  let run = try Run(config, folder: folder, grid: ProcessGrid(world), stop: stop, sinks: [recorder])
+  try run.run([perceptron, FitStage()])
 
   // Whatever step it resumed at, every later one is reported once, with its checkpoint.
   let words = recorder.words("perceptron")
@@ -64,6 +66,6 @@ func check(_ recorder: EventRecorder, against reference: Reference, _ velocity: 
 
 print("process \(getpid())")
 fflush(nil)
-RankedCommand.withRanks { world in
-  try train(world, RunFolder(CommandLine.arguments[1]), StateArray.ElementType(rawValue: CommandLine.arguments[2])!)
+RankedCommand.withRanks { world, stop in
+  try train(world, stop, RunFolder(CommandLine.arguments[1]), StateArray.ElementType(rawValue: CommandLine.arguments[2])!)
 }

@@ -2,6 +2,7 @@
 // Swift cannot import Open MPI's handles and constants, which are casts in macros; these functions give them types.
 #include <mpi.h>
 #include <sched.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 enum { CMPI_SUM = 0, CMPI_MAX = 1, CMPI_MIN = 2 };
@@ -12,7 +13,11 @@ static inline MPI_Op cmpi_op(int op) {
   return op == CMPI_SUM ? MPI_SUM : op == CMPI_MAX ? MPI_MAX : MPI_MIN;
 }
 
-/// Starts MPI unless it runs already. Funneled: only the thread that started it may call it.
+/// Of Open MPI 4: no pages of help from this process. Absent in other versions.
+extern bool orte_execute_quiet __attribute__((weak));
+
+/// Starts MPI unless it runs already. Whatever stops it from starting, Open MPI explains; later errors are returned, and the
+/// caller explains them, so that MPI_Abort needs no page. Funneled: only the thread that started it may call it.
 static inline int cmpi_init(void) {
   int started = 0;
   int code = MPI_Initialized(&started);
@@ -20,6 +25,7 @@ static inline int cmpi_init(void) {
   int provided;
   code = MPI_Init_thread(0, 0, MPI_THREAD_FUNNELED, &provided);
   if (code == MPI_SUCCESS) MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
+  if (&orte_execute_quiet) orte_execute_quiet = true;
   return code;
 }
 

@@ -21,7 +21,7 @@ struct EncodeStage: Stage {
       files: [files.origin] + files.shards + [files.skips], identity: [files.origin, files.skips], folders: [folder.shards])
   }
 
-  func run(in run: Run, inputs: [String: String]) throws -> Bool {
+  func run(in run: Run, inputs: [String: String]) throws {
     let tokenizer = try Tokenizer(contentsOf: run.folder.tokenizer)
     let dvae = try DVAE(config.dvaeConfig, batch: 32, mode: .inference, precision: run.precision)
     let encoder = ShardEncoder(
@@ -29,7 +29,7 @@ struct EncodeStage: Stage {
       weights: try ModelBundle.weights(dvae.table, run.folder.dvaeWeights, run.precision),
       header: ShardHeader(config, tokenizer, inputs: inputs), shardSamples: config.data.shardSamples,
       seed: UInt64(config.seed), folder: run.folder.shards)
-    return try encoder.encode(in: run.grid.world, isStopped: { run.stop.isRaised }, log: { try run.log.message($0, stage: name) })
+    try encoder.encode(in: run.grid.world, stop: run.stop, log: { try run.log.message($0, stage: name) })
   }
 }
 

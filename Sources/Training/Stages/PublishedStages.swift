@@ -16,8 +16,6 @@ package enum PublishedStages {
   package static let names = ["tokenizer", "dvae", "encode", "transformer"]
 
   /// Opens the run's data, and makes the stages that its configuration describes. Collective.
-  ///
-  /// - Throws: `StoppedBySignal` if a signal arrives while a dataset is collected.
   package static func stages(of run: Run) throws -> [any Stage] {
     let config = run.config
     let data = try run.openData()

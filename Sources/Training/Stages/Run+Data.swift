@@ -7,8 +7,6 @@ import Preparation
 extension Run {
   /// Opens the captioned images that the configuration names: rendered scenes, a collected dataset, or a source that is collected
   /// into the run's folder first. Collective.
-  ///
-  /// - Throws: `StoppedBySignal` if a signal arrives while the dataset is collected.
   func openData() throws -> any CaptionedImages {
     let data: any CaptionedImages
     var date = ""
@@ -35,9 +33,7 @@ extension Run {
     let options = DatasetOptions(sources: [try DatasetSource(parsing: config.path)], validation: config.validation)
     try follow(options)
     let collector = try Collector(DatasetFolder(folder.dataset), options: options)
-    guard try collector.collect(in: grid.world, isStopped: { stop.isRaised }, log: { try log.message("data: \($0)") }) else {
-      throw StoppedBySignal()
-    }
+    try collector.collect(in: grid.world, stop: stop, log: { [log] in try log.message("data: \($0)") })
     let dataset = try Dataset(collector.folder)
     if let line = dataset.summary.copiesLine { try log.message("data: \(line)") }
     for line in dataset.summary.sourceLines { try log.message("data: \(line)") }

@@ -13,7 +13,7 @@ package final class Run {
   package let folder: RunFolder
   package let grid: ProcessGrid
   package let log: EventLog
-  package let stop: StopSignal
+  package let stop: StopRequest
   /// Of the models' GEMMs, on every rank.
   package let precision: Precision
   let skipped: SkippedSamples
@@ -24,7 +24,7 @@ package final class Run {
   /// - Parameter sinks: get the run's events on this rank, beside the log file and the console.
   /// - Throws: `DalleError` of kind `temporary` if another job uses the folder.
   package init(
-    _ config: RunConfig, folder: RunFolder, grid: ProcessGrid, stop: StopSignal, sinks: [any EventSink] = []
+    _ config: RunConfig, folder: RunFolder, grid: ProcessGrid, stop: StopRequest, sinks: [any EventSink] = []
   ) throws {
     (self.config, self.folder, self.grid, self.stop) = (config, folder, grid, stop)
     var lock: FolderLock?
@@ -34,6 +34,9 @@ package final class Run {
     try grid.world.onCoordinator {
       try makeFolder(folder.path)
       lock = try FolderLock(folder.path) { warnings.append($0) }
+    }
+    try grid.world.requireShared(folder.path)
+    try grid.world.onCoordinator {
       try folder.check(config)
       for path in [folder.products, folder.logs, folder.samples, folder.shards, folder.model] { try makeFolder(path) }
     }
@@ -43,13 +46,15 @@ package final class Run {
     for warning in warnings { try log.warning(warning) }
     if grid.isCoordinator { FileWarnings.show { [log] in try? log.warning($0) } }
     skipped = SkippedSamples(log)
-    let threads = try UsableCores().share(among: grid.node)
+    let cores = UsableCores()
+    let threads = try cores.share(among: grid.machine)
     setThreads(threads)
     precision = try config.precision.resolved().common(in: grid.world)
     try log.message(
       "\(folder.path): \(grid.world.size) \(grid.world.size == 1 ? "rank" : "ranks") on \(grid.nodeCount) "
-        + "\(grid.nodeCount == 1 ? "node" : "nodes"), \(threads) \(threads == 1 ? "thread" : "threads") each, \(precision.rawValue)"
-    )
+        + "\(grid.nodeCount == 1 ? "node" : "nodes"), \(threads) \(threads == 1 ? "thread" : "threads") each (usable: "
+        + "\(cores.text)), \(precision.rawValue)")
+    if let warning = try cores.bindingWarning(among: grid.machine), grid.machine.rank == 0 { try log.warning(warning) }
   }
 
   /// Runs the stages that are not finished, in order. Collective.
@@ -57,9 +62,9 @@ package final class Run {
   /// - Parameters:
   ///   - only: the name of one stage, which is run alone.
   ///   - restart: the name of a stage whose product is removed first, with those of the stages after it.
-  /// - Returns: false if a signal asked to stop; everything that was made is then on disk.
-  /// - Throws: `DalleError` if a product no longer fits its inputs; nothing has been changed then.
-  package func run(_ stages: [any Stage], only: String? = nil, restartFrom restart: String? = nil) throws -> Bool {
+  /// - Throws: `DalleError` if a product no longer fits its inputs; nothing has been changed then. Of kind `stopped` if a stop was
+  ///   requested; everything that was made is then on disk.
+  package func run(_ stages: [any Stage], only: String? = nil, restartFrom restart: String? = nil) throws {
     precondition(Set(stages.map(\.name) + RunFolder.reserved).count == stages.count + RunFolder.reserved.count, "a name twice")
     let only = try only.map { try Self.stage($0, of: stages, option: "--stage") }
     let restart = try restart.map { try Self.stage($0, of: stages, option: "--restart-from") }
@@ -71,6 +76,7 @@ package final class Run {
       try replaceFile(folder.config, with: Data(config.yaml().utf8))
     }
     for (index, stage) in stages.enumerated() where only == nil || only?.name == stage.name {
+      try stop.check()
       let (number, count) = (index + 1, stages.count)
       let status = try grid.world.decide { try ledger.status(of: stage) }
       switch status {
@@ -80,7 +86,7 @@ package final class Run {
       case .unfinished:
         try log.record(.stageBegun(number: number, count: count), stage: stage.name)
         let inputs = try grid.world.decide { try ledger.begin(stage) }
-        guard try stage.run(in: self, inputs: inputs) else { return false }
+        try stage.run(in: self, inputs: inputs)
         try grid.world.onCoordinator {
           try ledger.finish(stage)
           try ledger.check()
@@ -89,7 +95,6 @@ package final class Run {
       try log.record(.stageFinished(number: number, count: count, isGiven: status == .given), stage: stage.name)
       try announce(stage)
     }
-    return true
   }
 
   /// The coordinator tells all ranks what a finished stage left, and they wait until they see it.

@@ -23,8 +23,8 @@ package protocol Stage {
   /// Makes the product, or resumes where an earlier call stopped. Collective.
   ///
   /// - Parameter inputs: the inputs' fingerprints by name.
-  /// - Returns: false if a signal asked to stop; the same call later then resumes.
-  func run(in run: Run, inputs: [String: String]) throws -> Bool
+  /// - Throws: `DalleError` of kind `stopped` if a stop was requested; the same call later then resumes.
+  func run(in run: Run, inputs: [String: String]) throws
 }
 
 extension Stage {

@@ -1,4 +1,5 @@
 import Datasets
+import Monitoring
 import Preparation
 import Tokenizer
 
@@ -17,13 +18,17 @@ struct TokenizerStage: Stage {
 
   func checkGiven(in folder: RunFolder) throws { _ = try Tokenizer(contentsOf: folder.tokenizer) }
 
-  func run(in run: Run, inputs: [String: String]) throws -> Bool {
+  func run(in run: Run, inputs: [String: String]) throws {
     let count = data.count(.training)
     try run.log.message("training up to \(config.vocabulary) tokens on the captions of \(count) samples", stage: name)
     try run.grid.world.onCoordinator {
       var trainer = BPETrainer(split: config.split)
-      for index in 0..<count { for caption in try data.captions(index, .training) { trainer.add(caption) } }
-      let tokenizer = trainer.train(vocabulary: config.vocabulary)
+      var progress = ProgressMeter.lines()
+      for index in 0..<count {
+        for caption in try data.captions(index, .training) { trainer.add(caption) }
+        if let line = progress.line(index, of: count) { try run.log.message("reading captions: \(line)", stage: name) }
+      }
+      let tokenizer = run.log.reporting("merging tokens", stage: name) { trainer.train(vocabulary: config.vocabulary) }
       try tokenizer.write(to: run.folder.tokenizer)
       try run.log.message("wrote \(run.folder.tokenizer) with \(tokenizer.vocabularyCount) tokens", stage: name)
       let lengths = try CaptionTokens(data, tokenizer, textLength: textLength)
@@ -31,6 +36,5 @@ struct TokenizerStage: Stage {
         try run.log.warning(line, stage: name)
       }
     }
-    return true
   }
 }

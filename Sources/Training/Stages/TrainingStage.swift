@@ -50,7 +50,7 @@ package struct TrainingStage<Task: TrainingTask>: Stage {
 
   package func checkGiven(in folder: RunFolder) throws { try checkShape(shape(folder)) }
 
-  package func run(in run: Run, inputs: [String: String]) throws -> Bool {
+  package func run(in run: Run, inputs: [String: String]) throws {
     let model = try make(run, inputs)
     try run.log.message(
       "\(model.task.table.parameterCount.formatted()) parameters, \(training.steps) steps of \(training.batch) samples, "
@@ -61,13 +61,13 @@ package struct TrainingStage<Task: TrainingTask>: Stage {
       folder: checkpoints, samplesFolder: run.folder.samples, seed: UInt64(run.config.seed),
       state: TrainingState(run.config, ranks: run.grid.world.size, inputs: inputs), log: run.log,
       stop: run.stop)
-    let isFinished = try trainer.run()
-    if !isFinished { return false }
+    try trainer.run()
     try run.grid.world.onCoordinator {
       try VersionedJSON.write(model.shape, to: shape(run.folder), version: ModelBundle.formatVersion)
-      try CheckpointStore.exportEMA(in: checkpoints, to: weights(run.folder), metadata: inputs)
+      try run.log.reporting("writes \(weights(run.folder))", stage: name) {
+        try CheckpointStore.exportEMA(in: checkpoints, to: weights(run.folder), metadata: inputs)
+      }
       try run.log.message("wrote \(weights(run.folder))", stage: name)
     }
-    return true
   }
 }

@@ -1,0 +1,12 @@
+import Monitoring
+
+/// How a command of one process starts and ends.
+package enum SingleCommand {
+  /// Does the command's work. Nothing has to be saved: a signal ends it at once.
+  package static func run(_ work: () throws -> Void) {
+    Console.writeWholeLines()
+    let stop = StopRequest(within: 0) { Failure.end($0) }
+    do { try work() } catch { Failure.end(error) }
+    withExtendedLifetime(stop) {}
+  }
+}
