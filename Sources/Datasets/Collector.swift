@@ -24,7 +24,7 @@ package struct Collector: Sendable {
     if isForeign || isSource {
       throw DalleError(
         .usage,
-        "\(folder.path): is \(isForeign ? "a folder with another program's dataset.json" : "one of the sources"), and the dataset needs a folder of its own; name a new folder"
+        "\(folder.path): is \(isSource ? "one of the sources" : "a folder with another program's dataset.json"), and the dataset needs a folder of its own; name a new folder"
       )
     }
     for path in [folder.summary, folder.options] where FileManager.default.fileExists(atPath: path) {

@@ -271,7 +271,8 @@ package struct ShardEncoder {
       while unreadable < Self.unreadableLimit, first > 0, !isReadable(first - 1, split) {
         (unreadable, first) = (unreadable + 1, first - 1)
       }
-      if unreadable >= Self.unreadableLimit || first == 0 {
+      // A short validation split decides nothing, and a training of days has come before it.
+      if unreadable >= Self.unreadableLimit || (first == 0 && split == .training) {
         throw DalleError(
           .inputOutput,
           "\(unreadable) consecutive images cannot be read (the last: \(problem)); check that their disk is mounted; if they have moved, `dalle-prep collect --relocate` records where to"

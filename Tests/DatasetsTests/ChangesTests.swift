@@ -179,7 +179,7 @@ extension Workshop {
     #expect(!DatasetFolder(shop.path + "/f").isDataset)
     #expect(throws: DalleError.self) { try Dataset(DatasetFolder(shop.path + "/f")) }
     #expect(try shop.collect([DatasetSource("f")]).summary.training == 3)
-    #expect { try shop.collect([DatasetSource("f")], into: "f") } throws: { "\($0)".contains("another program's dataset.json") }
+    #expect { try shop.collect([DatasetSource("f")], into: "f") } throws: { "\($0)".contains("is one of the sources") }
     try shop.pairs("g", 0..<4)
     #expect { try shop.collect([DatasetSource("g/")], into: "g") } throws: { "\($0)".contains("is one of the sources") }
     // One of this program's that is damaged or old is still a dataset.
