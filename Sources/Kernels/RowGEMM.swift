@@ -6,7 +6,7 @@ import Memory
 /// they lie, where libraries first move them into an order of their own.
 enum RowGEMM {
   /// With more rows, libraries are as fast.
-  static let mostRows = 64
+  static let mostRows = Int(CDNN_MOST_ROWS)
   /// Columns whose sums are kept at a time.
   private static let blockColumns = 64
   /// Numbers of `b` from which on threads are worth their start, about a microsecond.

@@ -48,37 +48,35 @@ package final class CachedTransformer<Element: Scalar> {
     order = table.blockIDs
     let patterns = Transformer.patterns(config)
     blocks = zip(parameters.blocks, patterns).map { TransformerBlock($0, pattern: $1, heads: config.heads) }
-    (arena, work) = Arena.layOut {
-      Self.layOut(config, patterns, images: images, in: &$0)
-    }
+    let visible = Self.visible(config, patterns)
+    (arena, work) = Arena.layOut { Self.layOut(config, visible, images: images, in: &$0) }
     try read(captions)
   }
 
   /// Bytes that sampling takes, beside the weights.
   package static func byteCount(_ config: TransformerConfig, images: [Int]) -> Int {
-    let patterns = Transformer.patterns(config)
-    return Arena.measure { layOut(config, patterns, images: images, in: &$0) }
+    let visible = visible(config, Transformer.patterns(config))
+    return Arena.measure { layOut(config, visible, images: images, in: &$0) }
+  }
+
+  /// The image positions that each image position attends to, of each layer.
+  private static func visible(_ config: TransformerConfig, _ patterns: [AttentionPattern]) -> [[[Int]]] {
+    var made: [AttentionPattern.Shape: [[Int]]] = [:]
+    for pattern in patterns where made[pattern.shape] == nil { made[pattern.shape] = pattern.visible(after: config.textLength) }
+    return patterns.map { made[$0.shape]! }
   }
 
   private static func layOut(
-    _ config: TransformerConfig, _ patterns: [AttentionPattern], images: [Int], in space: inout Space
+    _ config: TransformerConfig, _ visible: [[[Int]]], images: [Int], in space: inout Space
   ) -> Work {
     let d = config.width
     let rows = images.reduce(0, +)
     let most = max(config.textLength, rows)
-    var visible: [AttentionPattern.Shape: [[Int]]] = [:]
-    for pattern in patterns where visible[pattern.shape] == nil {
-      visible[pattern.shape] = pattern.visible(after: config.textLength)
-    }
     return Work(
-      caches: patterns.map {
-        KVCache(
-          groups: images, prefix: config.textLength, visible: visible[$0.shape]!, width: d,
-          in: &space)
-      },
+      caches: visible.map { KVCache(groups: images, prefix: config.textLength, visible: $0, width: d, in: &space) },
       attention: CachedAttention(
         &space, width: d, heads: config.heads, textLength: config.textLength, images: images.max()!,
-        imageKeys: visible.values.joined().map(\.count).max()!),
+        imageKeys: visible.joined().map(\.count).max()!),
       saved: TransformerBlock.Saved(rows: most, width: d, heads: config.heads, in: &space),
       scratch: TransformerScratch(
         rows: most, width: d, headSize: config.headSize, patterns: [], training: false, in: &space),
