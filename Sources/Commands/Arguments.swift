@@ -17,10 +17,8 @@ enum Arguments {
           "argument \(number) (`\(String(decoding: bytes, as: UTF8.self))`) is not UTF-8; set the terminal to UTF-8, or rename the file that it names"
         )
       }
-      let isOptionWithout = argument.hasPrefix("--") && argument.firstIndex(of: "=") == argument.indices.last
-      guard !argument.isEmpty, !isOptionWithout else {
-        let place = argument.isEmpty ? "argument \(number)" : "the value of \(argument.dropLast())"
-        throw DalleError(.usage, "\(place) is empty; if it comes from a variable of the shell, set that variable")
+      if argument.isEmpty {
+        throw DalleError(.usage, "argument \(number) is empty; if it comes from a variable of the shell, set that variable")
       }
     }
   }
