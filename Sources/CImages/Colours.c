@@ -55,11 +55,25 @@ static int is_lab_or_xyz(VipsImage *image) {
   return image->Type == VIPS_INTERPRETATION_LAB || image->Type == VIPS_INTERPRETATION_XYZ;
 }
 
+/// Inks without a profile as browsers and Pillow show them, which is how who wrote the caption saw them: the light that an ink lets
+/// pass times that of black. libvips would take a press for granted, whose pure blue is (26, 39, 123).
+static VipsImage *of_inks(VipsImage *image, VipsImage **stage) {
+  double most = image->BandFmt == VIPS_FORMAT_USHORT ? 65535.0 : 255.0;
+  if (vips_linear1(image, &stage[0], -1, most, NULL) || vips_extract_band(stage[0], &stage[1], 0, "n", 3, NULL) ||
+      vips_extract_band(stage[0], &stage[2], 3, NULL) || vips_multiply(stage[1], stage[2], &stage[3], NULL) ||
+      vips_linear1(stage[3], &stage[4], 255 / (most * most), 0.5, "uchar", TRUE, NULL) ||
+      vips_copy(stage[4], &stage[5], "interpretation", VIPS_INTERPRETATION_sRGB, NULL))
+    return NULL;
+  return stage[5];
+}
+
+static int is_inks(VipsImage *image) { return image->Type == VIPS_INTERPRETATION_CMYK && image->Bands >= 4; }
+
 VipsImage *images_to_srgb(VipsImage *image, VipsImage **stage) {
   if (is_float(image) && !is_lab_or_xyz(image) && !(image = of_16_bits(image, stage))) return NULL;
-  // Deep colours are converted without their transparency, which the conversions of libvips lose or leave at 16 bits.
+  // Deep colours and inks are converted without their transparency, which the conversions lose or leave at 16 bits.
   VipsImage *alpha = NULL;
-  if (vips_image_hasalpha(image) && image->BandFmt != VIPS_FORMAT_UCHAR) {
+  if (vips_image_hasalpha(image) && (image->BandFmt != VIPS_FORMAT_UCHAR || is_inks(image))) {
     double most = image->BandFmt == VIPS_FORMAT_USHORT ? 65535.0 : 255.0;
     if (vips_extract_band(image, &stage[3], image->Bands - 1, NULL) ||
         vips_linear1(stage[3], &stage[4], 255.0 / most, 0, "uchar", TRUE, NULL) ||
@@ -73,6 +87,7 @@ VipsImage *images_to_srgb(VipsImage *image, VipsImage **stage) {
     if (vips_icc_transform(image, &stage[6], "srgb", "embedded", TRUE, "depth", 8, NULL) == 0) image = stage[6];
     else profile = profile_none;
   }
+  if (is_inks(image) && !(image = of_inks(image, stage + 12))) return NULL;
   if (image->Type != VIPS_INTERPRETATION_sRGB) {
     // Conversions would use the profile that does not fit.
     if (profile == profile_none && vips_image_get_typeof(image, VIPS_META_ICC_NAME)) {

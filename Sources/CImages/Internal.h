@@ -8,4 +8,4 @@ int images_failed(void);
 /// `image`, of any colour space and depth, as sRGB of 8 bits on white: one of the objects in `stage`, which has room for
 /// IMAGES_COLOUR_STAGES, or `image` itself. NULL where libvips refuses.
 VipsImage *images_to_srgb(VipsImage *image, VipsImage **stage);
-enum { IMAGES_COLOUR_STAGES = 12 };
+enum { IMAGES_COLOUR_STAGES = 18 };

@@ -50,6 +50,7 @@ package enum RankedCommand {
     do {
       try DeadRanks.watch(world)
       stop.passOn(to: DeadRanks.otherProcesses)
+      try Arguments.check()
       try work(world, stop)
       DeadRanks.stop()
       // Everything that talks to other ranks is gone by now.

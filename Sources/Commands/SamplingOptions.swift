@@ -8,16 +8,18 @@ package protocol SamplingDefaults {
 
 /// How image tokens are sampled, for every command that generates images.
 package struct SamplingOptions<Defaults: SamplingDefaults>: ParsableArguments {
-  @Option(help: "Sampling temperature: lower is more deterministic; 0 is greedy (argmax).")
+  @Option(parsing: .unconditional, help: "Sampling temperature: lower is more deterministic; 0 is greedy (argmax).")
   package var temperature = Defaults.sampling.temperature
 
-  @Option(help: "Sample among the k most likely tokens; 0 samples among all.")
+  @Option(parsing: .unconditional, help: "Sample among the k most likely tokens; 0 samples among all.")
   package var topK = Defaults.sampling.topK
 
-  @Option(help: "Sample among the most likely tokens that have this probability together; 1 samples among all.")
+  @Option(
+    parsing: .unconditional, help: "Sample among the most likely tokens that have this probability together; 1 samples among all.")
   package var topP = Defaults.sampling.topP
 
   @Option(
+    parsing: .unconditional,
     help: """
       Classifier-free guidance: above 1 follows the prompt more closely, if the model was trained with captionDropout; give 1 \
       (none) if it was not.

@@ -6,7 +6,10 @@ package enum SingleCommand {
   package static func run(_ work: () throws -> Void) {
     Console.writeWholeLines()
     let stop = StopRequest(within: 0) { Failure.end($0) }
-    do { try work() } catch { Failure.end(error) }
+    do {
+      try Arguments.check()
+      try work()
+    } catch { Failure.end(error) }
     withExtendedLifetime(stop) {}
   }
 }

@@ -88,7 +88,7 @@ struct DatasetMerge {
       let unused = summary.unused.prefix(3).map { "; \($0.line)" }.joined()
       throw DalleError(
         .data,
-        "\(sources): \(fingerprints.count) usable samples (at least 2)\(reason)\(unused); add images with captions, or loosen the filters"
+        "\(sources): \(fingerprints.count) usable \(fingerprints.count == 1 ? "sample" : "samples") (at least 2)\(reason)\(unused); add images with captions, or loosen the filters"
       )
     }
 

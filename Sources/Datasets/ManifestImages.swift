@@ -87,7 +87,7 @@ struct ManifestImages {
   }
 
   /// The name, and what it surely means if a file exists there: without blanks around it, without `file://`, with the home folder
-  /// for `~`, with slashes for backslashes.
+  /// for `~`, with slashes for backslashes, with the signs of an address decoded (`%20` is a blank).
   private static func variants(_ name: String) -> [String] {
     var variants = [name]
     func add(_ variant: String?) { if let variant, variant != variants.last { variants.append(variant) } }
@@ -98,6 +98,7 @@ struct ManifestImages {
     if plain.hasPrefix("file://") { add(String(plain.dropFirst(7)).removingPercentEncoding) }
     if plain.hasPrefix("~/") { add(ProcessInfo.processInfo.environment["HOME"].map { $0 + plain.dropFirst(1) }) }
     if plain.utf8.contains(UInt8(ascii: "\\")) { add(plain.replacingOccurrences(of: "\\", with: "/")) }
+    if plain.utf8.contains(UInt8(ascii: "%")) { add(plain.removingPercentEncoding) }
     return variants
   }
 

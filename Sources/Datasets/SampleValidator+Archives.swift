@@ -74,7 +74,9 @@ extension SampleValidator {
           if file.member.isSparse { throw Skip(location, .unreadableCaption, "`\(file.name)` \(sparse)") }
           guard file.member.size <= CaptionText.limit else {
             throw Skip(
-              location, .unreadableCaption, "the caption file has \(file.member.size) bytes (at most \(CaptionText.limit))")
+              location, .unreadableCaption,
+              "the caption file has \(file.member.size) bytes (at most \(CaptionText.limit)); shorten it, or remove it if it is no caption"
+            )
           }
           return try read(file.member, location)
         }

@@ -73,7 +73,9 @@ final class SampleValidator {
     do {
       let size = try fileSize(path)
       guard size <= CaptionText.limit else {
-        throw Skip(location, .unreadableCaption, "\(path) has \(size) bytes (at most \(CaptionText.limit))")
+        throw Skip(
+          location, .unreadableCaption,
+          "\(path) has \(size) bytes (at most \(CaptionText.limit)); shorten it, or remove it if it is no caption")
       }
       return try readFile(path)
     } catch let skip as Skip { throw skip } catch { throw Skip(location, .unreadableCaption, "\(error)") }

@@ -31,6 +31,11 @@ package struct ImageGenerator {
     self.precision = precision
   }
 
+  /// - Throws: `DalleError` for a prompt that is longer than the model's text context.
+  package func check(_ prompts: [String]) throws {
+    for prompt in prompts { _ = try encode(prompt, cutting: false) }
+  }
+
   /// `count` images for each prompt.
   ///
   /// - Parameters:

@@ -41,6 +41,10 @@ package struct DatasetReport: Codable, Equatable, Sendable {
     package var error = 0
   }
 
+  /// Pixels below which the page asks whether an image is a separator, a tracking pixel or an icon. Such images teach little, and
+  /// web pages are full of them.
+  package static let narrowLimit = 32
+
   /// The dataset's folder.
   package var dataset: String
   package var summary: DatasetSummary
@@ -55,6 +59,8 @@ package struct DatasetReport: Codable, Equatable, Sendable {
   package var captionStatistics = CaptionStatistics()
   package var shorterSide: Histogram?
   package var widthByHeight: Histogram?
+  /// Images whose shorter side is below `narrowLimit`.
+  package var narrow = 0
   package var words = Words()
   package var codebook: CodeStatistics?
 

@@ -57,6 +57,7 @@ package struct DatasetSurvey {
         }
         words.add(captions: sample.captions)
         sides.add(min(sample.width, sample.height))
+        if min(sample.width, sample.height) < DatasetReport.narrowLimit { report.narrow += 1 }
         ratios.add(Histogram.ratioStep(width: sample.width, height: sample.height))
         done += copies
         if done % 500 < copies { progress(done, total) }

@@ -55,11 +55,20 @@ extension ReportPage {
 
   var images: HTML? {
     guard let side = report.shorterSide, let ratio = report.widthByHeight else { return nil }
+    let limit = String(DatasetReport.narrowLimit)
+    let note: HTML? =
+      report.narrow == 0
+      ? nil
+      : """
+      <p class="note"><b>\(NumberText.amount(report.narrow, "image"))</b> with a shorter side below \(limit) pixels: separators, \
+      tracking pixels, icons? `dalle-prep collect --min-side \(limit)` skips them.</p>
+
+      """
     return """
       <div class="charts">
       \(figure("Shorter side of an image, in pixels", side, "pixels", of: "images"))\
       \(figure("Width by height", ratio, "", of: "images"))</div>
-
+      \(note)
       """
   }
 

@@ -8,7 +8,7 @@ import Training
 
 /// Options of every measurement.
 struct BenchOptions: ParsableArguments {
-  @Option(help: "Number of times that each measurement is repeated; the median is printed.")
+  @Option(parsing: .unconditional, help: "Number of times that each measurement is repeated; the median is printed.")
   var repeats = 5
 
   @Flag(help: "Print JSON instead of text.")
@@ -30,7 +30,7 @@ struct BenchOptions: ParsableArguments {
 
 /// Options of the measurements of training.
 struct TrainingBenchOptions: ParsableArguments {
-  @Option(help: "Blocks whose gradients a rank keeps at a time, at least 3. Default: all blocks.")
+  @Option(parsing: .unconditional, help: "Blocks whose gradients a rank keeps at a time, at least 3. Default: all blocks.")
   var gradientBlocks: Int?
 
   @Option(help: "auto, fp32 or bf16; auto takes bf16 where the CPU is faster with it.")

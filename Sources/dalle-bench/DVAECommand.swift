@@ -16,7 +16,7 @@ struct DVAECommand: ParsableCommand {
   @Option(help: "dvae-64 (128 x 128 pixels, a quarter of the published channels) or dvae-256 (as published).")
   var shape = ReferenceShape.DVAE.dvae64
 
-  @Option(help: "Images per step, over all ranks. Default: 4 for dvae-64, 2 for dvae-256.")
+  @Option(parsing: .unconditional, help: "Images per step, over all ranks. Default: 4 for dvae-64, 2 for dvae-256.")
   var batch: Int?
 
   func validate() throws {

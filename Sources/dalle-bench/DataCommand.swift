@@ -16,10 +16,10 @@ struct DataCommand: ParsableCommand {
   @Option(help: "A text file with one caption per line. Default: random captions.")
   var captions: String?
 
-  @Option(help: "Number of random captions.")
+  @Option(parsing: .unconditional, help: "Number of random captions.")
   var captionCount = 100_000
 
-  @Option(help: "Vocabulary of the tokenizers that are trained; the 256 bytes count.")
+  @Option(parsing: .unconditional, help: "Vocabulary of the tokenizers that are trained; the 256 bytes count.")
   var vocabulary = 16_384
 
   @Option(

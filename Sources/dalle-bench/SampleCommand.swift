@@ -11,10 +11,10 @@ struct SampleCommand: ParsableCommand {
 
   @OptionGroup var options: BenchOptions
 
-  @Option(help: "Images sampled side by side.")
+  @Option(parsing: .unconditional, help: "Images sampled side by side.")
   var images = 1
 
-  @Option(help: "Steps per measurement; a whole image has 1024.")
+  @Option(parsing: .unconditional, help: "Steps per measurement; a whole image has 1024.")
   var steps = 256
 
   func validate() throws {

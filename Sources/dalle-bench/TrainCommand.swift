@@ -19,7 +19,7 @@ struct TrainCommand: ParsableCommand {
   @OptionGroup var options: BenchOptions
   @OptionGroup var training: TrainingBenchOptions
 
-  @Option(help: "Samples per step, over all ranks.")
+  @Option(parsing: .unconditional, help: "Samples per step, over all ranks.")
   var batch = 2
 
   func validate() throws {

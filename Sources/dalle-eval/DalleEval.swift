@@ -26,13 +26,13 @@ struct ScenesCommand: ParsableCommand {
   @Option(help: "A run's folder, or a copy of its folder `model`.")
   var model = "runs/demo"
 
-  @Option(help: "Prompts of each kind.")
+  @Option(parsing: .unconditional, help: "Prompts of each kind.")
   var prompts = 128
 
-  @Option(help: "Scenes of the validation split for loss and reconstruction.")
+  @Option(parsing: .unconditional, help: "Scenes of the validation split for loss and reconstruction.")
   var images = 256
 
-  @Option(help: "Random seed of prompts and images.")
+  @Option(parsing: .unconditional, help: "Random seed of prompts and images.")
   var seed: UInt64 = 1
 
   @OptionGroup var sampling: SamplingOptions<Defaults>

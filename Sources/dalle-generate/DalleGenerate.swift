@@ -22,10 +22,10 @@ struct DalleGenerate: ParsableCommand {
   @Option(help: "A run's folder, or a copy of its folder `model`.")
   var model = "runs/demo"
 
-  @Option(help: "Images per prompt.")
+  @Option(parsing: .unconditional, help: "Images per prompt.")
   var count = 4
 
-  @Option(help: "Random seed.")
+  @Option(parsing: .unconditional, help: "Random seed.")
   var seed: UInt64 = 1
 
   @OptionGroup var sampling: SamplingOptions<Defaults>
@@ -45,8 +45,9 @@ struct DalleGenerate: ParsableCommand {
 
   private func generate() throws {
     setThreads(UsableCores().count)
-    let folder = try ImageFolder(out)
     let generator = try reporting("reading the model") { try ModelBundle(model).generator() }
+    try generator.check(prompts)
+    let folder = try ImageFolder(out)
 
     var meter = ProgressMeter.console()
     let images = try generator.generate(prompts, count: count, seed: seed, sampling.config) { meter.show("generating", $0, of: $1) }

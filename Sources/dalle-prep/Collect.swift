@@ -40,7 +40,7 @@ struct Collect: ParsableCommand {
   var relocate: [String] = []
 
   @Option(
-    name: .customLong("repeat"),
+    name: .customLong("repeat"), parsing: .unconditionalSingleValue,
     help: "How often an epoch has each sample of a source, e.g. 4 or 0.5; once per source, in their order. Default: 1.")
   var repeats: [Double] = []
 
@@ -57,7 +57,7 @@ struct Collect: ParsableCommand {
   @Option(help: "Text files beside images: line takes each line as a caption, file the whole file as one.")
   var captions = CaptionForm.line
 
-  @Option(help: "Samples of the validation split, chosen by the images' hashes; at most half of all.")
+  @Option(parsing: .unconditional, help: "Samples of the validation split, chosen by the images' hashes; at most half of all.")
   var validation = 256
 
   @Flag(
@@ -65,13 +65,13 @@ struct Collect: ParsableCommand {
   )
   var published = false
 
-  @Option(help: "Fewest characters of a caption. Default: 1.")
+  @Option(parsing: .unconditional, help: "Fewest characters of a caption. Default: 1.")
   var minCharacters: Int?
 
-  @Option(help: "Most characters of a caption. Default: 10000.")
+  @Option(parsing: .unconditional, help: "Most characters of a caption. Default: 10000.")
   var maxCharacters: Int?
 
-  @Option(help: "Smallest share of letters in a caption, 0 to 1. Default: 0.")
+  @Option(parsing: .unconditional, help: "Smallest share of letters in a caption, 0 to 1. Default: 0.")
   var letterShare: Double?
 
   @Option(help: "Script that at least four fifths of a caption's letters must have. Default: any.")
@@ -83,16 +83,16 @@ struct Collect: ParsableCommand {
   @Option(help: "Skip captions that match this regular expression; may be given several times.")
   var dropPattern: [String] = []
 
-  @Option(help: "Largest ratio of an image's longer side to its shorter; 0 for any. Default: 0.")
+  @Option(parsing: .unconditional, help: "Largest ratio of an image's longer side to its shorter; 0 for any. Default: 0.")
   var aspectRatio: Double?
 
-  @Option(help: "Smallest length of an image's shorter side, in pixels. Default: 1.")
+  @Option(parsing: .unconditional, help: "Smallest length of an image's shorter side, in pixels. Default: 1.")
   var minSide: Int?
 
-  @Option(help: "Most pixels of an image. Default: 100000000.")
+  @Option(parsing: .unconditional, help: "Most pixels of an image. Default: 100000000.")
   var maxPixels: Int?
 
-  @Option(help: "Most bytes of an image file. Default: 67108864.")
+  @Option(parsing: .unconditional, help: "Most bytes of an image file. Default: 67108864.")
   var maxBytes: Int?
 
   @Option(

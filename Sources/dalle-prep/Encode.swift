@@ -27,16 +27,16 @@ struct Encode: ParsableCommand {
   @Option(help: "Output folder of the shards; RUN/shards makes them the shards of a run.")
   var out: String
 
-  @Option(help: "Text context in tokens; longer captions are truncated.")
+  @Option(parsing: .unconditional, help: "Text context in tokens; longer captions are truncated.")
   var textLength = 256
 
-  @Option(help: "Samples per shard file.")
+  @Option(parsing: .unconditional, help: "Samples per shard file.")
   var shardSamples = 2048
 
-  @Option(help: "Samples per independently compressed frame of a shard; at most --shard-samples.")
+  @Option(parsing: .unconditional, help: "Samples per independently compressed frame of a shard; at most --shard-samples.")
   var frameSamples = 128
 
-  @Option(help: "Random seed of the crops.")
+  @Option(parsing: .unconditional, help: "Random seed of the crops.")
   var seed: UInt64 = 1
 
   func validate() throws {

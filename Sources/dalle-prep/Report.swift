@@ -31,10 +31,10 @@ struct Report: ParsableCommand {
     help: "Folder of token shards whose codes are counted. Default: the shards of the run that --model names, if it has any.")
   var shards: String?
 
-  @Option(help: "Number of random samples to show.")
+  @Option(parsing: .unconditional, help: "Number of random samples to show.")
   var samples = 36
 
-  @Option(help: "Random seed of samples and examples.")
+  @Option(parsing: .unconditional, help: "Random seed of samples and examples.")
   var seed: UInt64 = 1
 
   @Option(help: "HTML file to write. Default: report.html in the dataset's folder.")

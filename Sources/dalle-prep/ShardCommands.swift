@@ -18,8 +18,12 @@ struct Inspect: ParsableCommand {
   @Option(help: "A run's folder, or a folder with its tokenizer, to decode the captions.")
   var model: String?
 
-  @Option(help: "Samples to print per shard.")
+  @Option(parsing: .unconditional, help: "Samples to print per shard.")
   var samples = 3
+
+  func validate() throws {
+    if samples < 0 { throw ValidationError("--samples is \(samples); it must be at least 0") }
+  }
 
   func run() {
     SingleCommand.run {
@@ -36,12 +40,14 @@ struct Inspect: ParsableCommand {
             tokenizer        SHA-256 \(header.tokenizer)
             dVAE             SHA-256 \(header.dvae)
           """)
-        guard shard.frameCount > 0 else { continue }
-        for (number, sample) in try shard.frame(0).samples.prefix(max(0, samples)).enumerated() {
-          let texts = sample.texts.map { text in tokenizer.map { "\"\($0.decode(text))\"" } ?? "\(text)" }
-          print(
-            "  \(number): \(texts.joined(separator: ", ")), image \(sample.image.prefix(8).map(String.init).joined(separator: " ")) ..."
-          )
+        var number = 0
+        for frame in 0..<shard.frameCount where number < samples {
+          for sample in try shard.frame(frame).samples.prefix(samples - number) {
+            let texts = sample.texts.map { text in tokenizer.map { "\"\($0.decode(text))\"" } ?? "\(text)" }
+            let codes = sample.image.prefix(8).map(String.init).joined(separator: " ")
+            print("  \(number): \(texts.joined(separator: ", ")), image \(codes) ...")
+            number += 1
+          }
         }
       }
     }

@@ -19,7 +19,7 @@ struct TrainTokenizer: ParsableCommand {
   @Option(help: "Output file; RUN/model/tokenizer.json makes it the tokenizer of a run.")
   var out: String
 
-  @Option(help: "Most tokens, the 256 bytes included.")
+  @Option(parsing: .unconditional, help: "Most tokens, the 256 bytes included.")
   var vocabulary = 16_384
 
   @Option(

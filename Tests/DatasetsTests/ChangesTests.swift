@@ -94,7 +94,7 @@ extension Workshop {
     try shop.pairs("f", 0..<4)
     let dataset = try shop.collect([DatasetSource("f")])
     for number in 0..<3 { try FileManager.default.removeItem(atPath: "\(shop.path)/f/\(number).png") }
-    #expect { try shop.update() } throws: { "\($0)".contains("1 usable samples (at least 2)") }
+    #expect { try shop.update() } throws: { "\($0)".contains("1 usable sample (at least 2)") }
     #expect(try Dataset(DatasetFolder(shop.path + "/out")).summary == dataset.summary)
   }
 

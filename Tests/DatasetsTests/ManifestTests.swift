@@ -129,7 +129,7 @@ import Testing
   }
 
   @Test func pathsThatAreCertain() throws {
-    for (number, path) in ["  ../0.png ", "file://\(shop.path)/1.png", "..\\2.png", "./../3.png"].enumerated() {
+    for (number, path) in ["  ../0.png ", "file://\(shop.path)/1.png", "..\\2.png", "./../3.png", "../%30.png"].enumerated() {
       let line = String(decoding: try JSONEncoder().encode(["image": path, "caption": "c\(number)"]), as: UTF8.self)
       let other = "{\"image\": \"../\((number + 1) % 4).png\", \"caption\": \"other\"}"
       try shop.write("sub/m.jsonl", "\(line)\n\(other)\n")

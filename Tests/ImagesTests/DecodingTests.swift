@@ -40,13 +40,10 @@ private let (red, green, blue, yellow, white) = ([255, 0, 0], [0, 255, 0], [0, 0
     try expect("turned.jpg", [blue, red, yellow, green], within: 4)
   }
 
-  @Test func inksBecomeTheColoursThatTheyPrint() throws {
-    // Printed primaries are duller than a screen's; which is the largest band, and white, are certain.
-    let found = try quarters("cmyk.jpg")
-    for (band, colour) in found.prefix(3).enumerated() { #expect(colour.max() == colour[band], "\(found)") }
-    #expect(found[3].allSatisfy { $0 > 250 })
+  @Test func inksWithoutAProfileAreTheColoursThatBrowsersShow() throws {
+    try expect("cmyk.jpg", [red, green, blue, white], within: 2)
     // A profile for grey counts as none.
-    try expect("cmyk-grey-profile.jpg", found, within: 0)
+    try expect("cmyk-grey-profile.jpg", [red, green, blue, white], within: 2)
   }
 
   @Test func badFilesAreNamed() throws {
@@ -91,7 +88,7 @@ private let (red, green, blue, yellow, white) = ([255, 0, 0], [0, 255, 0], [0, 0
     try image.write(to: path)
     defer { unlink(path) }
     #expect(try Image(contentsOf: path) == image)
-    #expect(throws: DalleError.self) { try image.write(to: "/nowhere/image.png") }
+    #expect(throws: DalleError.self) { try image.write(to: path + "/image.png") }
   }
 
   /// Asked for fewer pixels, JPEGs come reduced by a power of two and look the same; everything else comes whole.

@@ -108,6 +108,8 @@ private final class Document: NSObject, XMLParserDelegate {
     #expect(report.captionTokens == report.captionCharacters)
     #expect(report.captionsPerImage?.count == 41 && report.captionsPerImage?.maximum == 2)
     #expect(report.shorterSide?.maximum == 30 && report.shorterSide?.minimum == 24)
+    #expect(report.narrow == 41)
+    #expect(ReportPage(report, cards: []).html.contains("<b>41 images</b> with a shorter side below 32 pixels"))
     #expect(report.words.top.first?.word == "a" && report.words.top.first?.count == captions.count { $0.hasPrefix("a ") })
     #expect(report.words.error == 0)
 

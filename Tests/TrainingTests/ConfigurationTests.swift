@@ -47,7 +47,7 @@ extension RunConfig {
     ("data:\n  source: scens", "run.yaml:2: `data.source` is `scens`; it takes one of scenes, dataset; did you mean `scenes`?"),
     (
       "dvae: 3",
-      "run.yaml:1: `dvae` is a section with the keys cutMixProbability, klWeight, model, pixelNoise, temperature, training, not a value"
+      "run.yaml:1: `dvae` is a section with the keys cutMixProbability, klWeight, model, pixelNoise, temperature, training, not a value or a list"
     ),
     ("transformer:\n  model:\n    layers: 0", "run.yaml:3: `transformer.model.layers` is 0; it must lie between 1 and 1024"),
     ("data: {shardSamples: 0}", "run.yaml:1: `data.shardSamples` is 0; it must lie between 1 and 100000000 (samples)"),
@@ -70,6 +70,10 @@ extension RunConfig {
       "run.yaml: `data.path` is empty; with `data.source: dataset` it names a dataset, a folder, a manifest or archives"
     ),
     ("seed: [1, 2]", "run.yaml:1: `seed` takes one value, not a list or a section"),
+    (
+      "[1, 2]",
+      "run.yaml:1: a configuration is a section with the keys data, dvae, parallel, precision, sampling, seed, tokenizer, transformer, not a value or a list"
+    ),
   ])
   func mistakesAreNamed(yaml: String, expected: String) {
     #expect(message(yaml) == expected)

@@ -62,7 +62,8 @@ package struct ConfigFile {
       // An empty section (`dvae:` with nothing below) changes nothing.
       if case .scalar(let scalar) = given, scalar.string.isEmpty || scalar.string == "null" { return }
       let names = mapping.keys.compactMap(\.string).sorted().joined(separator: ", ")
-      throw DalleError(.configuration, "\(location): `\(key)` is a section with the keys \(names), not a value")
+      let what = key.isEmpty ? "a configuration" : "`\(key)`"
+      throw DalleError(.configuration, "\(location): \(what) is a section with the keys \(names), not a value or a list")
     case (_, .scalar):
       if let problem = RunConfig.keys[key]?.problem(with: given) {
         throw DalleError(.configuration, "\(location): `\(key)` \(problem)")

@@ -40,7 +40,9 @@ extension Run {
     let skipped = dataset.summary.skippedLines
     for line in skipped { try log.message("data: \(line)") }
     if !skipped.isEmpty { try log.message("data: all are listed in \(collector.folder.skipped)") }
-    for line in dataset.summary.remarks(validationSetting: "data.validation") { try log.warning("data: \(line)") }
+    try grid.world.onCoordinator {
+      for line in dataset.summary.remarks(validationSetting: "data.validation") { try log.warning("data: \(line)") }
+    }
     return dataset
   }
 
