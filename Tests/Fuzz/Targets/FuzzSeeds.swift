@@ -38,7 +38,7 @@ package enum FuzzSeeds {
       [
         ("list.jsonl", #"{"file_name": "a.png", "text": ["one", "two"], "x": NaN}"# + "\n"),
         ("list.json", #"{"images": [{"id": 1, "file_name": "a.png"}], "annotations": [{"image_id": 1, "caption": "a"}]}"#),
-        ("list.csv", "image;caption\na.png;\"one; two\"\nb.png;three\n"), ("list.tsv", "a.png\tone\n"),
+        ("list.csv", "image;caption\na.png;\"one; two\"\nb.png;three\n"), ("list.tsv", "a.png#0\tone\n"),
         ("a.txt", "a &amp; b <b>bold</b>\n- two\n"), ("a.json", #"{"caption": "one", "text": 3}"#),
         ("", "a.png\t=1\na.txt\tone\nb.jpg.txt\ttwo\nb.jpg\t=1\nmetadata.csv\tfile_name,text\n10_x\nc.b.a\n"),
       ]
