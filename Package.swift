@@ -171,10 +171,10 @@ let package = Package(
     tests(
       "Generation",
       dependencies: [
-        "Generation", "Images", "Models", "Layers", "Kernels", "Tokens", "Random", "Memory", "Errors",
+        "Generation", "Images", "Models", "Layers", "Kernels", "Tokens", "Random", "Memory", "Errors", "Files", "Safetensors",
       ]),
     .target(
-      name: "FuzzTargets", dependencies: ["Datasets", "Safetensors", "Shards", "Tokenizer", "Training", "Files"],
+      name: "FuzzTargets", dependencies: ["Datasets", "Images", "Safetensors", "Shards", "Tokenizer", "Training", "Files"],
       path: "Tests/Fuzz/Targets", swiftSettings: swift),
     tests("Fuzz", dependencies: ["FuzzTargets"]),
     .executableTarget(

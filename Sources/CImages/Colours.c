@@ -69,6 +69,15 @@ static VipsImage *of_inks(VipsImage *image, VipsImage **stage) {
 
 static int is_inks(VipsImage *image) { return image->Type == VIPS_INTERPRETATION_CMYK && image->Bands >= 4; }
 
+int images_has_known_range(VipsImage *image) {
+  if (is_lab_or_xyz(image) || image->Type == VIPS_INTERPRETATION_LABS || image->Type == VIPS_INTERPRETATION_LABQ) return 1;
+  if (!is_float(image)) return image->BandFmt == VIPS_FORMAT_UCHAR || image->BandFmt == VIPS_FORMAT_USHORT;
+  double least, most;
+  if (vips_min(image, &least, NULL) || vips_max(image, &most, NULL)) return -1;
+  // Highlights and what sharpening leaves may lie somewhat outside 0 to 1, and are cut; 0 to 255 would be white everywhere.
+  return least >= -1 && most <= 2;
+}
+
 VipsImage *images_to_srgb(VipsImage *image, VipsImage **stage) {
   if (is_float(image) && !is_lab_or_xyz(image) && !(image = of_16_bits(image, stage))) return NULL;
   // Deep colours and inks are converted without their transparency, which the conversions lose or leave at 16 bits.

@@ -54,7 +54,7 @@ int images_open(const void *bytes, size_t size, int64_t max_pixels, int least_si
   }
   // Owns every stage; releasing it releases them all.
   VipsImage *owner = vips_image_new();
-  VipsImage **stage = (VipsImage **)vips_object_local_array(VIPS_OBJECT(owner), 4 + IMAGES_COLOUR_STAGES);
+  VipsImage **stage = (VipsImage **)vips_object_local_array(VIPS_OBJECT(owner), 5 + IMAGES_COLOUR_STAGES);
   VipsImage *image = stage[0] = load(bytes, size, 1);
   if (!image) goto error;
   // Only the header has been read so far.
@@ -75,7 +75,18 @@ int images_open(const void *bytes, size_t size, int64_t max_pixels, int least_si
     if (!image || vips_autorot(image, &stage[3], NULL)) goto error;
     image = stage[3];
   }
-  image = images_to_srgb(image, stage + 4);
+  if (image->BandFmt == VIPS_FORMAT_FLOAT || image->BandFmt == VIPS_FORMAT_DOUBLE) {
+    // Its numbers are read twice.
+    image = stage[4] = vips_image_copy_memory(image);
+    if (!image) goto error;
+  }
+  int has_known_range = images_has_known_range(image);
+  if (has_known_range < 0) goto error;
+  if (!has_known_range) {
+    g_object_unref(owner);
+    return IMAGES_OTHER_RANGE;
+  }
+  image = images_to_srgb(image, stage + 5);
   if (!image || image->Bands != 3) goto error;
   int is_turned = orientation >= 5;
   *dimensions = (images_size){image->Xsize, image->Ysize, is_turned ? stage[0]->Ysize : stage[0]->Xsize,
@@ -138,6 +149,30 @@ static int read_plain_jpeg(const images_decoder *opened, uint8_t *pixels) {
   jpeg_finish_decompress(&decoder);
   jpeg_destroy_decompress(&decoder);
   return 0;
+}
+
+int images_is_whole_jpeg(const void *bytes, size_t size) {
+  if (!is_jpeg(bytes, size)) return 0;
+  struct jpeg_decompress_struct decoder;
+  struct jpeg_trouble trouble;
+  decoder.err = jpeg_std_error(&trouble.manager);
+  trouble.manager.error_exit = end_jpeg;
+  trouble.manager.emit_message = end_jpeg_if_warned;
+  if (setjmp(trouble.end)) {
+    jpeg_destroy_decompress(&decoder);
+    return 0;
+  }
+  jpeg_create_decompress(&decoder);
+  jpeg_mem_src(&decoder, bytes, size);
+  jpeg_read_header(&decoder, TRUE);
+  jpeg_read_coefficients(&decoder);
+  // A file may end between two of its scans: each coefficient must have come with all its bits.
+  int is_whole = decoder.progressive_mode || !jpeg_has_multiple_scans(&decoder);
+  if (decoder.progressive_mode)
+    for (int component = 0; component < decoder.num_components; component++)
+      for (int place = 0; place < DCTSIZE2; place++) is_whole &= decoder.coef_bits[component][place] == 0;
+  jpeg_destroy_decompress(&decoder);
+  return is_whole;
 }
 
 /// Strip by strip on this thread: libvips' own function, vips_image_write, starts a thread for every image and waits for it at

@@ -10,7 +10,7 @@ package enum CaptionForm: String, Codable, CaseIterable, Sendable {
 }
 
 /// Reads captions from files and cleans them.
-enum CaptionText {
+package enum CaptionText {
   /// Largest caption file, in bytes.
   static let limit = 8 << 20
 
@@ -54,7 +54,7 @@ enum CaptionText {
 
   /// One line as a browser shows it: without entities and tags; runs of whitespace and control characters become single spaces;
   /// none at the ends. A caption of invisible characters alone gives one of them, so that it does not pass for an empty one.
-  static func clean(_ caption: String) -> String {
+  package static func clean(_ caption: String) -> String {
     var scalars = String.UnicodeScalarView()
     var isPending = false
     for scalar in CaptionMarkup.removed(from: caption).unicodeScalars where !invisible.contains(scalar) {

@@ -14,8 +14,8 @@ package struct Collector: Sendable {
   /// A finished dataset takes in the changes of its sources.
   package let isUpdate: Bool
 
-  /// - Throws: `DalleError` for invalid options, for options that differ from those the folder was begun with, and for a folder
-  ///   that is itself a source.
+  /// - Throws: `DalleError` for invalid options, for options that differ from those the folder was begun with (those of an update may
+  ///   differ in their sources), and for a folder that is itself a source.
   package init(_ folder: DatasetFolder, options: DatasetOptions, isUpdate: Bool = false) throws {
     try options.validate()
     (self.folder, self.options, self.isUpdate) = (folder, options, isUpdate)
@@ -27,10 +27,15 @@ package struct Collector: Sendable {
         "\(folder.path): is \(isSource ? "one of the sources" : "a folder with another program's dataset.json"), and the dataset needs a folder of its own; name a new folder"
       )
     }
-    for path in [folder.summary, folder.options] where FileManager.default.fileExists(atPath: path) {
-      guard try DatasetFolder.readSummary(path).options == options else {
-        throw DalleError(
-          .data, "\(folder.path): was collected with different sources or options (see \(path)); use another folder")
+    // Beside a finished dataset there may be an update that was interrupted.
+    for path in [folder.isDataset ? folder.summary : folder.options] where FileManager.default.fileExists(atPath: path) {
+      let recorded = try DatasetFolder.readSummary(path).options
+      let isSame = isUpdate ? recorded.differsInSourcesAlone(from: options) : recorded == options
+      guard isSame else {
+        let advice =
+          folder.isDataset && recorded.differsInSourcesAlone(from: options)
+          ? "add --update, which takes new sources in, or use another folder" : "use another folder"
+        throw DalleError(.data, "\(folder.path): was collected with different sources or options (see \(path)); \(advice)")
       }
     }
   }
@@ -40,7 +45,12 @@ package struct Collector: Sendable {
 
   /// Lists the sources as work items, unless that is done. One process calls it, before any `validate`.
   package func scan() throws {
-    if FileManager.default.fileExists(atPath: folder.options) { return }
+    try folder.finishPublication()
+    if FileManager.default.fileExists(atPath: folder.options), try DatasetFolder.readSummary(folder.options).options == options {
+      return
+    }
+    // What is left of another collection.
+    folder.removeWork()
     // Images that an earlier scan's work items copied; the sources have been repaired since.
     if !folder.isDataset { try? FileManager.default.removeItem(atPath: folder.copiedImages) }
     try makeFolder(folder.work)
@@ -92,7 +102,7 @@ package struct Collector: Sendable {
     let validator = try SampleValidator(options: options, copies: copies)
     try forEachLine(folder.scanned(workItem)) { (entry: ScanEntry) in
       try stop()
-      let origin = entry.origin
+      let origin = entry.origin(options)
       try results.write(ValidatedEntry.origin(origin))
       if let origin, let known = try recorded?.results(of: origin) {
         for result in known { try results.write(result.of(entry)) }
@@ -117,10 +127,9 @@ package struct Collector: Sendable {
       summary = try DatasetMerge(folder, options: options, workItemCount: workItemCount(), shardCaptions: shardCaptions).write()
     } catch let error as DalleError where error.kind == .data {
       // The sources cannot be used as they are. Once they are repaired, they must be scanned and validated again.
-      try? FileManager.default.removeItem(atPath: folder.work)
+      folder.removeWork()
       throw error
     }
-    try? FileManager.default.removeItem(atPath: folder.work)
     return summary
   }
 }
@@ -133,6 +142,7 @@ enum ValidatedEntry: Codable {
   case skipped(Skip)
   case unused(UnusedFiles)
   case captionFiles(CaptionFileCounts)
+  case captions(CaptionCounts)
   /// A line for the log.
   case note(String)
   /// A file with images that were copied out of an archive; its path is relative to the dataset's folder.
@@ -140,13 +150,15 @@ enum ValidatedEntry: Codable {
 
   /// The result as one of an entry with equal files, whose line in a manifest may have moved.
   func of(_ entry: ScanEntry) -> ValidatedEntry {
-    guard case .image(let candidate) = entry else { return self }
-    switch self {
-    case .sample(var sample):
+    switch (self, entry) {
+    case (.sample(var sample), .image(let candidate)):
       (sample.location, sample.source) = (candidate.location, candidate.source)
       sample.folderRepeats = candidate.folderRepeats
       return .sample(sample)
-    case .skipped(var skip):
+    case (.sample(var sample), .archive(_, let source)):
+      sample.source = source
+      return .sample(sample)
+    case (.skipped(var skip), .image(let candidate)):
       skip.location = candidate.location
       return .skipped(skip)
     default: return self

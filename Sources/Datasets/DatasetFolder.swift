@@ -9,13 +9,34 @@ package struct DatasetFolder: Sendable {
   package init(_ path: String) { self.path = path }
 
   /// Options and counts; the dataset is complete when this file exists.
-  package var summary: String { path + "/dataset.json" }
-  package var skipped: String { path + "/skipped.jsonl" }
-  package func samples(_ split: Split) -> String { "\(path)/\(split.rawValue).jsonl" }
-  package func index(_ split: Split) -> String { "\(path)/\(split.rawValue).index" }
+  package var summary: String { current(Name.summary) }
+  package var skipped: String { current(Name.skipped) }
+  package func samples(_ split: Split) -> String { current(Name.samples(split)) }
+  package func index(_ split: Split) -> String { current(Name.index(split)) }
   /// What the sources held, entry by entry, and marks to find an entry by.
-  var entries: String { path + "/entries.jsonl" }
-  var entryMarks: String { path + "/entries.index" }
+  var entries: String { current(Name.entries) }
+  var entryMarks: String { current(Name.entryMarks) }
+
+  private enum Name {
+    static let summary = "dataset.json"
+    static let skipped = "skipped.jsonl"
+    static let entries = "entries.jsonl"
+    static let entryMarks = "entries.index"
+    static func samples(_ split: Split) -> String { "\(split.rawValue).jsonl" }
+    static func index(_ split: Split) -> String { "\(split.rawValue).index" }
+
+    /// All but the summary.
+    static let parts = Split.allCases.flatMap { [samples($0), index($0)] } + [skipped, entries, entryMarks]
+  }
+
+  /// A file of the dataset: where it is until all files of a new dataset have been moved.
+  private func current(_ name: String) -> String {
+    let waiting = "\(work)/merged/\(name)"
+    return isBeingPublished && FileManager.default.fileExists(atPath: waiting) ? waiting : "\(path)/\(name)"
+  }
+
+  /// Whether `merged` has a complete dataset, some of whose files may have been moved here.
+  private var isBeingPublished: Bool { FileManager.default.fileExists(atPath: "\(work)/merged/\(Name.summary)") }
 
   var copiedImages: String { path + "/images" }
   var work: String { path + "/work" }
@@ -76,19 +97,47 @@ package struct DatasetFolder: Sendable {
     return files
   }
 
-  /// Takes the files that were written into `merged`, the summary last: an interruption leaves no dataset that mixes old and new.
-  func publish(_ summary: DatasetSummary) throws {
-    unlink(self.summary)
-    for (from, to) in zip(merged.parts, parts) {
-      guard rename(from, to) == 0 else { throw DalleError.file(to, "cannot be written") }
-    }
-    try synchronizeFolder(path)
-    try replaceFile(self.summary, with: JSON.pretty(summary))
-    for name in (try? FileManager.default.contentsOfDirectory(atPath: copiedImages)) ?? []
-    where summary.copies["images/\(name)"] == nil { unlink("\(copiedImages)/\(name)") }
+  /// Replaces the dataset by the one whose files were written into `merged`. Writing the summary there is the moment at which the new
+  /// dataset is the valid one: an interruption before it leaves the old dataset, one after it the new one, which is read from both
+  /// folders until `finishPublication` has moved the rest.
+  ///
+  /// - Parameter step: called before each change of a file.
+  func publish(_ summary: DatasetSummary, step: () throws -> Void = {}) throws {
+    try step()
+    try replaceFile(merged.summary, with: JSON.pretty(summary))
+    try finishPublication(step: step)
   }
 
-  private var parts: [String] {
-    Split.allCases.flatMap { [samples($0), index($0)] } + [skipped, entries, entryMarks]
+  /// Moves the files of a dataset that waits in `merged`, the summary last, and removes what was needed to make it. Nothing happens
+  /// if there is none. The caller has the folder's lock.
+  func finishPublication(step: () throws -> Void = {}) throws {
+    guard isBeingPublished else { return }
+    // Work items that are published must not be taken for those of an interrupted collection.
+    try step()
+    unlink(options)
+    for name in Name.parts where FileManager.default.fileExists(atPath: "\(merged.path)/\(name)") {
+      try step()
+      try move(name)
+    }
+    try synchronizeFolder(path)
+    try step()
+    try move(Name.summary)
+    try synchronizeFolder(path)
+    let copies = try readSummary().copies
+    for name in (try? FileManager.default.contentsOfDirectory(atPath: copiedImages)) ?? [] where copies["images/\(name)"] == nil {
+      try step()
+      unlink("\(copiedImages)/\(name)")
+    }
+    try step()
+    removeWork()
   }
+
+  private func move(_ name: String) throws {
+    guard rename("\(merged.path)/\(name)", "\(path)/\(name)") == 0 else {
+      throw DalleError.file("\(path)/\(name)", "cannot be written")
+    }
+  }
+
+  /// Removes what a collection or an update needed, unless a complete dataset waits in it.
+  func removeWork() { if !isBeingPublished { try? FileManager.default.removeItem(atPath: work) } }
 }

@@ -61,6 +61,7 @@ struct DatasetMerge {
         case .skipped(let skip): try skips.add(skip)
         case .unused(let files): unused.add(files)
         case .captionFiles(let counts): summary.captionFiles += counts
+        case .captions(let counts): summary.captions = (summary.captions ?? CaptionCounts()) + counts
         case .note(let line): summary.notes.append(line)
         case .copies(let path, let byteCount): summary.copies[path] = byteCount
         case .sample(let sample):
@@ -147,7 +148,16 @@ struct DatasetMerge {
       switch assignments.values[index] {
       case .merged: continue
       case .dropped:
-        try skips.add(Skip(kept.location, .nearDuplicate, "looks like \(sample(assignments.kept[index]).location)"))
+        var same = [kept]
+        while next < duplicates.count, assignments.kept[duplicates[next]] == index {
+          same.append(try sample(duplicates[next]))
+          next += 1
+        }
+        let twin = try sample(assignments.kept[index]).location
+        for dropped in same {
+          try skips.add(Skip(dropped.location, .nearDuplicate, "looks like \(twin)"))
+          summary.captions?.drop(SkipReason.nearDuplicate.rawValue, dropped.captions.count)
+        }
         continue
       case .training: split = .training
       case .validation: split = .validation
@@ -155,7 +165,10 @@ struct DatasetMerge {
       if next < duplicates.count, assignments.kept[duplicates[next]] == index {
         var known = Set(kept.captions)
         while next < duplicates.count, assignments.kept[duplicates[next]] == index {
-          kept.captions += try sample(duplicates[next]).captions.filter { known.insert($0).inserted }
+          let more = try sample(duplicates[next]).captions
+          let new = more.filter { known.insert($0).inserted }
+          summary.captions?.drop(CaptionCounts.repeated, more.count - new.count)
+          kept.captions += new
           summary.merged += 1
           next += 1
         }
@@ -174,7 +187,7 @@ struct DatasetMerge {
           fingerprints[index], repeat: options.sources[kept.source].repeat * Double(kept.folderRepeats ?? 1))
         summary.training += entries
         summary.repeated += max(0, entries - 1)
-        if entries > 0 { summary.trainingCaptions += kept.captions.count }
+        if entries > 0 { summary.trainingCaptions += kept.captions.count } else { summary.unsampled = (summary.unsampled ?? 0) + 1 }
       } else {
         summary.validation += 1
       }

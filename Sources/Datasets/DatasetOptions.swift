@@ -25,6 +25,28 @@ package struct DatasetOptions: Codable, Equatable, Sendable {
     (self.filters, self.validation) = (filters, validation)
   }
 
+  /// Whether everything but the sources is equal.
+  package func differsInSourcesAlone(from other: DatasetOptions) -> Bool {
+    var other = other
+    other.sources = sources
+    return self == other
+  }
+
+  /// These options with further sources, and with the settings that a source of the same path is given anew.
+  package func adding(_ named: [DatasetSource]) -> DatasetOptions {
+    var options = self
+    for source in DatasetOptions(sources: named).sources {
+      guard let index = options.sources.firstIndex(where: { $0.path == source.path }) else {
+        options.sources.append(source)
+        continue
+      }
+      options.sources[index].columns = source.columns ?? options.sources[index].columns
+      // One without `repeat` of its own follows the names of folders.
+      if !source.folderRepeats { (options.sources[index].repeat, options.sources[index].folderRepeats) = (source.repeat, false) }
+    }
+    return options
+  }
+
   /// - Throws: `DalleError(.configuration)` for the first value outside its limits.
   func validate() throws {
     if sources.isEmpty { throw DalleError(.configuration, "no source is given; name a folder, a manifest or an archive") }
@@ -83,6 +105,10 @@ package struct DatasetSummary: Codable, Equatable, Sendable {
   /// Files of the sources that no sample uses, by kind.
   package var unused: [UnusedFiles] = []
   package var captionFiles = CaptionFileCounts()
+  /// nil in a dataset of an earlier version.
+  package var captions: CaptionCounts?
+  /// Samples that no epoch has, because `repeat` is below 1; nil for none.
+  package var unsampled: Int?
   /// What was decided about the sources, as lines for the log.
   package var notes: [String] = []
   /// Files with images that were copied out of compressed archives: bytes, by path in the dataset's folder.
@@ -118,6 +144,29 @@ package struct DatasetSummary: Codable, Equatable, Sendable {
       )
     }
     return lines
+  }
+
+  /// Samples that the sources hold: used, merged or skipped.
+  package var foundSamples: Int {
+    distinctTraining + validation + (unsampled ?? 0) + merged + skipped.values.reduce(0, +)
+  }
+
+  /// Where all samples and captions went, as lines for the log.
+  package var sumLines: [String] {
+    func sum(_ kind: String, _ found: Int, _ parts: [(count: Int, what: String)]) -> String {
+      let parts = parts.enumerated().filter { $0.offset == 0 || $0.element.count > 0 }.map(\.element)
+      return "found \(found.formatted()) \(kind): \(parts.map { "\($0.count.formatted()) \($0.what)" }.joined(separator: ", "))"
+    }
+    let skippedCount = skipped.values.reduce(0, +)
+    let samples = sum(
+      "samples", foundSamples,
+      [
+        (distinctTraining + validation, "used"), (merged, "merged"), (unsampled ?? 0, "in no epoch (`--repeat` below 1)"),
+        (skippedCount, "skipped"),
+      ])
+    guard let captions else { return [samples] }
+    let dropped = captions.dropped.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.map { ($0.value, "dropped (\($0.key))") }
+    return [samples, sum("captions", captions.found, [(captions.used, "used")] + dropped)]
   }
 
   /// What was skipped, as lines for the log, the most frequent reasons first.

@@ -72,7 +72,7 @@ package struct DatasetSource: Codable, Equatable, Sendable {
   private static let limit = 1_000_000
 
   /// `a{08..10}b` is `a08b a09b a10b`, `{x,y}` is `x y`; several braces give every combination.
-  static func expandBraces(_ pattern: String) throws -> [String] {
+  package static func expandBraces(_ pattern: String) throws -> [String] {
     guard let open = pattern.firstIndex(of: "{"), let close = pattern[open...].firstIndex(of: "}") else { return [pattern] }
     let inside = String(pattern[pattern.index(after: open)..<close])
     let ends = inside.components(separatedBy: "..")

@@ -27,6 +27,8 @@ struct EntryOrigin: Codable, Equatable {
   var captionFiles: [CaptionFile] = []
   /// The first 16 hexadecimal digits of the SHA-256 of captions that a manifest has.
   var captionHash: String?
+  /// The same of the columns with which the captions of its files were chosen, if these are not the default ones.
+  var columnHash: String?
 
   struct CaptionFile: Codable, Equatable {
     var path: String
@@ -38,8 +40,8 @@ struct EntryOrigin: Codable, Equatable {
 
   init(_ path: String) { (self.path, file) = (path, FileStamp(path)) }
 
-  /// Equal for entries with the same image and, in a manifest, the same captions.
-  var key: UInt64 { Self.hash([path, captionHash ?? ""]) }
+  /// Equal for entries with the same image and, in a manifest, the same captions, else the same columns.
+  var key: UInt64 { Self.hash([path, captionHash ?? ""] + (columnHash.map { [$0] } ?? [])) }
 
   /// Differs when one of the files has changed.
   var stamp: UInt64 {
@@ -56,15 +58,24 @@ struct EntryOrigin: Codable, Equatable {
 
 extension ScanEntry {
   /// Nil for what the scan itself found, which needs no file.
-  var origin: EntryOrigin? {
+  func origin(_ options: DatasetOptions) -> EntryOrigin? {
+    func columnHash(_ source: Int) -> String? {
+      let columns = options.sources[source].columns ?? options.columns
+      return columns.captions.isEmpty ? nil : EntryOrigin.shortHash(columns.captions)
+    }
     switch self {
     case .skipped, .unused, .note: return nil
-    case .archive(let path, _): return EntryOrigin(path)
+    case .archive(let path, let source):
+      var origin = EntryOrigin(path)
+      origin.columnHash = columnHash(source)
+      return origin
     case .image(let candidate):
       var origin = EntryOrigin(candidate.image.path)
       switch candidate.captions {
       case .inline(let captions): origin.captionHash = EntryOrigin.shortHash(captions)
-      case .files(let paths): origin.captionFiles = paths.map { .init($0) }
+      case .files(let paths):
+        origin.captionFiles = paths.map { .init($0) }
+        origin.columnHash = columnHash(candidate.source)
       }
       return origin
     }

@@ -15,7 +15,8 @@ enum FileKind: Equatable {
     "jp2", "j2k", "ppm", "pgm", "pbm", "pnm", "svg", "ico", "tga", "psd",
   ]
   private static let otherSuffixes: Set<String> = [
-    "parquet", "arrow", "csv", "tsv", "jsonl", "ndjson", "html", "htm", "md", "pdf", "py", "sh", "xml", "yaml", "yml", "log", "gz",
+    "parquet", "arrow", "csv", "tsv", "token", "jsonl", "ndjson", "html", "htm", "md", "pdf", "py", "sh", "xml", "yaml", "yml",
+    "log", "gz",
     "zst", "bz2", "xz", "zip", "rar", "7z", "tbz2", "txz", "npy", "npz", "pt", "pth", "pkl", "safetensors", "bin", "idx", "index",
     "cls", "cls2", "id", "mp4", "mov", "avi", "mkv", "webm", "mp3", "wav", "flac", "lock", "partial",
   ]

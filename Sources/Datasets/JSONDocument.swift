@@ -2,13 +2,16 @@ import Errors
 import Files
 import Foundation
 
-/// The entries of a JSON file: a list of objects, or COCO's captions (`images` and `annotations`). It is in memory as a whole.
+/// The entries of a JSON file: a list of objects, COCO's captions (`images` and `annotations`), or an object with a key per image, such
+/// as kohya's `meta_cap.json`. It is in memory as a whole.
 struct JSONDocument {
   /// Bytes of a file.
   private static let limit = 1 << 30
 
   private enum Item {
     case value(JSONValue)
+    /// The captions of an image that a key names.
+    case keyed(String, JSONValue)
     case entry(ManifestReader.Entry)
     case skip(SkipReason, String)
   }
@@ -51,6 +54,8 @@ struct JSONDocument {
     case .object(let members):
       if case .array(let images)? = value["images"], case .array(let annotations)? = value["annotations"] {
         items = Self.coco(images, annotations)
+      } else if Self.areKeyed(members) {
+        items = members.map { .keyed($0.key, $0.value) }
       } else if columns.imageIndex(in: members.map(\.key)) != nil {
         items = [.value(value)]
       } else {
@@ -71,9 +76,40 @@ struct JSONDocument {
     let location = "\(path):\(number)"
     switch items[number - 1] {
     case .value(let value): return Result { () throws(Skip) in try ManifestReader.entry(value, columns, location) }
+    case .keyed(let name, let value): return Result { () throws(Skip) in try Self.keyed(name, value, columns, location) }
     case .entry(let entry): return .success(entry)
     case .skip(let reason, let detail): return .failure(Skip(location, reason, detail))
     }
+  }
+
+  /// Whether each key is an image's path with an object, or with captions alone.
+  private static func areKeyed(_ members: [(key: String, value: JSONValue)]) -> Bool {
+    func isText(_ value: JSONValue) -> Bool {
+      switch value {
+      case .string, .brokenString: true
+      case .array(let values): values.allSatisfy(isText)
+      default: false
+      }
+    }
+    let areObjects = members.allSatisfy { if case .object = $0.value { true } else { false } }
+    return !members.isEmpty && (areObjects || members.allSatisfy { FileKind($0.key) == .image && isText($0.value) })
+  }
+
+  private static func keyed(
+    _ name: String, _ value: JSONValue, _ columns: Columns, _ location: String
+  ) throws(Skip) -> ManifestReader.Entry {
+    var (members, columns) = ([(key: "caption", value: value)], columns)
+    if case .object(let inner) = value {
+      members = inner
+      // kohya's tags are the caption of an image without one.
+      if columns.captions.isEmpty, columns.captionIndices(in: inner.map(\.key)).isEmpty { columns.captions = ["tags"] }
+    } else {
+      columns = Columns()
+    }
+    do {
+      let (captions, unusable) = try ManifestReader.captions(members, columns, location)
+      return ManifestReader.Entry(image: name, captions: captions, unusable: unusable)
+    } catch { throw Skip(location, error.reason, "`\(name)`: \(error.detail)") }
   }
 
   /// An entry per image, with the captions of all its annotations.

@@ -3,7 +3,8 @@ import Files
 import Foundation
 
 /// Finds the images that a manifest names: relative to its own folder; else in the folder below it that has most of them, as in
-/// Flickr8k and Flickr30k; else, for a manifest in COCO's folder `annotations`, in the one beside that.
+/// Flickr8k and Flickr30k; else, for a manifest in a folder of lists alone (COCO's `annotations`, `Flickr8k_text`), in the one beside
+/// that.
 struct ManifestImages {
   /// Images after which none that exists means that all are missing.
   private static let mostMissing = 10_000
@@ -24,7 +25,8 @@ struct ManifestImages {
     let own = (manifest as NSString).deletingLastPathComponent
     let above = (own as NSString).deletingLastPathComponent
     var levels = [[own], Self.folders(in: own)]
-    if (own as NSString).lastPathComponent.lowercased().contains("annotation") { levels.append([above] + Self.folders(in: above)) }
+    let ownName = (own as NSString).lastPathComponent.lowercased()
+    if ["annotation", "text", "caption"].contains(where: ownName.contains) { levels.append([above] + Self.folders(in: above)) }
     var found = levels.map { [Int](repeating: 0, count: $0.count) }
     var (first, count): (String?, Int) = (nil, 0)
     while count < Self.mostMissing, count < Self.sampleCount || found.allSatisfy({ $0.allSatisfy { $0 == 0 } }),
@@ -87,7 +89,7 @@ struct ManifestImages {
   }
 
   /// The name, and what it surely means if a file exists there: without blanks around it, without `file://`, with the home folder
-  /// for `~`, with slashes for backslashes, with the signs of an address decoded (`%20` is a blank).
+  /// for `~`, with slashes for backslashes, with the signs of an address decoded (`%20` is a blank), with an image's suffix.
   private static func variants(_ name: String) -> [String] {
     var variants = [name]
     func add(_ variant: String?) { if let variant, variant != variants.last { variants.append(variant) } }
@@ -99,8 +101,14 @@ struct ManifestImages {
     if plain.hasPrefix("~/") { add(ProcessInfo.processInfo.environment["HOME"].map { $0 + plain.dropFirst(1) }) }
     if plain.utf8.contains(UInt8(ascii: "\\")) { add(plain.replacingOccurrences(of: "\\", with: "/")) }
     if plain.utf8.contains(UInt8(ascii: "%")) { add(plain.removingPercentEncoding) }
+    // kohya's keys have no suffix.
+    if FileKind(plain) != .image { variants += suffixes.map { plain + $0 } }
     return variants
   }
+
+  private static let suffixes = [
+    ".jpg", ".jpeg", ".png", ".webp", ".JPG", ".JPEG", ".PNG", ".gif", ".avif", ".tif", ".tiff", ".bmp",
+  ]
 
   private static func existing(_ name: String, in folder: String) -> String? {
     guard !isAddress(name), name.utf8.count <= longestPath else { return nil }

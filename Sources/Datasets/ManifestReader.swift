@@ -2,16 +2,18 @@ import Errors
 import Files
 import Foundation
 
-/// Reads the entries of a manifest: JSONL, CSV or TSV with named columns, or a JSON list of objects; also COCO's captions.
+/// Reads the entries of a manifest: JSONL, CSV or TSV with named columns, or a JSON list of objects; also COCO's captions, kohya's
+/// metadata, and Flickr8k's and Flickr30k's lists, which name no columns.
 package struct ManifestReader {
   package enum Format: String {
     case jsonl, csv, tsv, json
 
-    /// nil for a file that is no manifest. A `.txt` file may be a table.
+    /// nil for a file that is no manifest. A `.txt` file may be a table, and `.token` is the suffix of Flickr30k's.
     init?(path: String) {
       switch FileKind.suffix(path) {
       case "ndjson": self = .jsonl
       case "txt": self = .csv
+      case "token": self = .tsv
       case let suffix: self.init(rawValue: suffix)
       }
     }
@@ -156,12 +158,15 @@ struct TableColumns {
   private let separator: UInt8
   private let image: Int
   private let captions: [Int]
+  /// Whether lines are Flickr8k's: `NAME.jpg#NUMBER`, a tab and a caption.
+  private var areNumbered = false
 
   /// Opens a table behind its names. The separator is the one of the format, or that of `,`, tab, `;` and `|` with which the first
   /// line names the columns; a line `sep=;` before it decides.
   ///
   /// - Throws: `DalleError` for a table without the columns.
   static func open(_ path: String, _ format: ManifestReader.Format, _ columns: Columns) throws -> (TableReader, TableColumns) {
+    if let numbered = try openNumbered(path) { return numbered }
     let usual: [UInt8] = format == .tsv ? Array("\t,;|".utf8) : Array(",\t;|".utf8)
     var first: [String]?
     for separator in usual {
@@ -181,6 +186,27 @@ struct TableColumns {
       return (table, TableColumns(names: names, separator: separator, image: image, captions: captions))
     }
     throw problem(path, format, columns, first)
+  }
+
+  /// Opens a list of lines without names of columns, `NAME.jpg#0`, a tab and a caption; nil for another kind of table. Quotes are
+  /// ordinary characters in it.
+  private static func openNumbered(_ path: String) throws -> (TableReader, TableColumns)? {
+    let open = { try TableReader(path, separator: UInt8(ascii: "\t"), hasQuotes: false) }
+    var first = try open()
+    guard case .success(let fields)? = try first.next(), fields.count == 2, let name = unnumbered(fields[0]),
+      FileKind(name) == .image
+    else { return nil }
+    var columns = TableColumns(names: ["image", "caption"], separator: UInt8(ascii: "\t"), image: 0, captions: [1])
+    columns.areNumbered = true
+    return (try open(), columns)
+  }
+
+  /// A name without `#NUMBER` behind it; nil without one.
+  private static func unnumbered(_ name: String) -> String? {
+    guard let sign = name.lastIndex(of: "#"), let digits = Optional(name[name.index(after: sign)...]), !digits.isEmpty,
+      digits.utf8.allSatisfy({ (0x30...0x39).contains($0) })
+    else { return nil }
+    return String(name[..<sign])
   }
 
   private static func problem(_ path: String, _ format: ManifestReader.Format, _ columns: Columns, _ names: [String]?) -> DalleError
@@ -213,6 +239,9 @@ struct TableColumns {
   /// The entry in a record.
   func entry(_ fields: [String], _ location: String) throws(Skip) -> ManifestReader.Entry {
     guard fields.count == names.count else {
+      if areNumbered {
+        throw Skip(location, .damagedSource, "is not NAME#NUMBER, a tab and a caption; write them, or remove the line")
+      }
       let sign = separator == UInt8(ascii: "\t") ? "a tab" : "`\(Character(Unicode.Scalar(separator)))`"
       throw Skip(
         location, .damagedSource,
@@ -224,6 +253,7 @@ struct TableColumns {
     guard !captions.isEmpty else {
       throw Skip(location, .noCaption, "\(Columns.list(self.captions.map { names[$0] })) is empty")
     }
-    return ManifestReader.Entry(image: fields[image], captions: captions)
+    let name = areNumbered ? Self.unnumbered(fields[image]) ?? fields[image] : fields[image]
+    return ManifestReader.Entry(image: name, captions: captions)
   }
 }

@@ -34,7 +34,13 @@ struct RecordedEntries {
     guard mark.offset >= 0, mark.byteCount >= 0, mark.byteCount <= lines.size - mark.offset else { return nil }
     let bytes = Data(try lines.read(mark.offset..<mark.offset + mark.byteCount))
     let results = bytes.split(separator: UInt8(ascii: "\n")).map { try? JSONDecoder().decode(ValidatedEntry.self, from: $0) }
-    return results.contains { $0 == nil } ? nil : results.compactMap(\.self)
+    if results.contains(where: { $0 == nil }) { return nil }
+    let known = results.compactMap(\.self)
+    // Datasets of earlier versions did not count captions: their entries are validated again.
+    func has(_ isIt: (ValidatedEntry) -> Bool) -> Bool { known.contains(where: isIt) }
+    let hasSamples = has { if case .sample = $0 { true } else { false } }
+    let hasCounts = has { if case .captions = $0 { true } else { false } }
+    return hasSamples && !hasCounts ? nil : known
   }
 }
 
@@ -56,7 +62,7 @@ final class EntryRecorder {
     let line = try entries.write(entry)
     switch entry {
     case .origin: try close()
-    case .sample, .skipped, .unused, .captionFiles, .note, .copies: break
+    case .sample, .skipped, .unused, .captionFiles, .captions, .note, .copies: break
     }
     end = line.offset + line.count + 1
     if case .origin(let origin?) = entry {

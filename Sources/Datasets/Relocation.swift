@@ -36,10 +36,11 @@ package struct Relocation: Sendable {
   /// - Returns: files that were found in their new folder.
   /// - Throws: `DalleError` if a file is missing there, or is a different one; nothing has been changed then.
   package func apply(to folder: DatasetFolder) throws -> Int {
+    try folder.finishPublication()
     var summary = try folder.readSummary()
     let merged = folder.merged
     try makeFolder(merged.path)
-    defer { try? FileManager.default.removeItem(atPath: folder.work) }
+    defer { folder.removeWork() }
     let found = try moveEntries(folder, merged)
     for split in Split.allCases { try moveSamples(folder, merged, split) }
     let skips = try JSONLinesWriter(merged.skipped)
@@ -91,7 +92,7 @@ package struct Relocation: Sendable {
         }
         try recorder.add(.sample(sample))
       case .skipped(let skip): try recorder.add(.skipped(moved(skip)))
-      case .unused, .captionFiles, .note, .copies: try recorder.add(entry)
+      case .unused, .captionFiles, .captions, .note, .copies: try recorder.add(entry)
       }
     }
     if let firstMissing {

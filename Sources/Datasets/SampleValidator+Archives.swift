@@ -37,6 +37,7 @@ extension SampleValidator {
   ) throws {
     let waiting = Dictionary(grouping: index.candidates, by: \.image.member.name)
     var seen: Set<String> = []
+    var validated: Set<String> = []
     do {
       let tar = try TarReader(path)
       while let member = try tar.nextMember() {
@@ -44,6 +45,7 @@ extension SampleValidator {
         let isRead = !member.isSparse && member.size <= filters.maximumBytes
         let contents = isRead ? try tar.contents() : Data()
         for candidate in candidates {
+          validated.insert(candidate.name)
           try validate(candidate, path, source: source, record) { member, location throws(Skip) in
             index.captionContents[member.name] ?? contents
           } image: { bytes in
@@ -54,6 +56,10 @@ extension SampleValidator {
     } catch let error as DalleError where error.kind == .data {
       // Usually the list ends at the same place.
       if index.damage == nil { try record(.skipped(Skip(path, .damagedSource, "\(error)"))) }
+    }
+    for candidate in index.candidates where !validated.contains(candidate.name) {
+      let detail = "`\(candidate.image.name)` is where the archive is damaged or cut off, or behind that; copy the archive again"
+      try record(.skipped(Skip("\(path):\(candidate.name)", .unreadableImage, detail)))
     }
   }
 
@@ -82,17 +88,17 @@ extension SampleValidator {
         }
       }
       let raw = try captions(files, source: source, location: location, recordSkip: recordSkip)
+      let captions = try validCaptions(raw, location: location, recordSkip: recordSkip)
       let member = candidate.image.member
       if member.isSparse { throw Skip(location, .unreadableImage, "`\(member.name)` \(sparse)") }
       guard member.size <= limit else {
         throw Skip(location, .largeImage, "the image file has \(member.size) bytes (at most \(limit))")
       }
-      let captions = try validCaptions(raw, location: location, recordSkip: recordSkip)
       let bytes = try read(member, location)
       var sample = try sample(
         bytes, ImageLocation(path, offset: member.offset ?? 0, size: bytes.count), captions, location: location, source: source)
       if let copied = try copy(bytes) { sample.image = copied }
       try record(.sample(sample))
-    } catch let skip as Skip { try record(.skipped(skip)) }
+    } catch let skip as Skip { try recordSkipped(skip, record) }
   }
 }

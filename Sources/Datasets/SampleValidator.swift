@@ -10,6 +10,9 @@ final class SampleValidator {
   private let captionFilter: CaptionFilter
   let copies: ImageCopies
   private var captionFiles = CaptionFileCounts()
+  private var captionCounts = CaptionCounts()
+  /// Captions of the sample that is validated, which are lost if it is skipped.
+  private var pendingCaptions = 0
   var unused = UnusedFileCounts()
 
   var filters: Filters { options.filters }
@@ -22,19 +25,31 @@ final class SampleValidator {
 
   /// Validates an entry; `record` gets each of its samples and skips, and then what was counted.
   func validate(_ entry: ScanEntry, _ record: (ValidatedEntry) throws -> Void) throws {
-    (captionFiles, unused) = (CaptionFileCounts(), UnusedFileCounts())
+    (captionFiles, captionCounts, unused) = (CaptionFileCounts(), CaptionCounts(), UnusedFileCounts())
     switch entry {
-    case .skipped(let skip): try record(.skipped(skip))
+    case .skipped(let skip):
+      // Captions of an image whose path is none.
+      captionCounts.found += skip.captions ?? 0
+      captionCounts.drop(CaptionCounts.ofSkipped, skip.captions ?? 0)
+      try record(.skipped(skip))
     case .unused(let files): unused.add(files)
     case .note(let line): try record(.note(line))
     case .archive(let path, let source): try validateArchive(path, source: source, record)
     case .image(let candidate):
       do {
         try record(.sample(try sample(candidate, recordSkip: { try record(.skipped($0)) })))
-      } catch let skip as Skip { try record(.skipped(skip)) }
+      } catch let skip as Skip { try recordSkipped(skip, record) }
     }
     for files in unused.all { try record(.unused(files)) }
     if captionFiles.files > 0 { try record(.captionFiles(captionFiles)) }
+    if captionCounts.found > 0 { try record(.captions(captionCounts)) }
+  }
+
+  /// Records that the sample that is validated is skipped, with its captions.
+  func recordSkipped(_ skip: Skip, _ record: (ValidatedEntry) throws -> Void) throws {
+    captionCounts.drop(CaptionCounts.ofSkipped, pendingCaptions)
+    pendingCaptions = 0
+    try record(.skipped(skip))
   }
 
   func columns(ofSource source: Int) -> Columns { options.sources[source].columns ?? options.columns }
@@ -117,19 +132,27 @@ final class SampleValidator {
     var captions: [String] = []
     var known: Set<String> = []
     var skips: [Skip] = []
+    pendingCaptions = 0
     for text in raw {
       if text.unicodeScalars.contains("\0") {
         skips.append(Skip(location, .unreadableCaption, "the caption contains a NUL byte"))
+        captionCounts.found += 1
+        captionCounts.drop(SkipReason.unreadableCaption.rawValue)
         continue
       }
       let caption = CaptionText.clean(text)
       if caption.isEmpty { continue }
+      captionCounts.found += 1
       if let (reason, detail) = captionFilter.problem(caption) {
         skips.append(Skip(location, reason, String(detail.prefix(300))))
+        captionCounts.drop(reason.rawValue)
       } else if known.insert(caption).inserted {
         captions.append(caption)
+      } else {
+        captionCounts.drop(CaptionCounts.repeated)
       }
     }
+    pendingCaptions = captions.count
     if captions.isEmpty { throw skips.first ?? Skip(location, .noCaption, "the caption is empty") }
     for var skip in skips {
       skip.keepsSample = true
@@ -154,6 +177,7 @@ final class SampleValidator {
     if filters.aspectRatio > 0, Double(long) > filters.aspectRatio * Double(short) {
       throw Skip(location, .aspectRatio, "\(size) (the longer side at most \(filters.aspectRatio) times the shorter)")
     }
+    pendingCaptions = 0
     return Sample(
       location: location, image: imageLocation, captions: captions, source: source, width: image.width, height: image.height,
       contentHash: String(SHA256.hex(of: bytes).prefix(16)), signature: ImageSignature(image))

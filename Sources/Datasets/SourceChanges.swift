@@ -10,20 +10,32 @@ package struct SourceChanges: Equatable, Sendable {
   package var removed = 0
   /// Why the sources cannot be compared; nil if they can.
   package var problem: String?
+  /// Entries that were compared before time was up; nil if all were.
+  package var comparedCount: Int?
 
-  package var isEmpty: Bool { self == SourceChanges() }
+  package var isEmpty: Bool { problem == nil && added + changed + removed == 0 }
+
+  private struct TimeIsUp: Error {}
 
   /// Lists the sources of a finished dataset again, without reading images.
-  package init(_ folder: DatasetFolder, _ options: DatasetOptions) throws {
+  ///
+  /// - Parameter limit: on time; the entries that are listed by then are compared.
+  package init(_ folder: DatasetFolder, _ options: DatasetOptions, limit: Duration? = nil) throws {
+    let start = ContinuousClock.now
     let recorded = try RecordedEntries(folder).marks
     var current: [(key: UInt64, stamp: UInt64)] = []
     do {
       for (number, source) in options.sources.enumerated() {
         let scanner = SourceScanner(source, number: number, columns: options.columns, output: folder.path) { entry in
-          if let origin = entry.origin { current.append((origin.key, origin.stamp)) }
+          guard let origin = entry.origin(options) else { return }
+          current.append((origin.key, origin.stamp))
+          // Asking for the time takes less than asking for a file's.
+          if let limit, ContinuousClock.now - start > limit { throw TimeIsUp() }
         }
         try scanner.scan()
       }
+    } catch is TimeIsUp {
+      comparedCount = current.count
     } catch let error as DalleError {
       problem = error.description
       return
@@ -55,9 +67,8 @@ package struct SourceChanges: Equatable, Sendable {
       removed += max(0, countBefore - countNow)
       changed += min(countBefore, countNow) - same
     }
+    if comparedCount != nil { removed = 0 }  // those that were not listed
   }
-
-  private init() {}
 
   /// `3 entries added, 1 changed, 2 removed`
   package var description: String {

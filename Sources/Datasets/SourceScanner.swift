@@ -78,8 +78,10 @@ final class SourceScanner {
     var reader = try ManifestReader(path, format, columns: columns)
     while let entry = try reader.next() {
       let location = "\(path):\(reader.line)"
+      var captionCount = 0
       do {
         let entry = try entry.get()
+        captionCount = entry.captions.count
         let image = try images.path(entry.image)
         use(image)
         try record(
@@ -93,7 +95,9 @@ final class SourceScanner {
       } catch let skip as Skip {
         try record(.skipped(skip))
       } catch let problem as ManifestImages.NoPath {
-        try record(.skipped(Skip(location, .missingImage, problem.detail)))
+        var skip = Skip(location, .missingImage, problem.detail)
+        skip.captions = captionCount
+        try record(.skipped(skip))
       }
     }
   }

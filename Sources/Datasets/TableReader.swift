@@ -11,14 +11,16 @@ struct TableReader {
 
   private let path: String
   private let separator: UInt8
+  private let hasQuotes: Bool
   private var bytes: TextBytes
   /// Of the next record's first line.
   private var nextLine = 1
   /// Of the last record's first line, from 1.
   private(set) var line = 0
 
-  init(_ path: String, separator: UInt8) throws {
-    (self.path, self.separator) = (path, separator)
+  /// - Parameter hasQuotes: false where quotes are ordinary characters.
+  init(_ path: String, separator: UInt8, hasQuotes: Bool = true) throws {
+    (self.path, self.separator, self.hasQuotes) = (path, separator, hasQuotes)
     bytes = try TextBytes(path)
   }
 
@@ -58,7 +60,7 @@ struct TableReader {
         return .more
       }
       if isLineEnd { return .end }
-      if byte == UInt8(ascii: "\""), state != .plain {
+      if byte == UInt8(ascii: "\""), state != .plain, hasQuotes {
         if state == .closed { return .problem("a quote follows a closed field; write a quote in a quoted field twice") }
         if state == .afterQuote { field.append(byte) } else { field.removeAll(keepingCapacity: true) }
         state = .quoted

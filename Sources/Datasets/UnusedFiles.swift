@@ -26,7 +26,8 @@ package struct UnusedFiles: Codable, Equatable, Sendable {
     case ".parquet", ".arrow": "turn them into archives with Launch/import-parquet, and name its output as a source"
     case ".txt", ".caption", ".json":
       "no image has the same name: give each its image; a list of images and captions is a source of its own (dalle-prep collect LIST)"
-    case ".csv", ".tsv", ".jsonl", ".ndjson": "a list of images and captions is a source of its own (dalle-prep collect LIST)"
+    case ".csv", ".tsv", ".token", ".jsonl", ".ndjson":
+      "a list of images and captions is a source of its own (dalle-prep collect LIST)"
     case ".tar", ".tar.gz", ".tgz", ".tar.zst": "unpack these archives from the archive, and name them as sources of their own"
     case ".zip", ".rar", ".7z", ".tar.bz2", ".tar.xz", ".tbz2", ".txz", ".bz2", ".xz", ".gz", ".zst":
       "unpack them first; archives may be .tar, .tar.gz, .tgz or .tar.zst"

@@ -13,7 +13,7 @@ package enum FileWarnings {
   package static func show(_ show: @escaping @Sendable (String) -> Void) { state.withLock { $0.show = show } }
 
   /// - Parameter kind: what is wrong, apart from where.
-  static func warn(_ kind: String, _ text: String) {
+  package static func warn(_ kind: String, _ text: String) {
     let show = state.withLock { $0.said.insert(kind).inserted ? $0.show : nil }
     show?(text)
   }

@@ -79,8 +79,16 @@ package struct ModelBundle {
     let weights = "\(folder)/\(File.transformerWeights)"
     guard FileManager.default.fileExists(atPath: weights) else { return }
     let origins = try SafetensorsReader(weights).metadata
-    for (name, file) in [("tokenizer", File.tokenizer), ("dVAE", File.dvaeWeights)] {
-      // Weights from elsewhere may lack it.
+    let parts = [("tokenizer", File.tokenizer), ("dVAE", File.dvaeWeights)]
+    let unchecked = parts.filter { origins[$0.0] == nil }.map(\.1)
+    if !unchecked.isEmpty {
+      FileWarnings.warn(
+        "origins of \(weights)",
+        "\(weights): does not say which \(unchecked.joined(separator: " and ")) it was trained with (it was not exported by this "
+          + "version of dalle-train); if images are nonsense, put the files of one run together, or export them again with dalle-train"
+      )
+    }
+    for (name, file) in parts {
       guard let expected = origins[name] else { continue }
       let path = try existing(file, in: folder)
       guard let found = SHA256.hex(ofFile: path) else { throw DalleError.file(path, "cannot be read") }

@@ -11,6 +11,12 @@ struct FileKind {
   /// Why the file gave no image, and what to do.
   var problem: String { isRead ? "is \(name) that is damaged or cut off; \(advice)" : "is \(name), which is not read; \(advice)" }
 
+  /// Why a file of a kind that is read gave no colours.
+  var rangeProblem: String {
+    "is \(name) whose numbers are no colours (integers of 8 or 16 bits without a sign, or floating-point numbers from 0 to 1, are "
+      + "read); scale them and save the image as a PNG of 8 or 16 bits, or remove it"
+  }
+
   init(_ file: Data) {
     let start = [UInt8](file.prefix(512))
     func has(_ bytes: [UInt8], at offset: Int = 0) -> Bool { start.dropFirst(offset).starts(with: bytes) }
@@ -18,6 +24,10 @@ struct FileKind {
     func brand(_ brands: [String]) -> Bool { has("ftyp", at: 4) && brands.contains { has($0, at: 8) } }
     let again = "replace or remove it"
     let convert = "convert it to PNG, or remove it"
+    let (magick, jxl) = (
+      "convert it to PNG (magick FILE FILE.png), or remove it", "convert it to PNG (djxl FILE FILE.png), or remove it"
+    )
+    let openjpeg = "convert it to PNG (opj_decompress -i FILE -o FILE.png), or remove it"
     let fetch = "download the image again, or remove it"
     let read: [(String, Bool)] = [
       ("a JPEG file", has([0xFF, 0xD8, 0xFF])), ("a PNG file", has([0x89] + Array("PNG".utf8))), ("a GIF file", has("GIF8")),
@@ -25,12 +35,15 @@ struct FileKind {
       ("a TIFF file", has("II*\0") || has("MM\0*") || has("II+\0") || has("MM\0+")), ("an AVIF file", brand(["avif", "avis"])),
       ("a HEIC file", brand(["heic", "heix", "hevc", "mif1", "msf1"])),
     ]
-    let images: [(String, Bool)] = [
-      ("a BMP file", has("BM")), ("a Photoshop file", has("8BPS")), ("an icon file", has([0, 0, 1, 0])),
-      ("a JPEG XL file", has([0xFF, 0x0A]) || has("JXL ", at: 4)),
-      ("a JPEG 2000 file", has([0xFF, 0x4F, 0xFF, 0x51]) || has("jP  ", at: 4)), ("a PDF document", has("%PDF")),
-      ("a DirectDraw file", has("DDS ")), ("an OpenEXR file", has([0x76, 0x2F, 0x31, 0x01])), ("a Radiance file", has("#?R")),
-      ("a PNM file", start.count > 2 && has("P") && (0x31...0x37).contains(start[1]) && start[2] <= 0x20),
+    // libvips does not trust its loaders of these with files of strangers.
+    let images: [(String, String, Bool)] = [
+      ("a BMP file", magick, has("BM")), ("a Photoshop file", magick, has("8BPS")), ("an icon file", magick, has([0, 0, 1, 0])),
+      ("a JPEG XL file", jxl, has([0xFF, 0x0A]) || has("JXL ", at: 4)),
+      ("a JPEG 2000 file", openjpeg, has([0xFF, 0x4F, 0xFF, 0x51]) || has("jP  ", at: 4)), ("a PDF document", convert, has("%PDF")),
+      ("a DirectDraw file", magick, has("DDS ")), ("an OpenEXR file", convert, has([0x76, 0x2F, 0x31, 0x01])),
+      ("a Radiance file", convert, has("#?R")),
+      ("a PNM file", magick, start.count > 2 && has("P") && (0x31...0x37).contains(start[1]) && start[2] <= 0x20),
+      ("a PFM file", convert, start.count > 2 && has("P") && [0x46, 0x66].contains(start[1]) && start[2] <= 0x20),
     ]
     let other: [(String, Bool)] = [
       ("a video", has("ftyp", at: 4) || has([0x1A, 0x45, 0xDF, 0xA3]) || has("RIFF") && has("AVI ", at: 8)),
@@ -43,8 +56,8 @@ struct FileKind {
       (name, isRead, advice) = ("an empty file", false, again)
     } else if let kind = first(read) {
       (name, isRead, advice) = (kind, true, again)
-    } else if let kind = first(images) {
-      (name, isRead, advice) = (kind, false, convert)
+    } else if let (kind, advice, _) = images.first(where: { $0.2 }) {
+      (name, isRead, self.advice) = (kind, false, advice)
     } else if let kind = first(other) {
       (name, isRead, advice) = (kind, false, fetch)
     } else if file.allSatisfy({ $0 == 0 }) {

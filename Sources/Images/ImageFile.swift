@@ -43,7 +43,8 @@ extension Image {
   package static let pixelLimit = 100_000_000
 
   /// Decodes an image of any format that libvips reads safely: orientation and colour profile applied, transparency on
-  /// white, 16 bits cut to 8, the first frame of several. A file that is cut off is refused.
+  /// white, 16 bits cut to 8, the first frame of several. A file that is cut off is refused, unless it is a JPEG that lacks nothing
+  /// but its end marker.
   ///
   /// - Parameter leastSide: a JPEG may come reduced by 2, 4 or 8, which saves most of the decoding, as long as its shorter
   ///   side keeps this many pixels. By default it comes whole.
@@ -55,6 +56,21 @@ extension Image {
 
   /// The same for a file's bytes.
   package init(data: Data, pixelLimit: Int = pixelLimit, leastSide: Int? = nil) throws(UndecodableImage) {
+    do {
+      try self.init(complete: data, pixelLimit: pixelLimit, leastSide: leastSide)
+    } catch {
+      guard error.reason == .unreadable, let whole = Self.withEndMarker(data) else { throw error }
+      try self.init(complete: whole, pixelLimit: pixelLimit, leastSide: leastSide)
+    }
+  }
+
+  /// A JPEG file with the end marker that it lacks; nil for any other file, and one that lacks more.
+  private static func withEndMarker(_ file: Data) -> Data? {
+    let whole = file + [0xFF, 0xD9]
+    return whole.withUnsafeBytes { images_is_whole_jpeg($0.baseAddress, $0.count) == 1 } ? whole : nil
+  }
+
+  private init(complete data: Data, pixelLimit: Int, leastSide: Int?) throws(UndecodableImage) {
     Vips.start()
     let decoded = data.withUnsafeBytes { file -> Result<Image, UndecodableImage> in
       var decoder: OpaquePointer?
@@ -69,6 +85,8 @@ extension Image {
           UndecodableImage(
             reason: .tooLarge,
             detail: "has \(size.width) x \(size.height) pixels, more than the limit of \(pixelLimit); reduce it, or remove it"))
+      case Int32(IMAGES_OTHER_RANGE):
+        return .failure(UndecodableImage(reason: .unreadable, detail: FileKind(data).rangeProblem))
       default: return unreadable()
       }
       let count = Int(size.width) * Int(size.height) * 3

@@ -45,7 +45,7 @@ extension Collector {
         .noInput, "\(problem) (a source of \(folder.path)); if the images have moved, `--relocate OLD NEW` records where to")
     }
     try log("\(folder.path): collected on \(folder.date); since then: \(changes.description)")
-    return changes.isEmpty
+    return try changes.isEmpty && folder.readSummary().options == options
   }
 
   /// The files of each work item, in bytes.
@@ -93,9 +93,20 @@ extension Collector {
 extension DatasetFolder {
   /// How the sources differ from what they were when the dataset was collected, as a line for the log; nil if they do not.
   ///
-  /// - Parameter advice: how changes are taken in.
-  package func changesLine(advice: String) throws -> String? {
-    let changes = try SourceChanges(self, readSummary().options)
+  /// - Parameters:
+  ///   - advice: how changes are taken in.
+  ///   - limit: on the time that listing the sources takes.
+  ///   - note: gets a line if the time was too short for all of them.
+  package func changesLine(
+    advice: String, limit: Duration? = nil, note: (String) throws -> Void = { _ in }
+  ) throws -> String? {
+    let changes = try SourceChanges(self, readSummary().options, limit: limit)
+    if let count = changes.comparedCount {
+      try note(
+        "the first \(count.formatted()) files of the sources of \(path) were compared with what they were when it was collected "
+          + "(\(limit!.formatted(.units(width: .narrow)))); `dalle-prep collect --update --out \(path)` compares all and takes changes in"
+      )
+    }
     if let problem = changes.problem {
       return
         "the sources of \(path) cannot be compared (\(problem)); if the images have moved, `dalle-prep collect --relocate OLD NEW --out \(path)` records where to"

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Commands
 import Datasets
+import Errors
 import Foundation
 import Preparation
 import Training
@@ -23,14 +24,17 @@ struct Collect: ParsableCommand {
 
   @Argument(
     help: ArgumentHelp(
-      "Folders, manifests, archives, or patterns of them, each with settings: SOURCE,image=NAME,caption=NAME,repeat=NUMBER; none with --update and --relocate."
+      "Folders, manifests, archives, or patterns of them, each with settings: SOURCE,image=NAME,caption=NAME,repeat=NUMBER. With --update, sources to add; none with --relocate."
     ))
   var sources: [String] = []
 
   @Option(help: "Output folder of the dataset.")
   var out: String
 
-  @Flag(help: "Take in what has changed in the sources of the dataset in --out; unchanged files are not read again.")
+  @Flag(
+    help:
+      "Take in what has changed in the sources of the dataset in --out, and sources that are named; unchanged files are not read again."
+  )
   var update = false
 
   @Option(
@@ -103,17 +107,15 @@ struct Collect: ParsableCommand {
   var duplicates = Filters.Duplicates.merge
 
   func validate() throws {
-    if update || !relocate.isEmpty {
+    if !relocate.isEmpty {
       guard sources.isEmpty else {
-        throw ValidationError(
-          "--update and --relocate take the sources and options that the dataset in --out was collected with; leave out \(sources[0])"
-        )
+        throw ValidationError("--relocate takes the sources that the dataset in --out was collected with; leave out \(sources[0])")
       }
-      guard relocate.isEmpty || (relocate.count == 2 && !update) else {
+      guard relocate.count == 2 && !update else {
         throw ValidationError(
           "--relocate takes two folders, OLD and NEW, without --update; it has \(relocate.joined(separator: " "))")
       }
-    } else if sources.isEmpty {
+    } else if sources.isEmpty, !update {
       throw ValidationError("no source is given; name a folder, a manifest or an archive")
     }
     if !repeats.isEmpty, repeats.count != sources.count {
@@ -137,6 +139,27 @@ struct Collect: ParsableCommand {
     return filters
   }
 
+  /// The options that the dataset was collected with, and further sources.
+  ///
+  /// - Throws: `DalleError` for other settings: they would hold for new samples alone.
+  private func updated(
+    _ folder: DatasetFolder, _ given: DatasetOptions, _ log: (String) -> Void
+  ) throws -> DatasetOptions {
+    let recorded = try Dataset(folder).summary.options
+    guard given.differsInSourcesAlone(from: DatasetOptions(sources: [])) || given.differsInSourcesAlone(from: recorded) else {
+      throw DalleError(
+        .usage,
+        "\(out): --update keeps the columns, filters and validation split that the dataset was collected with (see \(folder.summary)), and "
+          + "others are given; leave them out, or collect into another folder")
+    }
+    let options = recorded.adding(given.sources)
+    let added = options.sources.dropFirst(recorded.sources.count)
+    if !added.isEmpty { log("adding \(added.map(\.path).joined(separator: ", ")) to the dataset's sources") }
+    let kept = recorded.sources.filter { source in !given.sources.contains { $0.path == source.path } }
+    if !given.sources.isEmpty, !kept.isEmpty { log("the dataset keeps its sources \(kept.map(\.path).joined(separator: ", "))") }
+    return options
+  }
+
   func run() {
     RankedCommand.withRanks { world, stop in
       let folder = DatasetFolder(out)
@@ -145,16 +168,14 @@ struct Collect: ParsableCommand {
         let found = try folder.relocate(Relocation(from: relocate[0], to: relocate[1]), in: world, log: log)
         return log("\(out): \(found.formatted()) files are now read from \(relocate[1])")
       }
-      let options =
-        update
-        ? try folder.readSummary().options
-        : DatasetOptions(
-          sources: try sources.enumerated().map { number, text in
-            let source = try DatasetSource(parsing: text)
-            return repeats.isEmpty ? source : DatasetSource(source.path, repeat: repeats[number], columns: source.columns)
-          },
-          columns: Columns(image: imageColumn, captions: captionColumn), captionForm: captions, filters: filters,
-          validation: validation)
+      let given = DatasetOptions(
+        sources: try sources.enumerated().map { number, text in
+          let source = try DatasetSource(parsing: text)
+          return repeats.isEmpty ? source : DatasetSource(source.path, repeat: repeats[number], columns: source.columns)
+        },
+        columns: Columns(image: imageColumn, captions: captionColumn), captionForm: captions, filters: filters,
+        validation: validation)
+      let options = update ? try updated(folder, given, log) : given
       let collector = try Collector(folder, options: options, isUpdate: update)
       let isOld = try world.decide { collector.isFinished }
       stop.explain("collect: stopped by a signal; the same command resumes")
@@ -165,7 +186,7 @@ struct Collect: ParsableCommand {
       if summary.repeated > 0 { log("\(summary.repeated.formatted()) of the training samples are repeats") }
       if summary.merged > 0 { log("merged \(summary.merged.formatted()) duplicates into the first sample with the same image") }
       if let line = summary.copiesLine { log(line) }
-      summary.sourceLines.forEach(log)
+      (summary.sourceLines + summary.sumLines).forEach(log)
       summary.skippedLines.forEach(log)
       if !summary.skippedLines.isEmpty { log("all are listed in \(collector.folder.skipped)") }
       for line in summary.remarks(validationSetting: "--validation") { log("warning: \(line)") }

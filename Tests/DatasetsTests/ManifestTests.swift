@@ -149,6 +149,29 @@ import Testing
   }
 
   /// Images in a folder below the manifest, or beside COCO's folder of annotations.
+  /// Flickr8k's and Flickr30k's lists have no names of columns, and quotes that mean nothing.
+  @Test(arguments: ["Flickr8k.token.txt", "results_20130124.token", "list.tsv"]) func numberedLines(_ name: String) throws {
+    let (entries, skips) = try read(name, "0.png#0\t\"Two\" dogs , one \" red .\n0.png#1\tb\n1.png.1#0\tc\n2.png#0 d\n3.png#4\te\n")
+    #expect(entries == ["0.png: \"Two\" dogs , one \" red .", "0.png: b", "1.png.1: c", "3.png: e"])
+    #expect(skips == ["4 source damaged"])
+  }
+
+  @Test func numberedLinesInAFolderOfTheirOwn() throws {
+    for number in 0..<3 { try shop.write("flickr/Flicker8k_Dataset/\(number).jpg", shop.image(number)) }
+    try shop.write("flickr/Flickr8k_text/Flickr8k.token.txt", "0.jpg#0\ta\n0.jpg#1\tb\n1.jpg#0\tc\n2.jpg#0\td\n")
+    #expect(try shop.captions(shop.collect([DatasetSource("flickr/Flickr8k_text/Flickr8k.token.txt")])) == ["a", "b", "c", "d"])
+  }
+
+  /// kohya's metadata: a key per image, with or without its suffix; and captions alone by images.
+  @Test func keysThatAreImages() throws {
+    let text = #"{"0": {"caption": "a", "tags": "x"}, "1.png": {"tags": "b, c"}, "2": {"train_resolution": [8, 8]}}"#
+    #expect(try read("meta_cap.json", text).entries == ["0: a", "1.png: b, c"])
+    #expect(try read("meta_cap.json", text).skips == ["3 no caption"])
+    #expect(try read("map.json", #"{"0.png": "a", "1.png": ["b", "c"]}"#).entries == ["0.png: a", "1.png: b|c"])
+    #expect(throws: DalleError.self) { try read("stats.json", #"{"count": 5, "status": {"success": 5}}"#) }
+    #expect(try shop.captions(shop.collect([DatasetSource("meta_cap.json")])) == ["a", "b, c"])
+  }
+
   @Test func layoutsOfDownloads() throws {
     for number in 0..<3 { try shop.write("flickr/Images/\(number).png", shop.image(number)) }
     try shop.write("flickr/captions.txt", "image,caption\n0.png,a\n1.png,b\n2.png,c\n")

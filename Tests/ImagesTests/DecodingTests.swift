@@ -68,7 +68,8 @@ private let (red, green, blue, yellow, white) = ([255, 0, 0], [0, 255, 0], [0, 0
     let files: [(String, String)] = [
       ("BM", "a BMP file"), ("<!DOCTYPE html><html><body>404</body></html>", "an HTML page"), ("%PDF-1.4", "a PDF document"),
       ("<?xml version=\"1.0\"?><svg width=\"9\" height=\"9\"/>", "an SVG drawing"), ("{\"error\": 404}", "a text"),
-      ("P6 2 2 255 ", "a PNM file"), ("PAR1", "a Parquet file"), ("\0\0\0\0", "a file of zeros"), ("", "an empty file"),
+      ("P6 2 2 255 ", "a PNM file"), ("PF\n2 2\n-1\n", "a PFM file"), ("PAR1", "a Parquet file"), ("\0\0\0\0", "a file of zeros"),
+      ("", "an empty file"),
       ("\0\0\0\u{18}ftypisom", "a video"), ("\u{1}\u{2}", "no image file of a known kind"),
     ]
     for (content, kind) in files {
@@ -79,6 +80,44 @@ private let (red, green, blue, yellow, white) = ([255, 0, 0], [0, 255, 0], [0, 0
       }
       #expect(throws: Never.self) { try Image(contentsOf: "\(folder)/plain.png") }
     }
+  }
+
+  /// Browsers show a JPEG without its end marker; where coefficients are missing they show grey, which is refused here.
+  @Test(arguments: ["large.jpg", "turned.jpg", "large-srgb.jpg", "grey.jpg", "cmyk.jpg"])
+  func aJPEGMayLackItsEndMarker(_ name: String) throws {
+    let file = try readFile("\(folder)/\(name)")
+    #expect(file.suffix(2) == Data([0xFF, 0xD9]))
+    for missing in 1...2 {
+      #expect(try Image(data: file.dropLast(missing)) == Image(data: file), "\(missing) bytes")
+      #expect(try Image(data: Data(file.dropLast(missing)), leastSide: 60) == Image(data: file, leastSide: 60))
+    }
+    for missing in [6, 20, 100, file.count / 2] {
+      #expect(throws: UndecodableImage.self, "\(missing) bytes") { try Image(data: Data(file.dropLast(missing))) }
+    }
+  }
+
+  /// Of numbers with another range than colours nobody knows which is white.
+  @Test func floatsHaveColoursFrom0To1() throws {
+    let file = try readFile("\(folder)/float.tif")
+    let start = file.count - 1536 * 4
+    func scaled(by factor: Float) -> Data {
+      var floats = [Float](repeating: 0, count: 1536)
+      _ = floats.withUnsafeMutableBytes { file.copyBytes(to: $0, from: start..<file.count) }
+      return file.prefix(start) + floats.map { $0 * factor }.withUnsafeBytes { Data($0) }
+    }
+    #expect(try Image(data: scaled(by: 1)) == Image(data: file))
+    #expect(try Image(data: scaled(by: 1.2)).width == 32)
+    for factor: Float in [255, 65535, -3, .infinity] {
+      #expect {
+        try Image(data: scaled(by: factor))
+      } throws: {
+        ($0 as? UndecodableImage)?.detail.hasPrefix("is a TIFF file whose numbers are no colours (") == true
+      }
+    }
+    // The same bytes as integers of 32 bits: the sample format is before the pixels.
+    var integers = file
+    for offset in stride(from: 0, to: 6, by: 2) { integers[start - 6 + offset] = 1 }
+    #expect(throws: UndecodableImage.self) { try Image(data: integers) }
   }
 
   @Test func aPNGGivesThePixelsBack() throws {

@@ -15,6 +15,9 @@ enum {
   IMAGES_TOO_LARGE = -2,
   /// It is no image file, or one of a kind that is not read from strangers.
   IMAGES_OTHER_KIND = -3,
+  /// Its numbers are no colours of a known range: floating-point numbers far outside 0 to 1, or integers of more than 16 bits or
+  /// with a sign.
+  IMAGES_OTHER_RANGE = -4,
 };
 
 /// An opened image file.
@@ -29,12 +32,15 @@ typedef struct {
 /// Reads the header of an image file of `size` bytes, and prepares its decoding into sRGB: EXIF orientation applied, colour
 /// profile applied, transparency on white, the first frame of several. Refuses more than `max_pixels`. Where `least_side` is not
 /// 0, a JPEG may come reduced by 2, 4 or 8, its shorter side still at least that long. Returns 0, -1, IMAGES_TOO_LARGE (with the
-/// size) or IMAGES_OTHER_KIND.
+/// size), IMAGES_OTHER_KIND or IMAGES_OTHER_RANGE.
 int images_open(const void *bytes, size_t size, int64_t max_pixels, int least_side, images_decoder **decoder,
                 images_size *dimensions);
 
 /// Decodes into `width * height * 3` bytes, and frees the decoder, whose file must still be in memory. Returns 0 or -1.
 int images_read(images_decoder *decoder, uint8_t *pixels);
+
+/// Whether a JPEG file has every coefficient of its image, undamaged. Its end marker may stand before other bytes.
+int images_is_whole_jpeg(const void *bytes, size_t size);
 
 /// Compresses sRGB pixels as PNG. The caller frees `*png` with images_free. Returns 0 or -1.
 int images_png(const uint8_t *pixels, int width, int height, uint8_t **png, size_t *size);

@@ -20,7 +20,11 @@ extension Run {
         date = ", collected on \(place.date)"
         let advice =
           "to train on the changes, take them in with `dalle-prep collect --update --out \(place.path)` and use another --run"
-        if let line = try place.changesLine(advice: advice) { try log.warning("data: \(line)") }
+        // Listing millions of files on a network file system takes minutes, and every start would wait for it.
+        let line = try log.reporting("data: comparing the sources with the dataset") {
+          try place.changesLine(advice: advice, limit: .seconds(20)) { try log.message("data: \($0)") }
+        }
+        if let line { try log.warning("data: \(line)") }
       }
       data = dataset
     }
@@ -36,7 +40,7 @@ extension Run {
     try collector.collect(in: grid.world, stop: stop, log: { [log] in try log.message("data: \($0)") })
     let dataset = try Dataset(collector.folder)
     if let line = dataset.summary.copiesLine { try log.message("data: \(line)") }
-    for line in dataset.summary.sourceLines { try log.message("data: \(line)") }
+    for line in dataset.summary.sourceLines + dataset.summary.sumLines { try log.message("data: \(line)") }
     let skipped = dataset.summary.skippedLines
     for line in skipped { try log.message("data: \(line)") }
     if !skipped.isEmpty { try log.message("data: all are listed in \(collector.folder.skipped)") }

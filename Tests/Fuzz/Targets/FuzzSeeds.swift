@@ -34,6 +34,21 @@ package enum FuzzSeeds {
         #"{"images": [{"id": 1, "file_name": "a.png"}], "annotations": [{"image_id": 1, "caption": "a"}]}"#,
       ]
       .map { Data($0.utf8) }
+    case .collect:
+      [
+        ("list.jsonl", #"{"file_name": "a.png", "text": ["one", "two"], "x": NaN}"# + "\n"),
+        ("list.json", #"{"images": [{"id": 1, "file_name": "a.png"}], "annotations": [{"image_id": 1, "caption": "a"}]}"#),
+        ("list.csv", "image;caption\na.png;\"one; two\"\nb.png;three\n"), ("list.tsv", "a.png#0\tone\n"),
+        ("a.txt", "a &amp; b <b>bold</b>\n- two\n"), ("a.json", #"{"caption": "one", "text": 3}"#),
+        ("", "a.png\t=1\na.txt\tone\nb.jpg.txt\ttwo\nb.jpg\t=1\nmetadata.csv\tfile_name,text\n10_x\nc.b.a\n"),
+      ]
+      .map(FuzzCollection.seed)
+    case .source: [",image=a,caption=b,caption=c,repeat=2.5", "/{00..12}/{a,b}.tar", "/*.csv,repeat=1"].map { Data($0.utf8) }
+    case .caption:
+      ["a&nbsp;b &amp;quot;c&quot; &#128; &#x41;", "<p class=\"x\">a</p><br/><!-- b -->c", "\u{FEFF}\u{200B}  a\u{AD}b\r\n\t"].map {
+        Data($0.utf8)
+      }
+    case .dataset: [try FuzzCollection.finished()]
     case .tokenizer: PreTokenizer.allCases.map { tokenizer($0).json() }
     case .encode:
       ["A small RED circle", "don't  stop\n\n 12 km² in İstanbul", "日本語 кирилл العربية 👩‍👩‍👧 e\u{301}\0\u{FEFF}"].map { Data($0.utf8) }

@@ -12,6 +12,8 @@ package enum FuzzTarget: String, CaseIterable, Sendable {
   /// A whole file, and the tokens of a frame in an otherwise valid file: the fuzzer cannot guess checksums.
   case shard, frame
   case tar, jsonl, csv, tsv, json
+  /// A source on its whole way into a dataset, a source as the command line names it, a caption, and a finished dataset.
+  case collect, source, caption, dataset
   /// A tokenizer's file, and text for valid tokenizers.
   case tokenizer, encode
   case safetensors, config
@@ -29,6 +31,10 @@ package enum FuzzTarget: String, CaseIterable, Sendable {
       case .csv: try Self.readManifest(file.path, .csv, bytes.count)
       case .tsv: try Self.readManifest(file.path, .tsv, bytes.count)
       case .json: try Self.readManifest(file.path, .json, bytes.count)
+      case .collect: try FuzzCollection.collect(bytes, in: file.path + "-folder")
+      case .source: try Self.readSource(file.path, String(decoding: bytes, as: UTF8.self))
+      case .caption: Self.cleanCaption(String(decoding: bytes, as: UTF8.self))
+      case .dataset: try FuzzCollection.read(bytes, in: file.path + "-folder")
       case .tokenizer: try Self.readTokenizer(file.path)
       case .encode: Self.encode(String(decoding: bytes, as: UTF8.self))
       case .safetensors: try Self.readTensors(file.path)
@@ -88,6 +94,20 @@ package enum FuzzTarget: String, CaseIterable, Sendable {
       case .failure(let skip): precondition(skip.location.hasPrefix(path + ":"), "`\(skip.location)` does not name the file")
       }
     }
+  }
+
+  private static func readSource(_ path: String, _ text: String) throws {
+    let source = try DatasetSource(parsing: path + text)
+    precondition(text.hasSuffix(source.path.dropFirst(path.count)) || text.contains(","), "`\(text)` becomes `\(source.path)`")
+    for expanded in try DatasetSource.expandBraces(source.path).prefix(1000) {
+      precondition(expanded.hasPrefix(path), "`\(source.path)` becomes `\(expanded)`")
+    }
+  }
+
+  private static func cleanCaption(_ text: String) {
+    let caption = CaptionText.clean(text)
+    let isClean = !caption.unicodeScalars.contains { $0.properties.generalCategory == .control || $0 == "\u{FEFF}" }
+    precondition(isClean && caption.first != " " && caption.last != " ", "`\(text)` becomes `\(caption)`")
   }
 
   private static func readTokenizer(_ path: String) throws {
