@@ -34,7 +34,7 @@ package enum RankedCommand {
 
   /// Does the command's work with all ranks; ends all of them if it fails on one, or if a stop is requested.
   package static func withRanks(_ work: (_ world: Communicator, _ stop: StopRequest) throws -> Void) {
-    Console.writeWholeLines()
+    Console.prepare()
     Failure.watchForEnd()
     let launcher = Launcher()
     let world: Communicator
@@ -51,6 +51,7 @@ package enum RankedCommand {
       try DeadRanks.watch(world)
       stop.passOn(to: DeadRanks.otherProcesses)
       try work(world, stop)
+      try Console.check()
       DeadRanks.stop()
       // Everything that talks to other ranks is gone by now.
       try Communicator.finalize()
