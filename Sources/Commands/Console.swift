@@ -20,6 +20,7 @@ enum Console {
     var output = pollfd(fd: STDOUT_FILENO, events: Int16(POLLOUT), revents: 0)
     if poll(&output, 1, 0) == 1, output.revents & Int16(POLLERR | POLLHUP) != 0 { return }
     throw DalleError(
-      .inputOutput, "standard output: lines are missing, because it cannot be written; free space on its disk, or name another file")
+      .inputOutput, "standard output: lines are missing, because it cannot be written; free space on its disk, or name another file"
+    )
   }
 }
