@@ -29,8 +29,8 @@ package enum Failure {
     waitIfEnding()
     DeadRanks.willReport()
     if world.rank != 0 {
-      if time(nil) - lastContinued > 5 { sleep(2) }
-      if time(nil) - lastContinued <= 5 { _exit(code(error)) }
+      if uptime() - lastContinued > 5 { sleep(2) }
+      if uptime() - lastContinued <= 5 { _exit(code(error)) }
     }
     report(world.rank == 0 ? "\(error)" : "rank \(world.rank): \(error)", error)
     world.abort(code(error))
@@ -44,7 +44,7 @@ package enum Failure {
   package static func watchForEnd() {
     signal(SIGCONT) { _ in
       let code = errno
-      lastContinued = time(nil)
+      lastContinued = uptime()
       DeadRanks.report()
       errno = code
     }
@@ -59,5 +59,12 @@ package enum Failure {
   }
 }
 
-/// When SIGCONT came last, in seconds since 1970. Written by its handler alone, so no two threads write it.
-nonisolated(unsafe) private var lastContinued = 0
+/// Seconds of a clock that nobody sets. A signal's handler may call it.
+private func uptime() -> Int {
+  var now = timespec()
+  clock_gettime(CLOCK_MONOTONIC, &now)
+  return now.tv_sec
+}
+
+/// When SIGCONT came last. Written by its handler alone, so no two threads write it.
+nonisolated(unsafe) private var lastContinued = -1000

@@ -34,7 +34,7 @@ package enum RankedCommand {
 
   /// Does the command's work with all ranks; ends all of them if it fails on one, or if a stop is requested.
   package static func withRanks(_ work: (_ world: Communicator, _ stop: StopRequest) throws -> Void) {
-    Console.writeWholeLines()
+    Console.prepare()
     Failure.watchForEnd()
     let launcher = Launcher()
     let world: Communicator
@@ -52,6 +52,7 @@ package enum RankedCommand {
       stop.passOn(to: DeadRanks.otherProcesses)
       try Arguments.check()
       try work(world, stop)
+      try Console.check()
       DeadRanks.stop()
       // Everything that talks to other ranks is gone by now.
       try Communicator.finalize()

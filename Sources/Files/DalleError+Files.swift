@@ -12,6 +12,7 @@ extension DalleError {
       case ENOENT, ENOTDIR: "check the path"
       case EACCES, EPERM: "check the permissions of the file and its folder"
       case ENOSPC, EDQUOT: "free space on the disk, or name another folder"
+      case EFBIG: "raise the limit of file sizes (ulimit -f)"
       case EROFS: "name a folder that can be written"
       case EISDIR: "name a file"
       case EMFILE, ENFILE: "raise the limit of open files (ulimit -n)"

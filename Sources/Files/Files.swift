@@ -19,6 +19,17 @@ package func writeAll(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32, _ p
   }
 }
 
+/// Forces an open file's bytes to disk. Where the file system cannot do that, a warning says so, once; `path` names it in errors.
+package func synchronize(_ descriptor: Int32, _ path: String) throws {
+  guard fsync(descriptor) != 0 else { return }
+  let code = errno
+  guard [EINVAL, EOPNOTSUPP, ENOSYS].contains(code) else { throw DalleError.file(path, "cannot be forced to disk", code: code) }
+  FileWarnings.warn(
+    "files are not forced to disk",
+    "\(path): files cannot be forced to disk here (\(String(cString: strerror(code)))); after a power cut the newest may be damaged: "
+      + "keep the folder on a disk of your own if that matters")
+}
+
 /// Forces a folder's entries to disk, so that a rename survives a power cut. Where the file system cannot do that (CIFS, some FUSE),
 /// or the folder must not be read, a warning says so, once.
 package func synchronizeFolder(_ path: String) throws {
@@ -27,7 +38,7 @@ package func synchronizeFolder(_ path: String) throws {
   defer { if descriptor >= 0 { close(descriptor) } }
   if descriptor >= 0, fsync(descriptor) == 0 { return }
   let code = errno
-  guard [EINVAL, EOPNOTSUPP, ENOSYS, EACCES, EPERM].contains(code) else {
+  guard [EINVAL, EOPNOTSUPP, ENOSYS, EBADF, EACCES, EPERM].contains(code) else {
     throw DalleError.file(folder, "cannot be forced to disk", code: code)
   }
   FileWarnings.warn(

@@ -36,12 +36,11 @@ package final class FolderLock {
   }
 
   private static func open(_ path: String, warn: (String) throws -> Void) throws -> Int32 {
+    var tries = 0
     while true {
       let descriptor = Glibc.open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
       guard descriptor >= 0 else {
-        throw DalleError(
-          .inputOutput,
-          "\(path): cannot be created: \(String(cString: strerror(errno))); check the folder's permissions and the disk")
+        throw DalleError.file(path, "cannot be created")
       }
       guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
         let code = errno
@@ -53,10 +52,11 @@ package final class FolderLock {
         }
         close(descriptor)
         throw code == EWOULDBLOCK
-          ? refusal(path) : DalleError(.inputOutput, "\(path): cannot be locked: \(String(cString: strerror(code)))")
+          ? refusal(path) : DalleError.file(path, "cannot be locked", code: code)
       }
       // The holder before may have removed the file between our opening and locking it: then we have locked none.
-      if isFile(descriptor, at: path) {
+      tries += 1
+      if tries > maximumTries || isFile(descriptor, at: path) {
         ftruncate(descriptor, 0)
         return descriptor
       }

@@ -26,15 +26,21 @@ package final class PartialFile {
 
   private static func open(_ finalPath: String) throws -> (path: String, descriptor: Int32) {
     var number = 1
+    var tries = 0
     while true {
       let path = finalPath + ".partial" + (number == 1 ? "" : "-\(number)")
       let descriptor = Glibc.open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
       guard descriptor >= 0 else { throw DalleError.file(finalPath, "cannot be created") }
       if flock(descriptor, LOCK_EX | LOCK_NB) != 0, errno == EWOULDBLOCK {
         number += 1
-      } else if isFile(descriptor, at: path), ftruncate(descriptor, 0) == 0 {
+      } else if tries == maximumTries || isFile(descriptor, at: path) {
         // Locked, or on a file system without locks.
-        return (path, descriptor)
+        if ftruncate(descriptor, 0) == 0 { return (path, descriptor) }
+        let code = errno
+        close(descriptor)
+        throw DalleError.file(finalPath, "cannot be written", code: code)
+      } else {
+        tries += 1
       }
       // Otherwise the writer before finished or removed it between our opening and locking it.
       close(descriptor)
@@ -46,11 +52,15 @@ package final class PartialFile {
 
   /// Forces the file to disk and gives it its name.
   package func finish() throws {
-    guard fsync(descriptor) == 0, rename(path, finalPath) == 0 else { throw DalleError.file(finalPath, "cannot be written") }
+    try synchronize(descriptor, finalPath)
+    guard rename(path, finalPath) == 0 else { throw DalleError.file(finalPath, "cannot be written") }
     isFinished = true
     try synchronizeFolder((finalPath as NSString).deletingLastPathComponent)
   }
 }
+
+/// A file system that numbers its files anew each time they are opened (some FUSE) never shows the file that was opened.
+let maximumTries = 100
 
 /// Whether an open file is the one that has this path.
 func isFile(_ descriptor: Int32, at path: String) -> Bool {

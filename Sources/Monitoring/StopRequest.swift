@@ -33,6 +33,8 @@ package final class StopRequest: @unchecked Sendable {
     (self.seconds, self.end) = (seconds, end)
     // mpirun closes the ranks' console before it ends them: a line that nobody reads must not cost the last checkpoint.
     signal(SIGPIPE, SIG_IGN)
+    // A file that grows beyond `ulimit -f` is an error of writing it.
+    signal(SIGXFSZ, SIG_IGN)
     for number in [SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2] where number != SIGHUP || !Self.isIgnored(SIGHUP) {
       signal(number, SIG_IGN)  // the default would end the process before the source sees it
       let source = DispatchSource.makeSignalSource(signal: number, queue: queue)

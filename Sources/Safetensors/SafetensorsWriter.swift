@@ -65,7 +65,7 @@ package final class SafetensorsWriter {
   package func finish() throws {
     let left = announced.reduce(0) { $0 + $1.byteCount }
     precondition(left == 0, "\(left) announced bytes were never written to \(path)")
-    guard fsync(descriptor) == 0 else { throw DalleError.file(path, "cannot be forced to disk") }
+    try synchronize(descriptor, path)
   }
 
   /// Strings and maps of strings, which always encode.

@@ -4,18 +4,20 @@ import Files
 import Foundation
 import Tokens
 
-/// Reads the frames of one shard, and checks checksum, sizes and token ranges of each.
+/// Reads the frames of one shard, and checks checksum, sizes and token ranges of each. The file is open only while it is read: a dataset
+/// may have more shards than a process may open.
 package final class ShardReader: Sendable {
   package let path: String
   package let header: ShardHeader
   /// Byte range of each frame of samples in the file, and its size when decompressed.
   private let frames: [(range: Range<Int>, size: Int)]
-  private let file: RandomAccessFile
+  private let byteCount: Int
 
   /// - Throws: `DalleError` for a file that cannot be read, is damaged, or has a different format version.
   package init(_ path: String) throws {
     self.path = path
-    file = try RandomAccessFile(path)
+    let file = try RandomAccessFile(path)
+    byteCount = file.size
     let table = try Self.table(file)
     header = try Self.header(file, range: table[0].range)
     frames = Array(table.dropFirst())
@@ -41,6 +43,11 @@ package final class ShardReader: Sendable {
   /// - Throws: `DalleError` for a damaged frame.
   package func frame(_ index: Int) throws -> ShardFrame {
     let entry = frames[index]
+    let file = try RandomAccessFile(path)
+    guard file.size == byteCount else {
+      throw DalleError(
+        .data, "\(path): has \(file.size) bytes, and had \(byteCount) before; another job has replaced it: start again")
+    }
     let compressed = try Self.read(file, entry.range)
     // The frame must claim the same size, so that a damaged seek table does not decide how much memory is allocated.
     guard ZSTD_getFrameContentSize(compressed, compressed.count) == UInt64(entry.size) else {

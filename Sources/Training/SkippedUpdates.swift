@@ -1,12 +1,28 @@
-import Errors
-
 /// Which of the newest updates were skipped because loss or gradient was not finite. Too many mean that a training has diverged: it
-/// would end with weights that learned nothing.
-struct SkippedUpdates {
+/// would end with weights that learned nothing. Part of a checkpoint.
+package struct SkippedUpdates: Codable, Sendable, Equatable {
   /// Updates that are looked back on.
   static let window = 100
 
   private var newest: [Bool] = []
+
+  package init() {}
+
+  /// One character per update, the newest last: `x` was skipped, `.` was applied.
+  package init(from decoder: any Decoder) throws {
+    let container = try decoder.singleValueContainer()
+    let text = try container.decode(String.self)
+    guard text.count <= Self.window, text.allSatisfy({ $0 == "." || $0 == "x" }) else {
+      throw DecodingError.dataCorruptedError(
+        in: container, debugDescription: "it must have at most \(Self.window) characters `.` and `x`")
+    }
+    newest = text.map { $0 == "x" }
+  }
+
+  package func encode(to encoder: any Encoder) throws {
+    var container = encoder.singleValueContainer()
+    try container.encode(String(newest.map { $0 ? "x" : "." }))
+  }
 
   mutating func add(isSkipped: Bool) {
     newest.append(isSkipped)

@@ -22,7 +22,6 @@ package final class Trainer<Task: TrainingTask> {
   private let stop: StopRequest
   private let samplesFolder: String
   private var state: TrainingState
-  private var skipped = SkippedUpdates()
 
   /// - Parameters:
   ///   - gradientBlocks: as configured (`parallel.gradientBlocks`).
@@ -107,8 +106,8 @@ package final class Trainer<Task: TrainingTask> {
       }
 
       // Below: not training.
-      skipped.add(isSkipped: !outcome.applied)
-      let isDiverged = skipped.areTooMany(most: config.maxSkipped, isFinished: isFinished)
+      state.skipped.add(isSkipped: !outcome.applied)
+      let isDiverged = state.skipped.areTooMany(most: config.maxSkipped, isFinished: isFinished)
       // A skipped update has changed nothing: its checkpoint would only push out an older one, which may be from before the divergence.
       let isSaved = isDue(config.checkpointEvery) && (outcome.applied || isFinished)
       if !isDiverged, isSaved || outcome.stopRequested { try save(&timer) }
@@ -138,7 +137,7 @@ package final class Trainer<Task: TrainingTask> {
     let resumes = newest.map { "it resumes from step \($0)" } ?? "it begins anew"
     return DalleError(
       .diverged,
-      "\(checkpoints.folder): the training of `\(task.name)` has diverged: \(skipped.text) were skipped, because loss or gradient was "
+      "\(checkpoints.folder): the training of `\(task.name)` has diverged: \(state.skipped.text) were skipped, because loss or gradient was "
         + "not finite (limit \(config.maxSkipped) of \(SkippedUpdates.window): \(task.name).training.maxSkipped). Set "
         + "\(task.name).training.lr.peak lower and start again: \(resumes); or begin anew with --restart-from \(task.name)")
   }

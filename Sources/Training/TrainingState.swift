@@ -7,6 +7,7 @@ package struct TrainingState: Codable, Sendable {
   /// Updates applied; fewer than `step` where a gradient was not finite.
   package var updates = 0
   package var plateau = PlateauState()
+  package var skipped = SkippedUpdates()
   /// Ranks that trained, for information.
   package var ranks: Int
   /// The configuration, as YAML, for people: a run that resumes brings its own, and may have keys that this one had not.
@@ -17,6 +18,7 @@ package struct TrainingState: Codable, Sendable {
   /// What keys begin with that checkpoints of older versions lack. The others have always been there.
   struct Defaults: Encodable {
     var plateau = PlateauState()
+    var skipped = SkippedUpdates()
   }
 
   package init(_ config: RunConfig, ranks: Int, inputs: [String: String]) throws {

@@ -146,22 +146,6 @@ extension RunConfig {
     #expect { try Plan(config, ranks: 2, ranksPerNode: 2).checkMemory() } throws: { "\($0)".contains("515 GB for batches") }
   }
 
-  @Test func skippedUpdatesEndATrainingThatHasDiverged() {
-    func isDiverged(_ skips: [Bool], isFinished: Bool = false) -> Bool {
-      var updates = SkippedUpdates()
-      for isSkipped in skips { updates.add(isSkipped: isSkipped) }
-      return updates.areTooMany(most: 20, isFinished: isFinished)
-    }
-    #expect(!isDiverged(Array(repeating: true, count: 20)))
-    #expect(isDiverged(Array(repeating: true, count: 21)))
-    // Every fifth for ever; every fourth.
-    #expect(!isDiverged((0..<1000).map { $0 % 5 == 0 }) && isDiverged((0..<1000).map { $0 % 4 == 0 }))
-    // Those that were skipped long ago do not count.
-    #expect(!isDiverged(Array(repeating: true, count: 20) + Array(repeating: false, count: 80) + [true]))
-    // A training of ten updates.
-    #expect(isDiverged((0..<10).map { $0 > 6 }, isFinished: true) && !isDiverged((0..<10).map { $0 > 7 }, isFinished: true))
-  }
-
   /// Every configuration that comes with the project is one.
   @Test func shippedConfigurationsAreValid() throws {
     let folder = #filePath.replacingOccurrences(of: "Tests/TrainingTests/ConfigurationTests.swift", with: "Configs")

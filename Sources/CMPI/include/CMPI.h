@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdlib.h>
 
 enum { CMPI_SUM = 0, CMPI_MAX = 1, CMPI_MIN = 2 };
 
@@ -22,6 +23,11 @@ static inline int cmpi_init(void) {
   int started = 0;
   int code = MPI_Initialized(&started);
   if (code != MPI_SUCCESS || started) return code;
+  // A process that nobody launched needs neither a daemon beside it, nor folders for it in /tmp. `mpirun` and `srun` give a name space.
+  if (!getenv("PMIX_NAMESPACE")) {
+    setenv("OMPI_MCA_ess_singleton_isolated", "1", 0);
+    setenv("OMPI_MCA_orte_create_session_dirs", "0", 0);
+  }
   int provided;
   code = MPI_Init_thread(0, 0, MPI_THREAD_FUNNELED, &provided);
   if (code == MPI_SUCCESS) MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
