@@ -17,6 +17,7 @@ dnnl_status_t get_engine(dnnl_engine_t *result) {
   return status;
 }
 
+_Static_assert(CDNN_OUT_OF_MEMORY == dnnl_out_of_memory, "oneDNN's number");
 const char *cdnn_status_name(int status) { return dnnl_status2str((dnnl_status_t)status); }
 
 void cdnn_set_threads(int count) {

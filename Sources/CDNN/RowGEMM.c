@@ -148,11 +148,14 @@ INLINE void fill(panel panel, const char *const columns[COLUMNS], int steps, lon
   }
 }
 
-// Adds the terms of some steps to the sums of a tile. Row r of a begins at a + r · a_row, with the word of the first step.
-INLINE void add_tile(format f, int rows, int first, int steps, const char *a, long a_row, panel panel, tile_sums sums) {
+// Sums the terms of some steps for a tile, beside what `sums` has where it `continues`. Row r of a begins at a + r · a_row, with the
+// word of the first step.
+INLINE void add_tile(
+    format f, int rows, int first, int steps, int continues, const char *a, long a_row, panel panel, tile_sums sums) {
   for (int l = 0; l < LANES; l++) {
     vector s[ROWS][VECTORS];
-    UNROLLED for (int r = 0; r < rows; r++) UNROLLED for (int v = 0; v < VECTORS; v++) s[r][v] = sums[l][r][v];
+    UNROLLED for (int r = 0; r < rows; r++)
+      UNROLLED for (int v = 0; v < VECTORS; v++) s[r][v] = continues ? sums[l][r][v] : (vector){};
     const char *word = a + 4 * l;
     for (int step = first; step < first + steps; step++, word += sizeof(vector)) {
       UNROLLED for (int r = 0; r < rows; r++) {
@@ -164,9 +167,10 @@ INLINE void add_tile(format f, int rows, int first, int steps, const char *a, lo
   }
 }
 
-INLINE void add_rows(format f, int rows, int first, int steps, const char *a, long a_row, panel panel, tile_sums sums) {
+INLINE void add_rows(
+    format f, int rows, int first, int steps, int continues, const char *a, long a_row, panel panel, tile_sums sums) {
   // A loop for each number of rows, so that sums stay in registers.
-#define CASE(count) case count: return add_tile(f, count, first, steps, a, a_row, panel, sums);
+#define CASE(count) case count: return add_tile(f, count, first, steps, continues, a, a_row, panel, sums);
   switch (rows) {
     CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6)
 #ifdef __AVX512F__
@@ -192,7 +196,6 @@ INLINE void multiply_rows(
   panel panel;
   tile_sums sums[(CDNN_MOST_ROWS + ROWS - 1) / ROWS];
   for (int j = 0; j < n; j += COLUMNS) {
-    memset(sums, 0, tiles * sizeof(tile_sums));
     for (long i = 0; i < bytes; i += 4 * BLOCK) {
       const long count = bytes - i < 4 * BLOCK ? bytes - i : 4 * BLOCK, rest = count % sizeof(vector);
       const int steps = count / sizeof(vector);
@@ -202,11 +205,11 @@ INLINE void multiply_rows(
       for (int t = 0; t < tiles; t++) {
         const int rows = m - t * ROWS < ROWS ? m - t * ROWS : ROWS;
         const char *first = a + t * ROWS * a_row + i;
-        add_rows(f, rows, 0, steps, first, a_row, panel, sums[t]);
+        add_rows(f, rows, 0, steps, i > 0, first, a_row, panel, sums[t]);
         if (rest > 0) {
           vector last[ROWS] = {};
           for (int r = 0; r < rows; r++) memcpy(&last[r], first + r * a_row + count - rest, rest);
-          add_rows(f, rows, steps, 1, (const char *)last, sizeof(vector), panel, sums[t]);
+          add_rows(f, rows, steps, 1, 1, (const char *)last, sizeof(vector), panel, sums[t]);
         }
       }
     }

@@ -54,7 +54,7 @@ int images_open(const void *bytes, size_t size, int64_t max_pixels, int least_si
   }
   // Owns every stage; releasing it releases them all.
   VipsImage *owner = vips_image_new();
-  VipsImage **stage = (VipsImage **)vips_object_local_array(VIPS_OBJECT(owner), 5 + IMAGES_COLOUR_STAGES);
+  VipsImage **stage = (VipsImage **)vips_object_local_array(VIPS_OBJECT(owner), 5 + IMAGES_COLOR_STAGES);
   VipsImage *image = stage[0] = load(bytes, size, 1);
   if (!image) goto error;
   // Only the header has been read so far.

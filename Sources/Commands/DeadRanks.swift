@@ -1,3 +1,4 @@
+import Errors
 import Foundation
 import MPI
 import Memory
@@ -31,12 +32,11 @@ enum DeadRanks {
     let memory = try NodeMemory(machine, byteCount: MemoryLayout<UInt64>.stride)
     let processes = try machine.allGather(getpid())
     let ranks = try machine.allGather(world.rank)
-    let command = (CommandLine.arguments[0] as NSString).lastPathComponent
     let host = ProcessInfo.processInfo.hostName
     let all = UnsafeMutableBufferPointer<Neighbour>.allocate(capacity: machine.size)
     for index in 0..<machine.size {
       let text =
-        "\(command): rank \(ranks[index]) (process \(processes[index]) on \(host)) has died: it was killed, ran out of memory or crashed\n"
+        "\(Program.name): rank \(ranks[index]) (process \(processes[index]) on \(host)) has died: it was killed, ran out of memory or crashed\n"
       all.initializeElement(
         at: index,
         to: Neighbour(

@@ -51,11 +51,10 @@ package enum Failure {
   }
 
   private static func report(_ text: String, _ error: any Error) {
-    let command = (CommandLine.arguments[0] as NSString).lastPathComponent
     // A stop is no mistake; and of the two pipes, mpirun may read one last time the first alone.
     let isStop = (error as? DalleError)?.kind == .stopped
     let console = isStop ? FileHandle.standardOutput : .standardError
-    try? console.write(contentsOf: Data("\(command): \(text)\n".utf8))
+    try? console.write(contentsOf: Data("\(Program.name): \(text)\n".utf8))
   }
 }
 

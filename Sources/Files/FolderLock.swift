@@ -9,7 +9,7 @@ package final class FolderLock {
     var host = ProcessInfo.processInfo.hostName
     var process = getpid()
     var started = Date().ISO8601Format()
-    var command = CommandLine.arguments.joined(separator: " ")
+    var command = Program.arguments.joined(separator: " ")
   }
 
   private let path: String

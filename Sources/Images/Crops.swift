@@ -34,7 +34,7 @@ extension Image {
   }
 
   /// The middle square, scaled to `size` × `size`: the crop for evaluation.
-  package func centreCrop(_ size: Int) -> Image {
+  package func centerCrop(_ size: Int) -> Image {
     let side = min(origin.width, origin.height)
     let square = Rectangle(x: (origin.width - side) / 2, y: (origin.height - side) / 2, width: side, height: side)
     return scaled(square, width: size, height: size, part: Rectangle(x: 0, y: 0, width: size, height: size))

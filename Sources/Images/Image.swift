@@ -23,10 +23,10 @@ package struct Image: Sendable, Equatable {
     origin = Origin(width: width, height: height, reduction: 1)
   }
 
-  /// One colour everywhere.
-  package init(width: Int, height: Int, _ colour: (UInt8, UInt8, UInt8)) {
-    var pixels = [UInt8](repeating: colour.0, count: width * height * 3)
-    for pixel in 0..<width * height { (pixels[3 * pixel + 1], pixels[3 * pixel + 2]) = (colour.1, colour.2) }
+  /// One color everywhere.
+  package init(width: Int, height: Int, _ color: (UInt8, UInt8, UInt8)) {
+    var pixels = [UInt8](repeating: color.0, count: width * height * 3)
+    for pixel in 0..<width * height { (pixels[3 * pixel + 1], pixels[3 * pixel + 2]) = (color.1, color.2) }
     self.init(width: width, height: height, pixels: pixels)
   }
 

@@ -42,7 +42,7 @@ extension Image {
   /// Pixels that an image file may have: a small file can claim a size that fills all memory.
   package static let pixelLimit = 100_000_000
 
-  /// Decodes an image of any format that libvips reads safely: orientation and colour profile applied, transparency on
+  /// Decodes an image of any format that libvips reads safely: orientation and color profile applied, transparency on
   /// white, 16 bits cut to 8, the first frame of several. A file that is cut off is refused, unless it is a JPEG that lacks nothing
   /// but its end marker.
   ///
@@ -76,7 +76,7 @@ extension Image {
       var decoder: OpaquePointer?
       var size = images_size()
       func unreadable() -> Result<Image, UndecodableImage> {
-        .failure(UndecodableImage(reason: .unreadable, detail: FileKind(data).problem))
+        .failure(UndecodableImage(reason: .unreadable, detail: FileFormat(data).problem))
       }
       switch images_open(file.baseAddress, file.count, Int64(pixelLimit), Int32(leastSide ?? 0), &decoder, &size) {
       case 0: break
@@ -86,7 +86,7 @@ extension Image {
             reason: .tooLarge,
             detail: "has \(size.width) x \(size.height) pixels, more than the limit of \(pixelLimit); reduce it, or remove it"))
       case Int32(IMAGES_OTHER_RANGE):
-        return .failure(UndecodableImage(reason: .unreadable, detail: FileKind(data).rangeProblem))
+        return .failure(UndecodableImage(reason: .unreadable, detail: FileFormat(data).rangeProblem))
       default: return unreadable()
       }
       let count = Int(size.width) * Int(size.height) * 3

@@ -56,7 +56,7 @@ package struct ImageGrid {
   /// Characters of a caption that are shown.
   private static let longestCaption = 400
 
-  /// Text in the grid's ink on its paper, wrapped and centred; nil where nothing of it is visible.
+  /// Text in the grid's ink on its paper, wrapped and centered; nil where nothing of it is visible.
   private static func text(_ text: String, width: Int) throws -> Image? {
     // Spaces, and what marks and formats other characters: alone they have no ink, which is an error to Pango.
     let isVisible = text.unicodeScalars.contains { scalar in

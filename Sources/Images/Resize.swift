@@ -8,7 +8,7 @@ private struct Taps {
   var weights: [Float] = []
 
   /// Smaller: every target pixel is the mean of the area that it covers (OpenCV's INTER_AREA, which the paper's listings
-  /// name). Larger: linear interpolation between pixel centres.
+  /// name). Larger: linear interpolation between pixel centers.
   ///
   /// - Parameters:
   ///   - source: pixels that there are.
@@ -26,12 +26,12 @@ private struct Taps {
     weights.reserveCapacity(part.count * count)
     for pixel in part {
       let (start, end) = (offset + Double(pixel) * scale, offset + Double(pixel + 1) * scale)
-      let centre = min(max((start + end - 1) / 2, 0), Double(available - 1))
-      let first = min(Int(shrinks ? start : centre), available - count)
+      let center = min(max((start + end - 1) / 2, 0), Double(available - 1))
+      let first = min(Int(shrinks ? start : center), available - count)
       self.first.append(origin + first)
       for pixel in first..<first + count {
         let pixelEnd = pixel == available - 1 ? max(end, Double(pixel + 1)) : Double(pixel + 1)
-        let weight = shrinks ? (min(end, pixelEnd) - max(start, Double(pixel))) / scale : 1 - abs(Double(pixel) - centre)
+        let weight = shrinks ? (min(end, pixelEnd) - max(start, Double(pixel))) / scale : 1 - abs(Double(pixel) - center)
         weights.append(Float(max(0, weight)))
       }
     }

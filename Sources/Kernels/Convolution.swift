@@ -11,7 +11,7 @@ public struct ConvolutionShape: Hashable, Sendable {
   public let kernel: Int
 
   public init(height: Int, width: Int, inputs: Int, outputs: Int, kernel: Int) {
-    precondition(kernel % 2 == 1, "a kernel of \(kernel) has no centre")
+    precondition(kernel % 2 == 1, "a kernel of \(kernel) has no center")
     (self.height, self.width, self.inputs, self.outputs, self.kernel) = (height, width, inputs, outputs, kernel)
   }
 
@@ -123,7 +123,7 @@ public final class Convolution<Element: Scalar> {
   }
 
   private func check(_ status: Int32, _ what: String) {
-    precondition(status == 0, "oneDNN: \(what) of \(shape): \(String(cString: cdnn_status_name(status)))")
+    checkOneDNN(status, "\(what) of \(shape)")
   }
 
   private func plan(samples: Int) -> OpaquePointer {

@@ -25,8 +25,8 @@ public func layerNorm<Element: Scalar>(
     let mean = sum.total() / Float(d)
     var squares = Lanes.zero
     for i in stride(from: 0, to: d, by: 16) {
-      let centred = Lanes.load(input + i) - mean
-      squares = squares.addingProduct(centred, centred)
+      let centered = Lanes.load(input + i) - mean
+      squares = squares.addingProduct(centered, centered)
     }
     let inverse = 1 / (squares.total() / Float(d) + layerNormEpsilon).squareRoot()
     means[row] = mean

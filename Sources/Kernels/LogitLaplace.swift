@@ -70,7 +70,7 @@ public enum PixelMap {
 }
 
 /// The smallest ln b that the loss takes: b = 0.0025 is less than half the smallest distance of two bytes' logits, 0.0125, so a
-/// smaller b tells no byte from another, while 1 / b would grow without limit on images of one colour.
+/// smaller b tells no byte from another, while 1 / b would grow without limit on images of one color.
 private let smallestLogB: Float = -6
 
 /// The part of the logit-Laplace negative log-likelihood that depends on the model, `ln b + |t - mu| / b` summed in nats,

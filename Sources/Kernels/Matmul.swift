@@ -101,6 +101,6 @@ extension BFloat16 {
       UnsafePointer(UnsafeRawPointer(matrix.base).assumingMemoryBound(to: UInt16.self))
     }
     let status = cdnn_gemm(&shape, bits(o.a), bits(o.b), o.bias?.base, o.residual?.base, result.base)
-    precondition(status == 0, "oneDNN: GEMM of \(o.m) x \(o.k) x \(o.n): \(String(cString: cdnn_status_name(status)))")
+    checkOneDNN(status, "a GEMM of \(o.m) x \(o.k) x \(o.n)")
   }
 }

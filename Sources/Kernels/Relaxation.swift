@@ -39,10 +39,10 @@ public func relax<Element: Scalar>(
   forEachRun(count) { i, n in
     // Lanes past the end: e^-87 and 0 - 87 e^-87, nothing in fp32 beside sums of at least 1.
     let logit = Lanes.load(l + i, first: n, fill: top - 87)
-    let centred = logit - top
-    let e = exponential(centred)
+    let centered = logit - top
+    let e = exponential(centered)
     sum += e
-    moment = moment.addingProduct(e, centred)
+    moment = moment.addingProduct(e, centered)
     let noisy = exponential((logit + Lanes.load(g + i, first: n, fill: -.infinity)) * inverse - topNoisy)
     sumNoisy += noisy
     noisy.store(g + i, first: n)
@@ -54,8 +54,8 @@ public func relax<Element: Scalar>(
 
   forEachRun(count) { i, n in
     Element.store(Lanes.load(g + i, first: n, fill: 0) * scaleNoisy, to: y + i, first: n)
-    let centred = Lanes.load(l + i, first: n, fill: 0) - top
-    Element.store(exponential(centred) * scale * (centred - mean), to: dl + i, first: n)
+    let centered = Lanes.load(l + i, first: n, fill: 0) - top
+    Element.store(exponential(centered) * scale * (centered - mean), to: dl + i, first: n)
   }
   return Double(mean) - log(Double(total)) + log(Double(count))
 }
@@ -94,10 +94,10 @@ public func klFromUniform(_ logits: Vector) -> Double {
   var sum = Lanes.zero
   var moment = Lanes.zero
   forEachRun(count) { i, n in
-    let centred = Lanes.load(l + i, first: n, fill: top - 87) - top
-    let e = exponential(centred)
+    let centered = Lanes.load(l + i, first: n, fill: top - 87) - top
+    let e = exponential(centered)
     sum += e
-    moment = moment.addingProduct(e, centred)
+    moment = moment.addingProduct(e, centered)
   }
   let total = Double(sum.sum())
   return Double(moment.sum()) / total - log(total) + log(Double(count))

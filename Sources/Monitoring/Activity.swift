@@ -1,7 +1,7 @@
 import Dispatch
 import Foundation
 
-/// Does work of unknown length, and reports that it goes on: a line such as `puts shards together: 12 s so far` after two seconds,
+/// Does work of unknown length, and reports that it is under way: a line such as `puts shards together: 12 s so far` after two seconds,
 /// and then every ten.
 ///
 /// - Parameter report: takes the line, on another thread; by default standard error does.

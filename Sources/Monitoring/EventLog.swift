@@ -25,7 +25,7 @@ package final class EventLog: @unchecked Sendable {
   package func message(_ text: String, stage: String? = nil) throws { try record(.message(text), stage: stage) }
   package func warning(_ text: String, stage: String? = nil) throws { try record(.warning(text), stage: stage) }
 
-  /// Does work of unknown length, with a message now and then that it goes on.
+  /// Does work of unknown length, with a message now and then that it is under way.
   package func reporting<Result>(_ what: String, stage: String? = nil, _ body: () throws -> Result) rethrows -> Result {
     try Monitoring.reporting(what, to: { try? self.message($0, stage: stage) }, body)
   }

@@ -243,7 +243,7 @@ package struct ShardEncoder {
         do {
           let image = try data.image(index, split, forCropsOf: size)
           var random = RandomStream(seed: seed, Self.crop, UInt64(index))
-          images.append(split == .training ? image.transformerCrop(size, using: &random) : image.centreCrop(size))
+          images.append(split == .training ? image.transformerCrop(size, using: &random) : image.centerCrop(size))
           readable.append(index)
         } catch {
           try skips.add(Skip(data.location(index, split), .unreadableImage, "\(error)"))
@@ -306,7 +306,7 @@ package struct ShardEncoder {
     for number in 0..<count {
       let index = number * data.count(.training) / count
       guard let image = try? data.image(index, .training, forCropsOf: dvae.config.imageSize) else { continue }
-      images.append(image.centreCrop(dvae.config.imageSize))
+      images.append(image.centerCrop(dvae.config.imageSize))
     }
     for first in stride(from: 0, to: images.count, by: dvae.batch) {
       let batch = Array(images[first..<min(first + dvae.batch, images.count)])

@@ -1,6 +1,6 @@
 import Foundation
 
-/// Charts of the page, as SVG. Colours come from the page's style.
+/// Charts of the page, as SVG. Colors come from the page's style.
 enum Chart {
   // In units that are about a pixel.
   private static let width = 360.0

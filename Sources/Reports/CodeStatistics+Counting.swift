@@ -40,7 +40,7 @@ extension CodeStatistics {
       var crops: [Image] = []
       for (number, _) in chosen[first..<min(first + dvae.batch, chosen.count)] {
         do {
-          crops.append(try dataset.image(number, .training).centreCrop(dvae.config.imageSize))
+          crops.append(try dataset.image(number, .training).centerCrop(dvae.config.imageSize))
         } catch is DalleError {}
       }
       try dvae.encode(crops, weights).withUnsafeBufferPointer { usage.add($0) }

@@ -46,7 +46,7 @@ package struct SampleCard: Sendable {
       do {
         let image = try dataset.image(number, .training)
         if let dvae, let weights {
-          let crop = image.centreCrop(dvae.config.imageSize)
+          let crop = image.centerCrop(dvae.config.imageSize)
           let copy = try dvae.decode(dvae.encode([crop], weights), weights)[0]
           card.images = [
             try Inlay(crop, name: "center crop of the image"), try Inlay(copy, name: "the dVAE's reconstruction of it"),

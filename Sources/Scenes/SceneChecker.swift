@@ -3,21 +3,21 @@ import Images
 /// An object that was found in an image.
 package struct FoundObject: Sendable, Equatable {
   package var object: SceneObject
-  /// Centre in shares of the image's side.
-  package var centre: SIMD2<Float>
+  /// Center in shares of the image's side.
+  package var center: SIMD2<Float>
   /// How well the best shape fits: shared area over covered area.
   package var fit: Float
 }
 
 /// Which parts of a description an image shows.
 package struct SceneVerdict: Sendable, Equatable {
-  /// Exactly the described shapes, each in its colour.
-  package var shapesAndColours: Bool
+  /// Exactly the described shapes, each in its color.
+  package var shapesAndColors: Bool
   /// And in the right size.
   package var sizes: Bool
   /// And the first as described to the second; true for one object.
   package var relation: Bool
-  package var isRight: Bool { shapesAndColours && sizes && relation }
+  package var isRight: Bool { shapesAndColors && sizes && relation }
 }
 
 /// Finds the objects of an image and compares them with a description. Works on rendered scenes and on a model's images, which are
@@ -25,8 +25,8 @@ package struct SceneVerdict: Sendable, Equatable {
 package enum SceneChecker {
   /// Distance from the background, in RGB, from which a pixel belongs to an object.
   private static let contrast: Float = 60
-  /// Largest distance between an object's colour and the palette's.
-  private static let colourTolerance: Float = 70
+  /// Largest distance between an object's color and the palette's.
+  private static let colorTolerance: Float = 70
   /// Share of the image below which a component is ignored as a speck. The smallest object covers 3 %.
   private static let speck: Float = 0.004
   /// Least fit of a shape.
@@ -34,17 +34,17 @@ package enum SceneChecker {
 
   package static func check(_ image: Image, against description: SceneDescription) -> SceneVerdict {
     guard var unmatched = objects(in: image), unmatched.count == description.objects.count else {
-      return SceneVerdict(shapesAndColours: false, sizes: false, relation: false)
+      return SceneVerdict(shapesAndColors: false, sizes: false, relation: false)
     }
     // In the order of the description.
     var matched: [FoundObject] = []
     for object in description.objects {
-      guard let index = unmatched.firstIndex(where: { $0.object.colour == object.colour && $0.object.shape == object.shape })
-      else { return SceneVerdict(shapesAndColours: false, sizes: false, relation: false) }
+      guard let index = unmatched.firstIndex(where: { $0.object.color == object.color && $0.object.shape == object.shape })
+      else { return SceneVerdict(shapesAndColors: false, sizes: false, relation: false) }
       matched.append(unmatched.remove(at: index))
     }
     let sizes = zip(matched, description.objects).allSatisfy { $0.object.size == $1.size }
-    return SceneVerdict(shapesAndColours: true, sizes: sizes, relation: satisfies(description.relation, matched))
+    return SceneVerdict(shapesAndColors: true, sizes: sizes, relation: satisfies(description.relation, matched))
   }
 
   /// The objects in a square image; nil if it has a component that is no object.
@@ -69,7 +69,7 @@ package enum SceneChecker {
 
   private static func satisfies(_ relation: SceneRelation?, _ found: [FoundObject]) -> Bool {
     guard let relation else { return true }
-    let away = found[0].centre - found[1].centre
+    let away = found[0].center - found[1].center
     // Along the axis, more than across it, and by a good part of the usual distance.
     switch relation {
     case .above: return -away.y > max(0.15, abs(away.x))
@@ -89,13 +89,13 @@ package enum SceneChecker {
   private static func recognise(
     _ component: [Int], _ number: Int, _ owner: [Int], _ pixels: [SIMD3<Float>], _ paper: SIMD3<Float>, _ size: Int
   ) -> FoundObject? {
-    // The colour: of pixels whose neighbours belong to the object too, if it has some.
+    // The color: of pixels whose neighbours belong to the object too, if it has some.
     let inner = component.filter { pixel in neighbours(pixel, size).allSatisfy { owner[$0] == number } }
     let ink = median((inner.isEmpty ? component : inner).map { pixels[$0] })
-    let colour = SceneColour.allCases.min { distance($0.rgb, ink) < distance($1.rgb, ink) }!
-    guard distance(colour.rgb, ink) <= colourTolerance else { return nil }
+    let color = SceneColor.allCases.min { distance($0.rgb, ink) < distance($1.rgb, ink) }!
+    guard distance(color.rgb, ink) <= colorTolerance else { return nil }
 
-    // How much of each pixel the object covers: where its colour is between the background's and the object's.
+    // How much of each pixel the object covers: where its color is between the background's and the object's.
     var coverage: [Int: Float] = [:]
     let contrast = ink - paper
     let strength: Float = (contrast * contrast).sum()
@@ -111,11 +111,11 @@ package enum SceneChecker {
     }
     gravity /= area * Float(size * size * size)
 
-    // Each shape, rendered with the same area and centre of gravity.
+    // Each shape, rendered with the same area and center of gravity.
     let candidates = SceneShape.allCases.map { shape in
-      let (unitArea, unitCentre) = shape.moments
+      let (unitArea, unitCenter) = shape.moments
       let radius = (area / unitArea).squareRoot()
-      let placement = Scene.Placement(centre: gravity - unitCentre * radius, radius: radius)
+      let placement = Scene.Placement(center: gravity - unitCenter * radius, radius: radius)
       var shared: Float = 0
       var rendered: Float = 0
       cover(shape, placement, size: size) { x, y, share in
@@ -129,7 +129,7 @@ package enum SceneChecker {
     // The border between small and large is their geometric mean.
     let border = (SceneSize.small.radius * SceneSize.large.radius).squareRoot()
     return FoundObject(
-      object: SceneObject(placement.radius < border ? .small : .large, colour, shape), centre: placement.centre, fit: fit)
+      object: SceneObject(placement.radius < border ? .small : .large, color, shape), center: placement.center, fit: fit)
   }
 
   /// Connected components: sets of pixels that touch by their sides.
@@ -162,8 +162,8 @@ package enum SceneChecker {
     return result
   }
 
-  private static func median(_ colours: [SIMD3<Float>]) -> SIMD3<Float> {
-    func middle(_ band: Int) -> Float { colours.map { $0[band] }.sorted()[colours.count / 2] }
+  private static func median(_ colors: [SIMD3<Float>]) -> SIMD3<Float> {
+    func middle(_ band: Int) -> Float { colors.map { $0[band] }.sorted()[colors.count / 2] }
     return [middle(0), middle(1), middle(2)]
   }
 

@@ -1,7 +1,7 @@
 import Random
 
-/// Colours of objects.
-package enum SceneColour: String, CaseIterable, Codable, Sendable {
+/// Colors of objects.
+package enum SceneColor: String, CaseIterable, Codable, Sendable {
   case red, orange, yellow, green, blue, purple, brown, black
 
   package var rgb: SIMD3<Float> {
@@ -51,20 +51,20 @@ package enum SceneBackground: String, CaseIterable, Codable, Sendable {
 /// An object as a caption describes it.
 package struct SceneObject: Codable, Sendable, Hashable {
   package var size: SceneSize
-  package var colour: SceneColour
+  package var color: SceneColor
   package var shape: SceneShape
 
-  package init(_ size: SceneSize, _ colour: SceneColour, _ shape: SceneShape) {
-    (self.size, self.colour, self.shape) = (size, colour, shape)
+  package init(_ size: SceneSize, _ color: SceneColor, _ shape: SceneShape) {
+    (self.size, self.color, self.shape) = (size, color, shape)
   }
 
   /// "a small red circle"
-  var words: String { "a \(size.rawValue) \(colour.rawValue) \(shape.rawValue)" }
+  var words: String { "a \(size.rawValue) \(color.rawValue) \(shape.rawValue)" }
 
-  /// Whether the pair of colour and shape never occurs in training: 5 of the 48 pairs. Each of these colours and shapes occurs with
+  /// Whether the pair of color and shape never occurs in training: 5 of the 48 pairs. Each of these colors and shapes occurs with
   /// others.
   var isUnseenPair: Bool {
-    switch (colour, shape) {
+    switch (color, shape) {
     case (.red, .star), (.yellow, .square), (.green, .triangle), (.blue, .cross), (.purple, .circle): true
     default: false
     }

@@ -4,7 +4,7 @@ import Random
 package struct Scene: Sendable, Equatable {
   /// Position and size of an object, in shares of the image's side; y grows downwards.
   package struct Placement: Sendable, Equatable {
-    package var centre: SIMD2<Float>
+    package var center: SIMD2<Float>
     package var radius: Float
   }
 
@@ -18,9 +18,9 @@ package struct Scene: Sendable, Equatable {
 package enum SceneSplit: UInt64, Sendable {
   /// Neither descriptions of the validation split nor unseen pairs.
   case training
-  /// Descriptions that never occur in training; each of their (colour, shape) pairs does.
+  /// Descriptions that never occur in training; each of their (color, shape) pairs does.
   case validation
-  /// Each has at least one (colour, shape) pair that never occurs in training.
+  /// Each has at least one (color, shape) pair that never occurs in training.
   case unseenPairs
 }
 
@@ -74,14 +74,14 @@ package struct SceneGenerator: Sendable {
     let first = object(using: &random)
     if random.uniform() < 0.3 { return SceneDescription(first) }
     var second = object(using: &random)
-    // Twice the same colour and shape would not tell which object the relation means.
-    while second.colour == first.colour && second.shape == first.shape { second = object(using: &random) }
+    // Twice the same color and shape would not tell which object the relation means.
+    while second.color == first.color && second.shape == first.shape { second = object(using: &random) }
     return SceneDescription(first, SceneRelation.allCases.randomElement(using: &random)!, second)
   }
 
   private static func object(using random: inout RandomStream) -> SceneObject {
     SceneObject(
-      SceneSize.allCases.randomElement(using: &random)!, SceneColour.allCases.randomElement(using: &random)!,
+      SceneSize.allCases.randomElement(using: &random)!, SceneColor.allCases.randomElement(using: &random)!,
       SceneShape.allCases.randomElement(using: &random)!)
   }
 
@@ -101,7 +101,7 @@ package struct SceneGenerator: Sendable {
       case .rightOf: [[distance, 0], [-distance, 0]]
       }
     return zip(description.objects, away).map { object, away in
-      Scene.Placement(centre: SIMD2(0.5, 0.5) + away, radius: object.size.radius)
+      Scene.Placement(center: SIMD2(0.5, 0.5) + away, radius: object.size.radius)
     }
   }
 }

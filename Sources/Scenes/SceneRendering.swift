@@ -53,8 +53,8 @@ extension SceneShape {
     return inside ? -least : least
   }
 
-  /// Area and centre of gravity in units of the object's radius.
-  var moments: (area: Float, centre: SIMD2<Float>) {
+  /// Area and center of gravity in units of the object's radius.
+  var moments: (area: Float, center: SIMD2<Float>) {
     guard var previous = corners.last else { return (Float.pi * Self.circleRadius * Self.circleRadius, [0, 0]) }
     var area: Float = 0
     var sum: SIMD2<Float> = [0, 0]
@@ -76,15 +76,15 @@ func cover(
 ) {
   let corners = shape.corners
   let scale = placement.radius * Float(size)
-  let centre = placement.centre * Float(size)
+  let center = placement.center * Float(size)
   let radius = scale * 1.1 + 1
   func range(_ middle: Float) -> Range<Int> {
     let low = max(0, Int((middle - radius).rounded(.down)))
     return low..<max(low, min(size, Int((middle + radius).rounded(.up))))
   }
-  for y in range(centre.y) {
-    for x in range(centre.x) {
-      let point = (SIMD2(Float(x) + 0.5, Float(y) + 0.5) - centre) / scale
+  for y in range(center.y) {
+    for x in range(center.x) {
+      let point = (SIMD2(Float(x) + 0.5, Float(y) + 0.5) - center) / scale
       let share = 0.5 - SceneShape.distance(point, corners: corners) * scale
       if share > 0 { paint(x, y, min(1, share)) }
     }
@@ -97,7 +97,7 @@ extension Scene {
     let paper = background.rgb
     var image = Image(width: size, height: size, (UInt8(paper.x), UInt8(paper.y), UInt8(paper.z)))
     for (object, placement) in zip(description.objects, placements) {
-      let ink = object.colour.rgb
+      let ink = object.color.rgb
       cover(object.shape, placement, size: size) { x, y, share in
         let start = (y * size + x) * 3
         for band in 0..<3 {

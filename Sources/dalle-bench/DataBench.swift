@@ -73,7 +73,7 @@ struct DataBench {
     guard !names.isEmpty else { throw DalleError(.noInput, "\(folder): has no .jpg or .png images; name a folder with some") }
     let times = try time {
       for name in names {
-        _ = try Image(contentsOf: "\(folder)/\(name)", leastSide: Image.leastSide(forCropsOf: 256)).centreCrop(256)
+        _ = try Image(contentsOf: "\(folder)/\(name)", leastSide: Image.leastSide(forCropsOf: 256)).centerCrop(256)
       }
     }
     return DataResult("decode, crop, scale photos", "photos/s", times.map { Double(names.count) / $0 })

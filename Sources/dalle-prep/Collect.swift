@@ -182,7 +182,7 @@ struct Collect: ParsableCommand {
       try collector.collect(in: world, stop: stop, log: log)
       let summary = try Dataset(collector.folder).summary
       log(
-        "\(out): \(summary.training.formatted()) training samples, \(summary.validation.formatted()) validation samples")
+        "\(out): \(summary.training.formatted()) samples for training, \(summary.validation.formatted()) for validation")
       if summary.repeated > 0 { log("\(summary.repeated.formatted()) of the training samples are repeats") }
       if summary.merged > 0 { log("merged \(summary.merged.formatted()) duplicates into the first sample with the same image") }
       if let line = summary.copiesLine { log(line) }

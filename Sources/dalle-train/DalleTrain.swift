@@ -1,5 +1,6 @@
 import ArgumentParser
 import Commands
+import Errors
 import Foundation
 import MPI
 import Monitoring
@@ -84,7 +85,7 @@ struct DalleTrain: ParsableCommand {
 
   /// What resumes this run, for a shell.
   private func resumeCommand(ranks: Int) -> String {
-    var words = CommandLine.arguments
+    var words = Program.arguments
     // The products have been removed, and must not be removed twice.
     if let index = words.firstIndex(of: "--restart-from") { words.removeSubrange(index...min(index + 1, words.count - 1)) }
     words.removeAll { $0.hasPrefix("--restart-from=") }

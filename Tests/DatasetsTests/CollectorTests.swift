@@ -354,7 +354,7 @@ func tar(_ members: [(name: String, bytes: Data)], gnuLongNames: Bool = false) -
   /// Images that were scaled and compressed again are near duplicates; different images are not.
   @Test func nearDuplicatesOfPhotographs() throws {
     let shop = try Workshop()
-    // Blurred patches of colour, which scale and compress as photographs do.
+    // Blurred patches of color, which scale and compress as photographs do.
     var state: UInt64 = 1
     func photograph() -> Image {
       let patches = (0..<6 * 6 * 3).map { _ -> UInt8 in

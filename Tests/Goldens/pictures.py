@@ -1,4 +1,4 @@
-"""Small pictures of the kinds that datasets hold, each with one colour per quarter: red, green / blue, and a fourth that
+"""Small pictures of the kinds that datasets hold, each with one color per quarter: red, green / blue, and a fourth that
 tells what the reader must do with it. Needs Pillow. Writes Tests/Goldens/pictures/."""
 import pathlib
 import struct
@@ -11,11 +11,11 @@ folder.mkdir(exist_ok=True)
 RED, GREEN, BLUE, YELLOW = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0)
 
 
-def quarters(mode="RGB", colours=(RED, GREEN, BLUE, YELLOW), width=32, height=16):
+def quarters(mode="RGB", colors=(RED, GREEN, BLUE, YELLOW), width=32, height=16):
     picture = Image.new(mode, (width, height))
-    for index, colour in enumerate(colours):
+    for index, color in enumerate(colors):
         x, y = index % 2 * width // 2, index // 2 * height // 2
-        picture.paste(colour, (x, y, x + width // 2, y + height // 2))
+        picture.paste(color, (x, y, x + width // 2, y + height // 2))
     return picture
 
 
@@ -83,7 +83,7 @@ def grey_profile():
     return (head + white).ljust(128, b"\0") + table + body
 
 
-# Profiles for another number of colours than the image has.
+# Profiles for another number of colors than the image has.
 quarters().save(folder / "rgb-grey-profile.jpg", quality=95, subsampling=0, icc_profile=grey_profile())
 inks = [(0, 255, 255, 0), (255, 0, 255, 0), (255, 255, 0, 0), (0, 0, 0, 0)]
 quarters("CMYK", inks).save(folder / "cmyk-grey-profile.jpg", quality=95, icc_profile=grey_profile())

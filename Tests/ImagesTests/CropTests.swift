@@ -41,7 +41,7 @@ private func coordinates(_ width: Int, _ height: Int) -> Image {
 
   @Test func growingInterpolates() {
     let image = Image(width: 2, height: 1, pixels: [0, 0, 0, 200, 100, 40])
-    // Centres of the target pixels lie at -0.25, 0.25, 0.75, 1.25 source pixels from the first centre.
+    // Centers of the target pixels lie at -0.25, 0.25, 0.75, 1.25 source pixels from the first center.
     #expect(image.resized(width: 4, height: 1).pixels == [0, 0, 0, 50, 25, 10, 150, 75, 30, 200, 100, 40])
     #expect(Image(width: 1, height: 1, (9, 8, 7)).resized(width: 3, height: 2) == Image(width: 3, height: 2, (9, 8, 7)))
   }
@@ -82,12 +82,12 @@ private func coordinates(_ width: Int, _ height: Int) -> Image {
       var random = RandomStream(seed: 1, stream: 2)
       let image = coordinates(width, height % 256)
       for crop in [
-        image.dvaeCrop(64, using: &random), image.transformerCrop(64, using: &random), image.centreCrop(64),
+        image.dvaeCrop(64, using: &random), image.transformerCrop(64, using: &random), image.centerCrop(64),
       ] {
         #expect(crop.width == 64 && crop.height == 64)
       }
     }
-    #expect(coordinates(64, 64).centreCrop(64) == coordinates(64, 64))
+    #expect(coordinates(64, 64).centerCrop(64) == coordinates(64, 64))
   }
 
   @Test func gridsHoldEveryImageUnchanged() throws {

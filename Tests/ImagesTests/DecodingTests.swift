@@ -7,7 +7,7 @@ import Testing
 private let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
   .appendingPathComponent("Goldens/pictures").path
 
-/// Colours in the middle of the four quarters, in reading order.
+/// Colors in the middle of the four quarters, in reading order.
 private func quarters(_ name: String) throws -> [[Int]] {
   let image = try Image(contentsOf: "\(folder)/\(name)")
   return [(1, 1), (3, 1), (1, 3), (3, 3)].map { x, y in
@@ -16,8 +16,8 @@ private func quarters(_ name: String) throws -> [[Int]] {
   }
 }
 
-private func expect(_ name: String, _ colours: [[Int]], within tolerance: Int) throws {
-  for (found, expected) in zip(try quarters(name), colours) {
+private func expect(_ name: String, _ colors: [[Int]], within tolerance: Int) throws {
+  for (found, expected) in zip(try quarters(name), colors) {
     #expect(zip(found, expected).allSatisfy { abs($0 - $1) <= tolerance }, "\(name): \(found), expected \(expected)")
   }
 }
@@ -40,7 +40,7 @@ private let (red, green, blue, yellow, white) = ([255, 0, 0], [0, 255, 0], [0, 0
     try expect("turned.jpg", [blue, red, yellow, green], within: 4)
   }
 
-  @Test func inksWithoutAProfileAreTheColoursThatBrowsersShow() throws {
+  @Test func inksWithoutAProfileAreTheColorsThatBrowsersShow() throws {
     try expect("cmyk.jpg", [red, green, blue, white], within: 2)
     // A profile for grey counts as none.
     try expect("cmyk-grey-profile.jpg", [red, green, blue, white], within: 2)
@@ -96,8 +96,8 @@ private let (red, green, blue, yellow, white) = ([255, 0, 0], [0, 255, 0], [0, 0
     }
   }
 
-  /// Of numbers with another range than colours nobody knows which is white.
-  @Test func floatsHaveColoursFrom0To1() throws {
+  /// Of numbers with another range than colors nobody knows which is white.
+  @Test func floatsHaveColorsFrom0To1() throws {
     let file = try readFile("\(folder)/float.tif")
     let start = file.count - 1536 * 4
     func scaled(by factor: Float) -> Data {
@@ -111,7 +111,7 @@ private let (red, green, blue, yellow, white) = ([255, 0, 0], [0, 255, 0], [0, 0
       #expect {
         try Image(data: scaled(by: factor))
       } throws: {
-        ($0 as? UndecodableImage)?.detail.hasPrefix("is a TIFF file whose numbers are no colours (") == true
+        ($0 as? UndecodableImage)?.detail.hasPrefix("is a TIFF file whose numbers are no colors (") == true
       }
     }
     // The same bytes as integers of 32 bits: the sample format is before the pixels.
@@ -157,7 +157,7 @@ private let (red, green, blue, yellow, white) = ([255, 0, 0], [0, 255, 0], [0, 0
   }
 
   /// A profile that says sRGB changes nothing; another one does.
-  @Test func colourProfilesCount() throws {
+  @Test func colorProfilesCount() throws {
     let plain = try Image(contentsOf: "\(folder)/large.jpg")
     #expect(try Image(contentsOf: "\(folder)/large-srgb.jpg") == plain)
     let swapped = try Image(contentsOf: "\(folder)/large-swapped.jpg")

@@ -30,7 +30,7 @@ private let photos = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
     for leastSide in [150, 75] {
       let reduced = try Image(data: file, leastSide: leastSide)
       #expect(reduced.width < whole.width / 2 + 1)
-      #expect(difference(reduced.centreCrop(25), whole.centreCrop(25)) < 0.7, "\(leastSide)")
+      #expect(difference(reduced.centerCrop(25), whole.centerCrop(25)) < 0.7, "\(leastSide)")
       for seed in 0..<5 as Range<UInt64> {
         var (one, other) = (Numbers(seed), Numbers(seed))
         #expect(difference(reduced.dvaeCrop(24, using: &one), whole.dvaeCrop(24, using: &other)) < 0.9, "\(leastSide) \(seed)")
@@ -51,7 +51,7 @@ private let photos = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
       let reduced = try Image(data: file, leastSide: Image.leastSide(forCropsOf: size))
       if reduced.width == whole.width { continue }
       count += 1
-      #expect(difference(reduced.centreCrop(size), whole.centreCrop(size)) < 2, "\(name)")
+      #expect(difference(reduced.centerCrop(size), whole.centerCrop(size)) < 2, "\(name)")
       var (one, other) = (Numbers(7), Numbers(7))
       #expect(difference(reduced.dvaeCrop(size, using: &one), whole.dvaeCrop(size, using: &other)) < 2, "\(name)")
     }

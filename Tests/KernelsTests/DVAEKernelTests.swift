@@ -241,7 +241,7 @@ private func kl(_ l: [Double]) -> Double {
   expectClose(gradient.array, slope, absolute: 1e-6, relative: 3e-6)
 }
 
-/// Images of one colour let ln b fall without end; the loss and its gradient stay finite, and ln b is not lowered further.
+/// Images of one color let ln b fall without end; the loss and its gradient stay finite, and ln b is not lowered further.
 @Test func logitLaplaceHasASmallestScale() {
   let output = kept([Float](repeating: 0, count: 6 * 17))
   let targets = kept([Float](repeating: 0, count: 3 * 17))

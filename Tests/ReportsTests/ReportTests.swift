@@ -209,7 +209,7 @@ private final class Document: NSObject, XMLParserDelegate {
       let images = try card.images.map { inlay in
         try Image(data: #require(Data(base64Encoded: String(inlay.address.drop { $0 != "," }.dropFirst()))))
       }
-      let crop = try Image(contentsOf: card.sample.image.path).centreCrop(16)
+      let crop = try Image(contentsOf: card.sample.image.path).centerCrop(16)
       #expect(try images == [crop, dvae.decode(dvae.encode([crop], weights), weights)[0]])
     }
     var report = try report(dataset, shop)

@@ -57,48 +57,48 @@ private func worn(_ image: Image, seed: UInt64) -> Image {
         var other = scene.description
         for shape in SceneShape.allCases where shape != scene.description.objects[index].shape {
           other.objects[index].shape = shape
-          #expect(!SceneChecker.check(image, against: other).shapesAndColours, "\(scene.caption) as \(other.words)")
+          #expect(!SceneChecker.check(image, against: other).shapesAndColors, "\(scene.caption) as \(other.words)")
         }
         other = scene.description
-        for colour in SceneColour.allCases where colour != scene.description.objects[index].colour {
-          other.objects[index].colour = colour
-          #expect(!SceneChecker.check(image, against: other).shapesAndColours, "\(scene.caption) as \(other.words)")
+        for color in SceneColor.allCases where color != scene.description.objects[index].color {
+          other.objects[index].color = color
+          #expect(!SceneChecker.check(image, against: other).shapesAndColors, "\(scene.caption) as \(other.words)")
         }
         other = scene.description
         other.objects[index].size = other.objects[index].size == .small ? .large : .small
         let verdict = SceneChecker.check(image, against: other)
-        #expect(verdict.shapesAndColours && !verdict.sizes, "\(scene.caption) as \(other.words)")
+        #expect(verdict.shapesAndColors && !verdict.sizes, "\(scene.caption) as \(other.words)")
       }
       if let relation = scene.description.relation {
         for wrong in SceneRelation.allCases where wrong != relation {
           var other = scene.description
           other.relation = wrong
           let verdict = SceneChecker.check(image, against: other)
-          #expect(verdict.shapesAndColours && !verdict.relation, "\(scene.caption) as \(other.words)")
+          #expect(verdict.shapesAndColors && !verdict.relation, "\(scene.caption) as \(other.words)")
         }
         for object in scene.description.objects {
-          #expect(!SceneChecker.check(image, against: SceneDescription(object)).shapesAndColours)
+          #expect(!SceneChecker.check(image, against: SceneDescription(object)).shapesAndColors)
         }
       } else {
         let more = SceneDescription(scene.description.objects[0], .above, SceneObject(.small, .black, .square))
-        #expect(!SceneChecker.check(image, against: more).shapesAndColours)
+        #expect(!SceneChecker.check(image, against: more).shapesAndColors)
       }
     }
     let empty = Image(width: 64, height: 64, (200, 200, 200))
-    #expect(!SceneChecker.check(empty, against: generator.scene(0, .training).description).shapesAndColours)
+    #expect(!SceneChecker.check(empty, against: generator.scene(0, .training).description).shapesAndColors)
   }
 
   @Test func splitsAreApart() {
     let training = (0..<5000).map { generator.scene($0, .training) }
     let seen = Set(training.map(\.description.canonical))
-    let pairs = Set(training.flatMap(\.description.objects).map { "\($0.colour) \($0.shape)" })
+    let pairs = Set(training.flatMap(\.description.objects).map { "\($0.color) \($0.shape)" })
     #expect(pairs.count == 43)
     for prompt in generator.evaluationPrompts(500, .validation) {
       #expect(!seen.contains(prompt.canonical))
-      #expect(prompt.objects.allSatisfy { pairs.contains("\($0.colour) \($0.shape)") })
+      #expect(prompt.objects.allSatisfy { pairs.contains("\($0.color) \($0.shape)") })
     }
     for prompt in generator.evaluationPrompts(500, .unseenPairs) {
-      #expect(prompt.objects.contains { !pairs.contains("\($0.colour) \($0.shape)") })
+      #expect(prompt.objects.contains { !pairs.contains("\($0.color) \($0.shape)") })
     }
     #expect(Set(generator.evaluationPrompts(500, .validation).map(\.words)).count == 500)
   }
@@ -114,11 +114,11 @@ private func worn(_ image: Image, seed: UInt64) -> Image {
     for index in 0..<3000 {
       let scene = generator.scene(index, .training)
       for placement in scene.placements {
-        #expect((placement.centre - 1.08 * placement.radius).min() > 0.01)
-        #expect((placement.centre + 1.08 * placement.radius).max() < 0.99)
+        #expect((placement.center - 1.08 * placement.radius).min() > 0.01)
+        #expect((placement.center + 1.08 * placement.radius).max() < 0.99)
       }
       guard scene.placements.count == 2 else { continue }
-      let away = scene.placements[0].centre - scene.placements[1].centre
+      let away = scene.placements[0].center - scene.placements[1].center
       let gap = max(abs(away.x), abs(away.y)) - 1.08 * (scene.placements[0].radius + scene.placements[1].radius)
       #expect(gap > 0.01, "\(scene.caption)")
     }
@@ -127,7 +127,7 @@ private func worn(_ image: Image, seed: UInt64) -> Image {
   @Test func shapesCoverTheirAreas() {
     for shape in SceneShape.allCases {
       var sum: Float = 0
-      cover(shape, Scene.Placement(centre: [0.5, 0.5], radius: 0.4), size: 400) { _, _, share in sum += share }
+      cover(shape, Scene.Placement(center: [0.5, 0.5], radius: 0.4), size: 400) { _, _, share in sum += share }
       let (area, _) = shape.moments
       #expect(abs(sum / (160 * 160) / area - 1) < 0.01, "\(shape)")
     }

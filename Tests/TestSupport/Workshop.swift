@@ -18,7 +18,7 @@ package final class Workshop {
 
   package func write(_ name: String, _ text: String) throws { try write(name, Data(text.utf8)) }
 
-  /// An image for each number: stripes whose width and colour come from the number.
+  /// An image for each number: stripes whose width and color come from the number.
   package func image(_ number: Int, width: Int = 24, height: Int = 24) throws -> Data {
     var image = Image(
       width: width, height: height, (UInt8(number * 37 % 256), UInt8(number * 91 % 256), UInt8(number * 53 % 256)))

@@ -6,6 +6,7 @@
 // cdnn_status_name gives a name.
 
 const char *cdnn_status_name(int status);
+#define CDNN_OUT_OF_MEMORY 1
 
 /// The threads that GEMMs and convolutions of this process use, where oneDNN was built with OpenMP.
 void cdnn_set_threads(int count);

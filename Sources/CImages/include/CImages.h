@@ -15,7 +15,7 @@ enum {
   IMAGES_TOO_LARGE = -2,
   /// It is no image file, or one of a kind that is not read from strangers.
   IMAGES_OTHER_KIND = -3,
-  /// Its numbers are no colours of a known range: floating-point numbers far outside 0 to 1, or integers of more than 16 bits or
+  /// Its numbers are no colors of a known range: floating-point numbers far outside 0 to 1, or integers of more than 16 bits or
   /// with a sign.
   IMAGES_OTHER_RANGE = -4,
 };
@@ -29,7 +29,7 @@ typedef struct {
   int width, height, full_width, full_height, reduction;
 } images_size;
 
-/// Reads the header of an image file of `size` bytes, and prepares its decoding into sRGB: EXIF orientation applied, colour
+/// Reads the header of an image file of `size` bytes, and prepares its decoding into sRGB: EXIF orientation applied, color
 /// profile applied, transparency on white, the first frame of several. Refuses more than `max_pixels`. Where `least_side` is not
 /// 0, a JPEG may come reduced by 2, 4 or 8, its shorter side still at least that long. Returns 0, -1, IMAGES_TOO_LARGE (with the
 /// size), IMAGES_OTHER_KIND or IMAGES_OTHER_RANGE.
@@ -48,7 +48,7 @@ int images_png(const uint8_t *pixels, int width, int height, uint8_t **png, size
 /// Compresses sRGB pixels as JPEG, `quality` from 1 to 100. The caller frees `*jpeg` with images_free. Returns 0 or -1.
 int images_jpeg(const uint8_t *pixels, int width, int height, int quality, uint8_t **jpeg, size_t *size);
 
-/// Renders UTF-8 text, wrapped to `width` pixels and centred, as one byte of coverage per pixel. `font` is a Pango font
+/// Renders UTF-8 text, wrapped to `width` pixels and centered, as one byte of coverage per pixel. `font` is a Pango font
 /// description. The caller frees `*mask` with images_free. Returns 0 or -1.
 int images_text(const char *text, const char *font, int width, uint8_t **mask, int *mask_width, int *mask_height);
 

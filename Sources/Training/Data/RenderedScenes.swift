@@ -25,7 +25,7 @@ package struct RenderedScenes: CaptionedImages {
     scene(index, split).render(size: config.imageSize)
   }
 
-  /// Half from the validation split, half with a pair of colour and shape that never occurs in training.
+  /// Half from the validation split, half with a pair of color and shape that never occurs in training.
   package func prompts(_ count: Int) -> [String] {
     (generator.evaluationPrompts(count - count / 2, .validation) + generator.evaluationPrompts(count / 2, .unseenPairs))
       .map(\.words)

@@ -28,7 +28,7 @@ extension Run {
       }
       data = dataset
     }
-    try log.message("data: \(data.count(.training)) training samples, \(data.count(.validation)) validation samples\(date)")
+    try log.message("data: \(data.count(.training)) samples for training, \(data.count(.validation)) for validation\(date)")
     return data
   }
 

@@ -140,7 +140,7 @@ package final class DVAETask: TrainingTask {
     let size = model.config.imageSize
     return try indices.map {
       let found = try data.readableImage($0, .validation, forCropsOf: size, warn: warn)
-      return ReadableImage(index: found.index, image: found.image.centreCrop(size))
+      return ReadableImage(index: found.index, image: found.image.centerCrop(size))
     }
   }
 }

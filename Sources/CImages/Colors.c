@@ -5,7 +5,7 @@ static uint32_t big_endian(const uint8_t *bytes) {
   return (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 | (uint32_t)bytes[2] << 8 | bytes[3];
 }
 
-/// Whether a colour profile calls itself sRGB, as most do: nothing is to be done then, and setting a transform up takes longer
+/// Whether a color profile calls itself sRGB, as most do: nothing is to be done then, and setting a transform up takes longer
 /// than decoding. (ICC.1: 128 bytes, a count, entries of signature, offset, size; the text of versions 2 and 4.)
 static int is_srgb(const uint8_t *profile, size_t size) {
   for (size_t entry = 132; entry + 12 <= size && entry < 132 + 12 * (size_t)big_endian(profile + 128); entry += 12) {
@@ -20,10 +20,10 @@ static int is_srgb(const uint8_t *profile, size_t size) {
   return 0;
 }
 
-/// What is to be done with an image's colour profile.
+/// What is to be done with an image's color profile.
 enum profile { profile_none, profile_srgb, profile_other };
 
-/// A profile that is broken, or made for another number of colours than `image` has, counts as none: browsers and libvips' own
+/// A profile that is broken, or made for another number of colors than `image` has, counts as none: browsers and libvips' own
 /// viewer do so, too.
 static enum profile profile_of(VipsImage *image) {
   const void *blob;
@@ -31,14 +31,14 @@ static enum profile profile_of(VipsImage *image) {
   if (!vips_image_get_typeof(image, VIPS_META_ICC_NAME)) return profile_none;
   if (vips_image_get_blob(image, VIPS_META_ICC_NAME, &blob, &size) || size < 132) return profile_none;
   const uint8_t *profile = blob;
-  // ICC.1, 7.2.6: the colour space of the data.
+  // ICC.1, 7.2.6: the color space of the data.
   const char *space = image->Bands >= 4 ? "CMYK" : image->Bands == 3 ? "RGB " : "GRAY";
   if (memcmp(profile + 16, space, 4)) return profile_none;
   return is_srgb(profile, size) ? profile_srgb : profile_other;
 }
 
 /// Numbers from 0 to 1, as floating-point files have them, as 16 bits. They are taken as encoded like sRGB, which is how programs
-/// write them; a colour space of floats (Lab, XYZ) stays.
+/// write them; a color space of floats (Lab, XYZ) stays.
 static VipsImage *of_16_bits(VipsImage *image, VipsImage **stage) {
   VipsInterpretation type = image->Bands >= 3 ? VIPS_INTERPRETATION_RGB16 : VIPS_INTERPRETATION_GREY16;
   if (vips_linear1(image, &stage[0], 65535.0, 0.5, NULL) || vips_cast_ushort(stage[0], &stage[1], NULL) ||
@@ -80,7 +80,7 @@ int images_has_known_range(VipsImage *image) {
 
 VipsImage *images_to_srgb(VipsImage *image, VipsImage **stage) {
   if (is_float(image) && !is_lab_or_xyz(image) && !(image = of_16_bits(image, stage))) return NULL;
-  // Deep colours and inks are converted without their transparency, which the conversions lose or leave at 16 bits.
+  // Deep colors and inks are converted without their transparency, which the conversions lose or leave at 16 bits.
   VipsImage *alpha = NULL;
   if (vips_image_hasalpha(image) && (image->BandFmt != VIPS_FORMAT_UCHAR || is_inks(image))) {
     double most = image->BandFmt == VIPS_FORMAT_USHORT ? 65535.0 : 255.0;

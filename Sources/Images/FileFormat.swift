@@ -1,7 +1,7 @@
 import Foundation
 
 /// What a file is by its first bytes, for messages: suffixes say little about what a web server sent.
-struct FileKind {
+struct FileFormat {
   /// "a BMP file"
   private let name: String
   /// Whether the decoder takes this kind.
@@ -11,9 +11,9 @@ struct FileKind {
   /// Why the file gave no image, and what to do.
   var problem: String { isRead ? "is \(name) that is damaged or cut off; \(advice)" : "is \(name), which is not read; \(advice)" }
 
-  /// Why a file of a kind that is read gave no colours.
+  /// Why a file of a kind that is read gave no colors.
   var rangeProblem: String {
-    "is \(name) whose numbers are no colours (integers of 8 or 16 bits without a sign, or floating-point numbers from 0 to 1, are "
+    "is \(name) whose numbers are no colors (integers of 8 or 16 bits without a sign, or floating-point numbers from 0 to 1, are "
       + "read); scale them and save the image as a PNG of 8 or 16 bits, or remove it"
   }
 
