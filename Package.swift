@@ -138,7 +138,7 @@ let package = Package(
         "Kernels", "Monitoring", "Files", "Errors",
       ]),
     executable("dalle-train", dependencies: ["Training", "Parallel", "Monitoring", "MPI", "Errors"]),
-    executable("dalle-generate", dependencies: ["Generation", "Images", "Kernels", "Monitoring"]),
+    executable("dalle-generate", dependencies: ["Generation", "Images", "Kernels", "Monitoring", "Files"]),
     executable("dalle-eval", dependencies: ["Generation", "Kernels", "Monitoring", "Files"]),
     executable(
       "dalle-bench",

@@ -63,11 +63,36 @@ package func makeFolder(_ path: String) throws {
     if try make() { return }
   }
   let code = errno
-  var isFolder: ObjCBool = false
-  if FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue { return }
-  if code == EEXIST { throw DalleError(.usage, "\(path): is a file, and a folder is needed here; name another folder") }
-  if code == ENOTDIR { throw DalleError(.usage, "\(path): a part of this path is a file, not a folder; name another folder") }
+  if isFolder(path) { return }
+  if code == EEXIST { throw fileInPlace(of: path) }
+  if code == ENOTDIR { throw filePart(of: path) }
   throw DalleError.file(path, "the folder cannot be made", code: code)
+}
+
+/// Refuses a path at which no folder can be or be made, for what is to be written after long work. Makes nothing.
+///
+/// - Throws: `DalleError` of kind `usage` where a file is in the way, and of kind `inputOutput` where nothing may be written.
+package func checkFolder(_ path: String) throws {
+  var folder = path
+  while !FileManager.default.fileExists(atPath: folder) {
+    let parent = (folder as NSString).deletingLastPathComponent
+    folder = parent.isEmpty ? "." : parent
+  }
+  guard isFolder(folder) else { throw folder == path ? fileInPlace(of: path) : filePart(of: path) }
+  guard access(folder, W_OK | X_OK) == 0 else { throw DalleError.file(folder, "files cannot be created in this folder") }
+}
+
+private func isFolder(_ path: String) -> Bool {
+  var isFolder: ObjCBool = false
+  return FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) && isFolder.boolValue
+}
+
+private func fileInPlace(of path: String) -> DalleError {
+  DalleError(.usage, "\(path): is a file, and a folder is needed here; name another folder")
+}
+
+private func filePart(of path: String) -> DalleError {
+  DalleError(.usage, "\(path): a part of this path is a file, not a folder; name another folder")
 }
 
 /// Names in a folder, in no order.

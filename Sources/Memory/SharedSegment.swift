@@ -20,6 +20,9 @@ public final class SharedSegment {
   public init(byteCount: Int) throws {
     self.byteCount = max(1, byteCount)
     descriptor = cmemory_create("dalle")
+    if descriptor < 0, errno == EMFILE || errno == ENFILE {
+      throw DalleError(.inputOutput, "memory for ranks to share: too many open files; raise the limit of open files (ulimit -n)")
+    }
     guard descriptor >= 0, ftruncate(descriptor, off_t(self.byteCount)) == 0 else { throw Self.error(byteCount) }
     guard let address = Self.map(descriptor, self.byteCount) else { throw Self.error(byteCount) }
     base = address

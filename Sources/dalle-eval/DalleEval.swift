@@ -59,6 +59,7 @@ struct ScenesCommand: ParsableCommand {
 
   private func measure() throws {
     setThreads(UsableCores().count)
+    if let out { try checkFolder(out) }
     let bundle = try reporting("reading the model") { try ModelBundle(model) }
     let folder = try ImageFolder(out ?? "\(model)/evaluation")
     var meter = ProgressMeter.console()

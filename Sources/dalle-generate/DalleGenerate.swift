@@ -1,5 +1,6 @@
 import ArgumentParser
 import Commands
+import Files
 import Generation
 import Images
 import Kernels
@@ -45,6 +46,7 @@ struct DalleGenerate: ParsableCommand {
 
   private func generate() throws {
     setThreads(UsableCores().count)
+    try checkFolder(out)
     let generator = try reporting("reading the model") { try ModelBundle(model).generator() }
     try generator.check(prompts)
     let folder = try ImageFolder(out)
