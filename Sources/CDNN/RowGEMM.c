@@ -196,7 +196,8 @@ INLINE void multiply_rows(
   panel panel;
   tile_sums sums[(CDNN_MOST_ROWS + ROWS - 1) / ROWS];
   for (int j = 0; j < n; j += COLUMNS) {
-    for (long i = 0; i < bytes; i += 4 * BLOCK) {
+    // Once at least, which makes sums of no terms 0.
+    for (long i = 0; i == 0 || i < bytes; i += 4 * BLOCK) {
       const long count = bytes - i < 4 * BLOCK ? bytes - i : 4 * BLOCK, rest = count % sizeof(vector);
       const int steps = count / sizeof(vector);
       const char *columns[COLUMNS];  // from the last on, which are too many, the same one: they are not stored

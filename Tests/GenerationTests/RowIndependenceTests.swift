@@ -81,4 +81,13 @@ import Tokens
     expect(Float.self, tolerance: 4e-6)
     if Precision.fastest == .bf16 { expect(BFloat16.self, tolerance: 4e-6) }
   }
+  @Test func sumsOfNoTermsAreZero() {
+    for rows in [1, 5] {
+      let (a, b, result) = (kept(count: 1), kept(count: 1), kept([Float](repeating: 7, count: rows * 3)))
+      matmul(
+        a.vector[0..<0].matrix(rows: rows, columns: 0), b.vector[0..<0].matrix(rows: 3, columns: 0), transposing: .second,
+        into: result.vector.matrix(rows: rows, columns: 3), rowwise: true)
+      #expect(result.vector.array == [Float](repeating: 0, count: rows * 3))
+    }
+  }
 }
