@@ -71,7 +71,7 @@ private struct Killed: Error {}
     let folder = DatasetFolder("\(shop.path)/out")
     _ = try shop.collect([DatasetSource("f")])
     try FileManager.default.createDirectory(atPath: folder.work, withIntermediateDirectories: true)
-    try shop.write("out/work/validated-0.jsonl", "")
+    try Data().write(to: URL(fileURLWithPath: "\(folder.work)/validated-0.jsonl"))
     #expect(try shop.samples(update(folder)).count == 6)
   }
 

@@ -32,8 +32,8 @@ typedef struct {
 int cdnn_gemm(
     const cdnn_gemm_shape *shape, const uint16_t *a, const uint16_t *b, const float *bias, const float *residual, void *result);
 
-/// result[row · result_row + column] = Σ a[row, i] · b[column, i], i < k: dot products of rows, of m <= CDNN_MOST_ROWS and n. Every
-/// sum is added in one order, whatever m and n are. Rows are so many elements apart.
+/// result = a [m, k] · bᵀ [k, n], for at most CDNN_MOST_ROWS rows of a. Every sum is added in one order, whatever m and n are. Rows
+/// of a, b and the result are a_row, b_row and result_row elements apart.
 enum { CDNN_MOST_ROWS = 64 };
 void cdnn_rows_fp32(
     int m, int n, int k, const float *a, long a_row, const float *b, long b_row, float *result, long result_row);
