@@ -12,15 +12,14 @@ package struct ImageGenerator {
   package let config: TransformerConfig
   private let dvae: DVAE
   private let dvaeWeights: any ParameterStore
-  private let weights: any ParameterStore
-  private let precision: Precision
+  private let weights: PackedWeights
 
   /// - Parameters:
   ///   - dvae: for inference or training, any batch; its codes are the transformer's image tokens.
-  ///   - weights: the transformer's, kept in `precision`.
+  ///   - weights: the transformer's.
   package init(
     tokenizer: Tokenizer, dvae: DVAE, dvaeWeights: any ParameterStore, transformer: TransformerConfig,
-    weights: any ParameterStore, precision: Precision
+    weights: PackedWeights
   ) {
     precondition(dvae.config.grid == transformer.grid && dvae.config.vocabulary == transformer.imageVocabulary)
     self.tokenizer = tokenizer
@@ -28,7 +27,6 @@ package struct ImageGenerator {
     self.dvaeWeights = dvaeWeights
     config = transformer
     self.weights = weights
-    self.precision = precision
   }
 
   /// - Throws: `DalleError` for a prompt that is longer than the model's text context.
@@ -72,7 +70,7 @@ package struct ImageGenerator {
     }
     var results: [GeneratedTokens] = []
     for (index, requests) in sessions.enumerated() {
-      let session = try SamplingSession(requests, config, weights: weights, precision: precision)
+      let session = try SamplingSession(requests, config, weights: weights)
       while !session.isFinished {
         try session.advance()
         progress(index * config.imageLength + session.position, sessions.count * config.imageLength)

@@ -148,7 +148,7 @@ package struct ModelBundle {
   package func generator() throws -> ImageGenerator {
     ImageGenerator(
       tokenizer: tokenizer, dvae: try DVAE(dvae, batch: 16, mode: .inference, precision: precision), dvaeWeights: dvaeWeights,
-      transformer: transformer, weights: transformerWeights, precision: precision)
+      transformer: transformer, weights: try PackedWeights(transformerWeights, precision))
   }
 
   /// Weights of a model from a file that must have exactly its parameters.

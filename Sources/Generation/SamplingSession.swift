@@ -25,10 +25,10 @@ package final class SamplingSession {
   /// Computes the prompts.
   ///
   /// - Parameters:
-  ///   - weights: the transformer's, kept in `precision`.
+  ///   - weights: the transformer's.
   /// - Throws: `DalleError` for a request that the model cannot take, for none, and for more rows than `maximumRows`.
   package init(
-    _ requests: [GenerationRequest], _ config: TransformerConfig, weights: any ParameterStore, precision: Precision
+    _ requests: [GenerationRequest], _ config: TransformerConfig, weights: PackedWeights
   ) throws {
     guard !requests.isEmpty else { throw DalleError(.data, "no requests to sample: give at least one") }
     for request in requests { try request.validate(config) }
@@ -44,12 +44,12 @@ package final class SamplingSession {
       RandomStream(seed: request.seed, fnv1a(request.prompt.lazy.map(UInt32.init)), UInt64(truncatingIfNeeded: request.number))
     }
     choices = requests.map { TokenChoice($0.sampling, vocabulary: config.imageVocabulary) }
-    switch precision {
+    switch weights.precision {
     case .fp32:
-      let model = try CachedTransformer<Float>(config, captions: plan.captions, images: plan.images, store: weights)
+      let model = try CachedTransformer<Float>(config, captions: plan.captions, images: plan.images, weights: weights)
       step = { try model.step($0, previous: $1) }
     case .bf16:
-      let model = try CachedTransformer<BFloat16>(config, captions: plan.captions, images: plan.images, store: weights)
+      let model = try CachedTransformer<BFloat16>(config, captions: plan.captions, images: plan.images, weights: weights)
       step = { try model.step($0, previous: $1) }
     }
   }

@@ -5,7 +5,7 @@ import Memory
 public struct CachedAttention<Element: Scalar> {
   private let heads: Int
   private let textLength: Int
-  /// Scores of a caption's images, or of its text: [heads · images, text + image keys] or [text, text].
+  /// Scores of a caption's images, or of its text: [heads · images, text + image keys] or [heads · text, text].
   private let scores: Vector
   private let weights: VectorView<Element>
   private let outputs: Matrix  // [most rows, width]
@@ -19,7 +19,7 @@ public struct CachedAttention<Element: Scalar> {
   public init(_ space: inout Space, width: Int, heads: Int, textLength: Int, images: Int, imageKeys: Int) {
     (self.heads, self.textLength) = (heads, textLength)
     keyCount = (textLength + imageKeys + 15) & ~15
-    let count = max(heads * images * keyCount, textLength * textLength)
+    let count = heads * max(images * keyCount, textLength * textLength)
     scores = space.vector(count)
     weights = space.vector(count, of: Element.self)
     outputs = space.matrix(rows: max(images, textLength), columns: width)
@@ -29,25 +29,31 @@ public struct CachedAttention<Element: Scalar> {
   /// A caption's text over itself; to each position those up to its own are visible.
   ///
   /// - Parameters:
-  ///   - queries, keys, values: `[text, width]`, heads side by side.
+  ///   - queries: `[text, width]`, heads side by side.
+  ///   - keys, values: of each head, `[head size, text]` and `[text, head size]`.
   ///   - result: `[text, width]`.
   @specialized(where Element == Float)
   @specialized(where Element == BFloat16)
   public func text(
-    _ queries: MatrixView<Element>, keys: MatrixView<Element>, values: MatrixView<Element>, into result: MatrixView<Element>
+    _ queries: MatrixView<Element>, keys: [PackedMatrix<Element>], values: [PackedMatrix<Element>],
+    into result: MatrixView<Element>
   ) {
-    let scores = scores[0..<textLength * textLength].matrix(rows: textLength, columns: textLength)
-    let weights = weights[0..<textLength * textLength].matrix(rows: textLength, columns: textLength)
     let scale = scale(queries)
-    for head in 0..<heads {
-      let columns = columns(head, queries)
-      matmul(queries.columns(columns), keys.columns(columns), transposing: .second, into: scores)
-      for row in 0..<textLength {
-        let visible = scores.row(row)[0..<row + 1]
-        let highest = scale * largest(visible.base, count: visible.count)
-        inverseSums[head * textLength + row] = 1 / exponentials(of: visible, scale: scale, minus: highest, into: weights.row(row))
+    func square<Kind>(_ head: Int, _ all: VectorView<Kind>) -> MatrixView<Kind> {
+      MatrixView(all.base + head * textLength * textLength, rows: textLength, columns: textLength)
+    }
+    forEachPart(of: heads) { heads in
+      for head in heads {
+        let columns = columns(head, queries)
+        let (scores, weights) = (square(head, scores), square(head, weights))
+        matmul(queries.columns(columns), keys[head], into: scores)
+        for row in 0..<textLength {
+          let visible = scores.row(row)[0..<row + 1]
+          let highest = scale * largest(visible.base, count: visible.count)
+          inverseSums[head * textLength + row] = 1 / exponentials(of: visible, scale: scale, minus: highest, into: weights.row(row))
+        }
+        matmul(weights, values[head], into: outputs.rows(0..<textLength).columns(columns))
       }
-      matmul(weights, values.columns(columns), into: outputs.rows(0..<textLength).columns(columns))
     }
     for row in 0..<textLength { store(row, rows: textLength, into: result.row(row)) }
   }
@@ -56,15 +62,14 @@ public struct CachedAttention<Element: Scalar> {
   ///
   /// - Parameters:
   ///   - queries: `[images, width]`, heads side by side.
-  ///   - textKeys: `[text, width]`.
-  ///   - textValues: `[width, text]`.
+  ///   - textKeys, textValues: of each head, `[head size, text]` and `[text, head size]`.
   ///   - imageKeys, imageValues: `[images · window, width]`.
   ///   - visible: the rows of an image's window that are visible to its query.
   ///   - result: `[images, width]`.
   @specialized(where Element == Float)
   @specialized(where Element == BFloat16)
   public func step(
-    _ queries: MatrixView<Element>, textKeys: MatrixView<Element>, textValues: MatrixView<Element>,
+    _ queries: MatrixView<Element>, textKeys: [PackedMatrix<Element>], textValues: [PackedMatrix<Element>],
     imageKeys: MatrixView<Element>, imageValues: MatrixView<Element>, visible: [Int], into result: MatrixView<Element>
   ) {
     let images = queries.rows
@@ -76,9 +81,7 @@ public struct CachedAttention<Element: Scalar> {
     }
     for head in 0..<heads {
       let columns = columns(head, queries)
-      matmul(
-        queries.columns(columns), textKeys.columns(columns), transposing: .second, into: part(head, scores).columns(0..<textLength),
-        rowwise: true)
+      matmul(queries.columns(columns), textKeys[head], into: part(head, scores).columns(0..<textLength))
     }
     forEachPart(of: images) { images in
       for image in images {
@@ -103,8 +106,8 @@ public struct CachedAttention<Element: Scalar> {
     for head in 0..<heads where textLength > 0 {
       let columns = columns(head, queries)
       matmul(
-        part(head, weights).columns(0..<textLength), textValues.rows(columns), transposing: .second,
-        into: outputs.rows(0..<images).columns(columns), .accumulate, rowwise: true)
+        part(head, weights).columns(0..<textLength), textValues[head], into: outputs.rows(0..<images).columns(columns),
+        .accumulate)
     }
     for image in 0..<images { store(image, rows: images, into: result.row(image)) }
   }

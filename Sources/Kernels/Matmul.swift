@@ -23,19 +23,15 @@ public struct GEMM<Element: BitwiseCopyable> {
   @usableFromInline let m, n, k: Int
   @usableFromInline let bias: Vector?
   @usableFromInline let residual: Matrix?
-  /// Whether sums must not depend on the number of rows.
-  @usableFromInline let isRowwise: Bool
 
   @usableFromInline init(
-    _ a: MatrixView<Element>, _ b: MatrixView<Element>, transposing transposed: Operands, bias: Vector?, residual: Matrix?,
-    isRowwise: Bool
+    _ a: MatrixView<Element>, _ b: MatrixView<Element>, transposing transposed: Operands, bias: Vector?, residual: Matrix?
   ) {
     (m, k) = transposed.contains(.first) ? (a.columns, a.rows) : (a.rows, a.columns)
     let (kOfB, n) = transposed.contains(.second) ? (b.columns, b.rows) : (b.rows, b.columns)
     precondition(k == kOfB, "GEMM of \(m) x \(k) and \(kOfB) x \(n)")
-    precondition(!isRowwise || transposed == .second, "rowwise sums of another form than a · bᵀ")
     (self.a, self.b, self.transposed, self.n) = (a, b, transposed, n)
-    (self.bias, self.residual, self.isRowwise) = (bias, residual, isRowwise)
+    (self.bias, self.residual) = (bias, residual)
   }
 }
 
@@ -45,13 +41,11 @@ public struct GEMM<Element: BitwiseCopyable> {
 ///   - transposing: the operands that are multiplied with their rows and columns exchanged.
 ///   - bias: added to every row.
 ///   - residual: a matrix of the result's shape; not the result itself: accumulate instead.
-///   - rowwise: each row of the result has the same bits whatever other rows there are (for `a · bᵀ`): with up to 64 rows by a
-///     kernel of our own, with more only among calls with equally many, since libraries choose kernels by shape.
 @inlinable public func matmul<Element: Scalar, Result: Scalar>(
   _ a: MatrixView<Element>, _ b: MatrixView<Element>, transposing: Operands = [], into result: MatrixView<Result>,
-  _ destination: Destination = .overwrite, bias: Vector? = nil, residual: Matrix? = nil, rowwise: Bool = false
+  _ destination: Destination = .overwrite, bias: Vector? = nil, residual: Matrix? = nil
 ) {
-  let gemm = GEMM(a, b, transposing: transposing, bias: bias, residual: residual, isRowwise: rowwise)
+  let gemm = GEMM(a, b, transposing: transposing, bias: bias, residual: residual)
   precondition(
     result.rows == gemm.m && result.columns == gemm.n && bias?.count ?? gemm.n == gemm.n && residual?.rows ?? gemm.m == gemm.m
       && residual?.columns ?? gemm.n == gemm.n,
@@ -66,7 +60,6 @@ extension Float {
   ) {
     let span = KernelClock.begin(.matmul)
     defer { KernelClock.end(span) }
-    if o.isRowwise, o.m <= RowGEMM.mostRows { return RowGEMM.gemm(o, into: result, destination) }
     guard let result = result as? Matrix else { preconditionFailure("GEMMs of fp32 give fp32") }
     cblas_sgemm(
       CblasRowMajor, o.transposed.contains(.first) ? CblasTrans : CblasNoTrans,
@@ -87,7 +80,6 @@ extension BFloat16 {
   ) {
     let span = KernelClock.begin(.matmul)
     defer { KernelClock.end(span) }
-    if o.isRowwise, o.m <= RowGEMM.mostRows { return RowGEMM.gemm(o, into: result, destination) }
     func strides(_ matrix: MatrixView<BFloat16>, _ isTransposed: Bool) -> (row: Int32, column: Int32) {
       isTransposed ? (1, Int32(matrix.stride)) : (Int32(matrix.stride), 1)
     }

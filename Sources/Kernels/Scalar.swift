@@ -12,9 +12,8 @@ public protocol Scalar: BitwiseCopyable, Sendable {
   /// `result (+)= a · b (+ bias) (+ residual)` with sums in fp32; see `matmul`.
   static func gemm<Result: Scalar>(
     _ operands: GEMM<Self>, into result: MatrixView<Result>, _ destination: Destination)
-  /// The sums of `RowGEMM`: `result[row · stride + column] = Σ a[row, i] · b[column, i]` over the first `count` columns of both.
-  static func sumRows(
-    _ a: MatrixView<Self>, _ b: MatrixView<Self>, count: Int, into result: UnsafeMutablePointer<Float>, stride: Int)
+  /// The sums of `a` with a panel of a packed matrix, `[rows of a, 16]`.
+  static func multiply(_ a: MatrixView<Self>, panel: UnsafePointer<Self>, into sums: UnsafeMutablePointer<Float>)
   /// The numbers in this format: themselves, or rounded into the first elements of `storage`.
   static func rounded(_ values: Vector, into storage: VectorView<Self>) -> VectorView<Self>
 }
@@ -25,8 +24,8 @@ extension Float: Scalar {
     lanes.store(pointer)
   }
   @inline(__always) public var float: Float { self }
-  public static func sumRows(_ a: Matrix, _ b: Matrix, count: Int, into result: UnsafeMutablePointer<Float>, stride: Int) {
-    cdnn_rows_fp32(Int32(a.rows), Int32(b.rows), Int32(count), a.base, a.stride, b.base, b.stride, result, stride)
+  public static func multiply(_ a: Matrix, panel: UnsafePointer<Float>, into sums: UnsafeMutablePointer<Float>) {
+    cdnn_panel_fp32(Int32(a.rows), Int32(a.columns), a.base, a.stride, panel, sums)
   }
   public static func rounded(_ values: Vector, into storage: Vector) -> Vector { values }
 }
@@ -40,13 +39,13 @@ extension BFloat16: Scalar {
     UnsafeMutableRawPointer(pointer).storeBytes(of: lanes_rounded(lanes), as: SIMD16<UInt16>.self)
   }
 
-  public static func sumRows(
-    _ a: MatrixView<BFloat16>, _ b: MatrixView<BFloat16>, count: Int, into result: UnsafeMutablePointer<Float>, stride: Int
+  public static func multiply(
+    _ a: MatrixView<BFloat16>, panel: UnsafePointer<BFloat16>, into sums: UnsafeMutablePointer<Float>
   ) {
-    func bits(_ matrix: MatrixView<BFloat16>) -> UnsafePointer<UInt16> {
-      UnsafePointer(UnsafeRawPointer(matrix.base).assumingMemoryBound(to: UInt16.self))
+    func bits(_ numbers: UnsafePointer<BFloat16>) -> UnsafePointer<UInt16> {
+      UnsafeRawPointer(numbers).assumingMemoryBound(to: UInt16.self)
     }
-    cdnn_rows_bf16(Int32(a.rows), Int32(b.rows), Int32(count), bits(a), a.stride, bits(b), b.stride, result, stride)
+    cdnn_panel_bf16(Int32(a.rows), Int32(a.columns), bits(a.base), a.stride, bits(panel), sums)
   }
 
   public static func rounded(_ values: Vector, into storage: VectorView<BFloat16>) -> VectorView<BFloat16> {

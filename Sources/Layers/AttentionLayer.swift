@@ -63,7 +63,7 @@ package struct AttentionLayer<Element: Scalar> {
   package func forward(_ x: Matrix, _ w: BlockValues, saved: Saved, scratch: TransformerScratch<Element>, into y: Matrix) {
     let saved = saved.first(x.rows, heads: heads)
     attend(x, w, saved, scratch)
-    project(saved.attended, w, x, into: y, scratch)
+    w.addLinear(saved.attended, parameters.outputWeight, bias: parameters.outputBias, to: x, into: y)
   }
 
   /// Turns `dStream`, the gradient of the output, into that of x, and adds to the parameters' gradients.
@@ -104,11 +104,9 @@ package struct AttentionLayer<Element: Scalar> {
     let saved = saved.first(x.rows, heads: heads)
     qkv(x, w, saved, scratch)
     let (query, key, value) = Self.parts(saved.qkv)
-    let values = cache.prefixValues.rows(group * value.columns..<(group + 1) * value.columns)
-    for row in 0..<cache.prefix { cache.prefixKeys.row(group * cache.prefix + row).copy(from: key.row(row)) }
-    transpose(value, into: values)
-    attention.text(query, keys: key, values: value, into: saved.attended)
-    project(saved.attended, w, x, into: x, scratch)
+    cache.setPrefix(of: group, keys: key, values: value)
+    attention.text(query, keys: cache.prefixKeys[group], values: cache.prefixValues[group], into: saved.attended)
+    w.addLinear(saved.attended, parameters.outputWeight, bias: parameters.outputBias, to: x, into: x)
   }
 
   /// One position after the prefix for all rows of a cache, in place: x is [rows, d].
@@ -126,36 +124,25 @@ package struct AttentionLayer<Element: Scalar> {
     }
     let visible = cache.visible[position].map { $0 % cache.window }
     for (group, rows) in cache.groups.enumerated() {
-      let prefix = group * cache.prefix..<(group + 1) * cache.prefix
       let slots = rows.lowerBound * cache.window..<rows.upperBound * cache.window
       attention.step(
-        query.rows(rows), textKeys: cache.prefixKeys.rows(prefix),
-        textValues: cache.prefixValues.rows(group * x.columns..<(group + 1) * x.columns),
+        query.rows(rows), textKeys: cache.prefixKeys[group], textValues: cache.prefixValues[group],
         imageKeys: cache.keys.rows(slots), imageValues: cache.values.rows(slots), visible: visible,
         into: saved.attended.rows(rows))
     }
-    project(saved.attended, w, x, into: x, scratch)
+    w.addLinear(saved.attended, parameters.outputWeight, bias: parameters.outputBias, to: x, into: x)
   }
 
   private func qkv(_ x: Matrix, _ w: BlockValues, _ saved: Saved, _ scratch: TransformerScratch<Element>) {
     let normed = scratch.normed.rows(0..<x.rows)
     parameters.norm.forward(x, w, saved: saved.norm, into: normed)
-    matmul(
-      normed, w.operand(parameters.qkvWeight), transposing: .second, into: saved.qkv, bias: w[parameters.qkvBias],
-      rowwise: scratch.isRowwise)
+    w.linear(normed, parameters.qkvWeight, bias: parameters.qkvBias, into: saved.qkv)
   }
 
   private func attend(_ x: Matrix, _ w: BlockValues, _ saved: Saved, _ scratch: TransformerScratch<Element>) {
     qkv(x, w, saved, scratch)
     pattern.forward(
       saved.qkv, heads: heads, into: saved.attended, logSums: saved.logSums, scratch: scratch.attention!)
-  }
-
-  private func project(
-    _ attended: MatrixView<Element>, _ w: BlockValues, _ x: Matrix, into y: Matrix, _ scratch: TransformerScratch<Element>
-  ) {
-    addToStream(
-      attended, w.operand(parameters.outputWeight), bias: w[parameters.outputBias], x, into: y, rowwise: scratch.isRowwise)
   }
 
   /// Queries, keys and values of some rows, each [rows, d].

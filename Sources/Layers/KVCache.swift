@@ -11,15 +11,15 @@ package struct KVCache<Element: Scalar> {
   package let visible: [[Int]]
   /// Positions after the prefix that are cached for a row: position p is at p mod `window`.
   package let window: Int
-  let prefixKeys: MatrixView<Element>  // [groups · prefix, d]
-  /// Transposed, so that sums over the prefix run along rows.
-  let prefixValues: MatrixView<Element>  // [groups · d, prefix]
+  /// Of each group and head, packed for the GEMMs of a step: queries · keys, and weights · values.
+  let prefixKeys: [[PackedMatrix<Element>]]  // [d / heads, prefix]
+  let prefixValues: [[PackedMatrix<Element>]]  // [prefix, d / heads]
   let keys, values: MatrixView<Element>  // [rows · window, d]
 
   /// - Parameters:
   ///   - groups: rows of each group.
   ///   - visible: see `AttentionPattern.visible(after:)`.
-  package init(groups counts: [Int], prefix: Int, visible: [[Int]], width d: Int, in space: inout Space) {
+  package init(groups counts: [Int], prefix: Int, visible: [[Int]], width d: Int, heads: Int, in space: inout Space) {
     (self.prefix, self.visible) = (prefix, visible)
     var rows = 0
     groups = counts.map { count in
@@ -28,9 +28,22 @@ package struct KVCache<Element: Scalar> {
     }
     // The oldest position that a later one needs is as far back as any.
     window = visible.indices.reduce(1) { max($0, $1 - (visible[$1].first ?? $1) + 1) }
-    prefixKeys = space.matrix(rows: counts.count * prefix, columns: d, of: Element.self)
-    prefixValues = space.matrix(rows: counts.count * d, columns: prefix, of: Element.self)
+    func packed(_ rows: Int, _ columns: Int) -> [[PackedMatrix<Element>]] {
+      counts.map { _ in (0..<heads).map { _ in PackedMatrix(rows: rows, columns: columns, in: &space) } }
+    }
+    prefixKeys = packed(d / heads, prefix)
+    prefixValues = packed(prefix, d / heads)
     keys = space.matrix(rows: rows * window, columns: d, of: Element.self)
     values = space.matrix(rows: rows * window, columns: d, of: Element.self)
+  }
+
+  /// Takes the keys and values of a group's prefix, `[prefix, d]`, heads side by side.
+  func setPrefix(of group: Int, keys: MatrixView<Element>, values: MatrixView<Element>) {
+    for head in prefixKeys[group].indices {
+      let size = prefixKeys[group][head].rows
+      let columns = head * size..<(head + 1) * size
+      prefixKeys[group][head].pack(keys.columns(columns), transposed: true)
+      prefixValues[group][head].pack(values.columns(columns), transposed: false)
+    }
   }
 }

@@ -46,7 +46,7 @@ package struct MLPLayer<Element: Scalar> {
     let activated = scratch.wide.rows(0..<x.rows)
     up(x, w, saved, scratch)
     quickGELU(saved.up.vector, into: activated.vector)
-    addToStream(activated, w.operand(parameters.downWeight), bias: w[parameters.downBias], x, into: y, rowwise: scratch.isRowwise)
+    w.addLinear(activated, parameters.downWeight, bias: parameters.downBias, to: x, into: y)
   }
 
   /// Turns `dStream`, the gradient of the output, into that of x, and adds to the parameters' gradients.
@@ -78,8 +78,6 @@ package struct MLPLayer<Element: Scalar> {
   private func up(_ x: Matrix, _ w: BlockValues, _ saved: Saved, _ scratch: TransformerScratch<Element>) {
     let normed = scratch.normed.rows(0..<x.rows)
     parameters.norm.forward(x, w, saved: saved.norm, into: normed)
-    matmul(
-      normed, w.operand(parameters.upWeight), transposing: .second, into: saved.up, bias: w[parameters.upBias],
-      rowwise: scratch.isRowwise)
+    w.linear(normed, parameters.upWeight, bias: parameters.upBias, into: saved.up)
   }
 }

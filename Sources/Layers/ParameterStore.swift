@@ -26,37 +26,6 @@ extension ParameterStore {
   package func release(_ block: BlockID) {}
 }
 
-/// One value for each parameter of a block: its weights, its gradient, a moment.
-package struct BlockValues {
-  package let values: Vector
-  /// The compute copy: the same values in bf16, where the store keeps one.
-  private let computeCopy: VectorView<BFloat16>?
-
-  package init(_ values: Vector, computeCopy: VectorView<BFloat16>? = nil) {
-    (self.values, self.computeCopy) = (values, computeCopy)
-  }
-
-  /// A parameter as a flat vector.
-  package subscript(_ parameter: Parameter) -> Vector {
-    values[parameter.offset..<parameter.offset + parameter.count]
-  }
-
-  /// A parameter as a matrix: first axis by all the others.
-  package func matrix(_ parameter: Parameter) -> Matrix {
-    self[parameter].matrix(rows: parameter.shape[0], columns: parameter.count / parameter.shape[0])
-  }
-
-  /// The same as an operand of GEMMs, in a format that the store keeps.
-  package func operand<Element: Scalar>(_ parameter: Parameter) -> MatrixView<Element> {
-    if let matrix = matrix(parameter) as? MatrixView<Element> { return matrix }
-    guard let copy = computeCopy as? VectorView<Element> else {
-      preconditionFailure("the store keeps no weights in \(Element.self)")
-    }
-    return copy[parameter.offset..<parameter.offset + parameter.count]
-      .matrix(rows: parameter.shape[0], columns: parameter.count / parameter.shape[0])
-  }
-}
-
 /// Weights and gradients of one process that works alone, in ordinary memory.
 package final class LocalParameters: ParameterStore {
   package let table: ParameterTable

@@ -9,6 +9,9 @@ package struct BlockID: Hashable, Comparable, Sendable {
 package enum ParameterRole: String, Sendable, Codable {
   case matrix  // of GEMMs and convolutions
   case normWeight, bias, embedding, head
+
+  /// Whether GEMMs and convolutions multiply with it.
+  var isOperand: Bool { self == .matrix || self == .head }
 }
 
 /// How a parameter is initialized.

@@ -10,8 +10,6 @@ package struct TransformerScratch<Element: Scalar> {
   /// What the backward pass needs besides; nil in memory for forward passes alone.
   let gradients: Gradients?
   let attention: AttentionScratch<Element>?
-  /// Cached steps: a row's numbers must not depend on how many rows are computed with it.
-  let isRowwise: Bool
 
   struct Gradients {
     /// The gradient of the stream as a GEMM operand, n · d; empty in fp32, which is its own operand.
@@ -36,7 +34,6 @@ package struct TransformerScratch<Element: Scalar> {
         dNormed: space.matrix(rows: n, columns: d), dAttended: space.matrix(rows: n, columns: d, of: Element.self),
         dUp: space.matrix(rows: n, columns: 4 * d, of: Element.self))
       : nil
-    isRowwise = patterns.isEmpty
     attention = patterns.isEmpty ? nil : AttentionScratch(&space, patterns: patterns, headSize: headSize)
   }
 
@@ -54,13 +51,15 @@ package struct TransformerScratch<Element: Scalar> {
   }
 }
 
-/// y (+)= a · weightᵀ + bias + x: what a layer adds to the residual stream. y may be x.
-func addToStream<Element: Scalar>(
-  _ a: MatrixView<Element>, _ weight: MatrixView<Element>, bias: Vector, _ x: Matrix, into y: Matrix, rowwise: Bool
-) {
-  if y.base == x.base {
-    matmul(a, weight, transposing: .second, into: y, .accumulate, bias: bias, rowwise: rowwise)
-  } else {
-    matmul(a, weight, transposing: .second, into: y, bias: bias, residual: x, rowwise: rowwise)
+extension BlockValues {
+  /// y = x + a · weightᵀ + bias: what a layer adds to the residual stream. y may be x.
+  func addLinear<Element: Scalar>(
+    _ a: MatrixView<Element>, _ weight: Parameter, bias: Parameter, to x: Matrix, into y: Matrix
+  ) {
+    if y.base == x.base {
+      linear(a, weight, bias: bias, into: y, .accumulate)
+    } else {
+      linear(a, weight, bias: bias, into: y, residual: x)
+    }
   }
 }

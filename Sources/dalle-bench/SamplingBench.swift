@@ -30,10 +30,11 @@ struct SamplingBench: Codable {
     let weights = LocalParameters(table, gradients: false, precision: precision)
     for block in table.blockIDs { table.initialize(block, into: weights.weights(of: block), seed: 1) }
     weights.refreshComputeCopy()
+    let packed = try PackedWeights(weights, precision)
     let caption = (0..<shape.textLength).map { Token($0 * 7 % shape.textVocabulary) }
     let times = try (0...repeats).map { _ in
       let start = ContinuousClock.now
-      let model = try CachedTransformer<Element>(shape, captions: [caption], images: [images], store: weights)
+      let model = try CachedTransformer<Element>(shape, captions: [caption], images: [images], weights: packed)
       let middle = ContinuousClock.now
       var previous: [Token] = []
       let choice = TokenChoice(SamplingConfig(), vocabulary: shape.imageVocabulary)

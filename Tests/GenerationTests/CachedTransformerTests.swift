@@ -43,7 +43,8 @@ private func randomParameters(_ precision: Precision) -> LocalParameters {
     var random = RandomStream(seed: 1, stream: 1)
     let codes = (0..<rows).map { _ in (0..<16).map { _ in Token(random.integer(in: 0..<13)) } }
 
-    let cached = try CachedTransformer<Element>(config, captions: captions, images: captions.map { _ in 2 }, store: parameters)
+    let cached = try CachedTransformer<Element>(
+      config, captions: captions, images: captions.map { _ in 2 }, weights: PackedWeights(parameters, precision))
     var nats = [Double](repeating: 0, count: rows)
     for position in 0..<16 {
       let logits = try cached.step(position, previous: position == 0 ? [] : codes.map { $0[position - 1] })

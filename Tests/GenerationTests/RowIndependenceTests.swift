@@ -8,7 +8,7 @@ import Tokens
 
 /// An image must not change with what is sampled beside it: the same bits of logits, whatever other rows a step has.
 @Suite struct RowIndependenceTests {
-  /// Widths of several runs of lanes, a text longer than the rows that our own kernel takes, numbers that end no run.
+  /// Widths of several panels, a text longer than a session has rows, numbers that fill no panel and no pair.
   private static let config = TransformerConfig(
     layers: 5, heads: 3, headSize: 48, textLength: 71, grid: 4, textVocabulary: 90, imageVocabulary: 77, convolutionKernel: 3)
 
@@ -22,10 +22,10 @@ import Tokens
 
   /// The logits of every position of every image, by caption and number.
   private func logits<Element: Scalar>(
-    _: Element.Type, _ captions: [Int], images: Int, _ store: any ParameterStore
+    _: Element.Type, _ captions: [Int], images: Int, _ weights: PackedWeights
   ) throws -> [[Int]: [[UInt32]]] {
     let cached = try CachedTransformer<Element>(
-      Self.config, captions: captions.map(Self.caption), images: captions.map { _ in images }, store: store)
+      Self.config, captions: captions.map(Self.caption), images: captions.map { _ in images }, weights: weights)
     let rows = captions.flatMap { caption in (0..<images).map { [caption, $0] } }
     var result: [[Int]: [[UInt32]]] = [:]
     for position in 0..<16 {
@@ -42,13 +42,14 @@ import Tokens
       fillNormal(parameters.weights(of: block).values, seed: 7, stream: UInt64(block.index), std: 0.2)
     }
     parameters.refreshComputeCopy()
-    let alone = try logits(element, [3], images: 1, parameters)[[3, 0]]!
+    let weights = try PackedWeights(parameters, precision)
+    let alone = try logits(element, [3], images: 1, weights)[[3, 0]]!
     #expect(Set(alone.joined()).count > 100, "logits that say nothing")
     for (captions, images) in [
       ([3], 2), ([3], 3), ([3], 4), ([3], 5), ([3], 16), ([3], 64), ([1, 3], 1), ([3, 1, 2], 1), ([5, 4, 3, 2], 3), ([0, 3], 32),
       (Array(0..<64), 1),
     ] {
-      let together = try logits(element, captions, images: images, parameters)
+      let together = try logits(element, captions, images: images, weights)
       #expect(together[[3, 0]] == alone, "\(precision): captions \(captions.prefix(5)) with \(images) images")
     }
   }
@@ -58,36 +59,55 @@ import Tokens
     if Precision.fastest == .bf16 { try expectIndependence(BFloat16.self, .bf16) }
   }
 
-  /// The kernel itself, at the lengths of sums where libraries change their ways.
-  @Test(arguments: [16, 48, 100, 512, 1024, 2048]) func sumsDoNotDependOnOtherRows(k: Int) {
-    func expect<Element: Scalar>(_: Element.Type, tolerance: Float) {
+  /// The kernel itself, against OpenBLAS and oneDNN: sums of one word and of none, of a whole block of words and one more, and in bf16
+  /// of half a word; columns that fill a panel and that do not.
+  @Test(arguments: [0, 1, 2, 16, 49, 100, 256, 257, 513, 2048]) func sumsDoNotDependOnOtherRows(k: Int) {
+    func expect<Element: Scalar>(_: Element.Type, columns: Int) {
       func matrix(_ rows: Int, _ stream: UInt64) -> MatrixView<Element> {
         let values = normalNumbers(rows * k, stream: stream)
-        return kept(values.map { Element($0) }).vector.matrix(rows: rows, columns: k)
+        return kept(values.map { Element($0) } + [Element(0)]).vector[0..<rows * k].matrix(rows: rows, columns: k)
       }
-      let (a, b) = (matrix(64, 1), matrix(77, 2))
-      func product(_ rows: Range<Int>, rowwise: Bool = true) -> [Float] {
-        let result = kept(count: rows.count * 77).vector.matrix(rows: rows.count, columns: 77)
-        matmul(a.rows(rows), b, transposing: .second, into: result, rowwise: rowwise)
+      let (a, b) = (matrix(70, 1), matrix(columns, 2))
+      var space: PackedMatrix<Element>?
+      let arena = Arena.layOut { space = PackedMatrix(rows: k, columns: columns, in: &$0) }.arena
+      defer { withExtendedLifetime(arena) {} }
+      let packed = space!
+      packed.pack(b, transposed: true)
+      func product(_ rows: Range<Int>) -> [Float] {
+        let result = kept([Float](repeating: .nan, count: rows.count * columns)).vector.matrix(rows: rows.count, columns: columns)
+        matmul(a.rows(rows), packed, into: result)
         return result.vector.array
       }
-      let whole = product(0..<64)
-      for rows in [0..<1, 5..<7, 5..<8, 5..<9, 5..<10, 17..<33, 63..<64] {
-        #expect(product(rows) == Array(whole[rows.lowerBound * 77..<rows.upperBound * 77]), "\(Element.self), rows \(rows) of \(k)")
+      let whole = product(0..<70)
+      for rows in [0..<1, 5..<7, 5..<8, 5..<9, 5..<10, 17..<33, 6..<69, 69..<70] {
+        #expect(
+          product(rows) == Array(whole[rows.lowerBound * columns..<rows.upperBound * columns]),
+          "\(Element.self), rows \(rows) of \(k)")
       }
+      let library = kept(count: 70 * columns).vector.matrix(rows: 70, columns: columns)
+      if k > 0 { matmul(a, b, transposing: .second, into: library) }
       // Sums of k products of numbers around 1, in another order.
-      expectClose(whole, product(0..<64, rowwise: false), absolute: tolerance * Float(k).squareRoot(), "\(Element.self), \(k)")
+      expectClose(whole, library.vector.array, absolute: 4e-6 * Float(k).squareRoot(), "\(Element.self), \(k)")
+
+      // The same matrix from its transpose; a bias and a residual, as the library adds them; sums into a result.
+      let transposed = kept([Element](repeating: Element(0), count: k * columns + 1)).vector[0..<k * columns].matrix(
+        rows: k, columns: columns)
+      transpose(b, into: transposed)
+      packed.pack(transposed, transposed: false)
+      #expect(product(0..<70) == whole, "\(Element.self), \(k), packed from the transpose")
+      let (bias, residual) = (kept(normalNumbers(columns, stream: 3)).vector, kept(normalNumbers(70 * columns, stream: 4)))
+      let expected = (0..<whole.count).map { whole[$0] + bias[$0 % columns] + residual[$0] }
+      let result = kept([Float](repeating: .nan, count: 70 * columns)).vector.matrix(rows: 70, columns: columns)
+      matmul(a, packed, into: result, bias: bias, residual: residual.vector.matrix(rows: 70, columns: columns))
+      #expect(result.vector.array == expected, "\(Element.self), \(k), with bias and residual")
+      result.vector.copy(from: residual.vector)
+      matmul(a, packed, into: result, .accumulate, bias: bias)
+      let accumulated = (0..<whole.count).map { whole[$0] + residual[$0] + bias[$0 % columns] }
+      #expect(result.vector.array == accumulated, "\(Element.self), \(k), accumulated")
     }
-    expect(Float.self, tolerance: 4e-6)
-    if Precision.fastest == .bf16 { expect(BFloat16.self, tolerance: 4e-6) }
-  }
-  @Test func sumsOfNoTermsAreZero() {
-    for rows in [1, 5] {
-      let (a, b, result) = (kept(count: 1), kept(count: 1), kept([Float](repeating: 7, count: rows * 3)))
-      matmul(
-        a.vector[0..<0].matrix(rows: rows, columns: 0), b.vector[0..<0].matrix(rows: 3, columns: 0), transposing: .second,
-        into: result.vector.matrix(rows: rows, columns: 3), rowwise: true)
-      #expect(result.vector.array == [Float](repeating: 0, count: rows * 3))
+    for columns in [48, 77] {
+      expect(Float.self, columns: columns)
+      if Precision.fastest == .bf16 { expect(BFloat16.self, columns: columns) }
     }
   }
 }

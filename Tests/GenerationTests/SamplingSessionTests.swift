@@ -33,7 +33,7 @@ import Tokens
   private func sample(
     _ requests: [GenerationRequest], _ parameters: LocalParameters, _ precision: Precision, cancel: (index: Int, at: Int)? = nil
   ) throws -> [GeneratedTokens] {
-    let session = try SamplingSession(requests, Self.config, weights: parameters, precision: precision)
+    let session = try SamplingSession(requests, Self.config, weights: PackedWeights(parameters, precision))
     while !session.isFinished {
       if let cancel, session.position == cancel.at { session.cancel(cancel.index) }
       try session.advance()
@@ -109,7 +109,7 @@ import Tokens
   @Test func whatCannotBeSampledIsRefused() throws {
     let parameters = Self.parameters(.fp32)
     func expectRefused(_ requests: [GenerationRequest], _ text: String) {
-      #expect { try SamplingSession(requests, Self.config, weights: parameters, precision: .fp32) } throws: {
+      #expect { try SamplingSession(requests, Self.config, weights: PackedWeights(parameters, .fp32)) } throws: {
         "\($0)".contains(text) && $0 is DalleError
       }
     }

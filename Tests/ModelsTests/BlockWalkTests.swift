@@ -113,7 +113,7 @@ private final class RecordingStore: ParameterStore {
         output: space.matrix(rows: rows * length, columns: width), stream: space.matrix(rows: groups * length, columns: width),
         cache: KVCache<Float>(
           groups: Array(repeating: 2, count: groups), prefix: prefix, visible: pattern.visible(after: prefix), width: width,
-          in: &space),
+          heads: heads, in: &space),
         attention: CachedAttention<Float>(
           &space, width: width, heads: heads, textLength: prefix, images: 2, imageKeys: length - prefix)
       )

@@ -23,6 +23,12 @@ private func onThreads<Element: Scalar>(_: Element.Type, _ threads: Int) -> [Flo
     for index in 0..<values.count { result.base[index] = Element(values[index]) }
     return result
   }
+  func packed(_ matrix: MatrixView<Element>) -> PackedMatrix<Element> {
+    let (arena, result) = Arena.layOut { PackedMatrix<Element>(rows: matrix.rows, columns: matrix.columns, in: &$0) }
+    _ = Unmanaged.passRetained(arena)
+    result.pack(matrix, transposed: false)
+    return result
+  }
   var results: [Float] = []
   // More than 65,536 numbers, and columns that threads cannot share in equal runs of 16.
   let a = matrix(3, 130, 1)
@@ -37,6 +43,9 @@ private func onThreads<Element: Scalar>(_: Element.Type, _ threads: Int) -> [Flo
     }
     results += product.array
   }
+  let product = Buffer<Float>(count: 3 * 1003)
+  matmul(a, packed(matrix(130, 1003, 3)), into: product.vector.matrix(rows: 3, columns: 1003))
+  results += product.array
   let (width, text, window, images) = (32, 5, 4, 3)
   let (arena, attention) = Arena.layOut {
     CachedAttention<Element>(&$0, width: width, heads: 2, textLength: text, images: images, imageKeys: window)
@@ -44,7 +53,8 @@ private func onThreads<Element: Scalar>(_: Element.Type, _ threads: Int) -> [Flo
   let output = matrix(images, width, 4)
   withExtendedLifetime(arena) {
     attention.step(
-      matrix(images, width, 5), textKeys: matrix(text, width, 6), textValues: matrix(width, text, 7),
+      matrix(images, width, 5), textKeys: [6, 7].map { packed(matrix(width / 2, text, $0)) },
+      textValues: [10, 11].map { packed(matrix(text, width / 2, $0)) },
       imageKeys: matrix(images * window, width, 8), imageValues: matrix(images * window, width, 9), visible: [0, 2, 3], into: output
     )
   }

@@ -32,13 +32,11 @@ typedef struct {
 int cdnn_gemm(
     const cdnn_gemm_shape *shape, const uint16_t *a, const uint16_t *b, const float *bias, const float *residual, void *result);
 
-/// result = a [m, k] · bᵀ [k, n], for at most CDNN_MOST_ROWS rows of a. Every sum is added in one order, whatever m and n are. Rows
-/// of a, b and the result are a_row, b_row and result_row elements apart.
-enum { CDNN_MOST_ROWS = 64 };
-void cdnn_rows_fp32(
-    int m, int n, int k, const float *a, long a_row, const float *b, long b_row, float *result, long result_row);
-void cdnn_rows_bf16(
-    int m, int n, int k, const uint16_t *a, long a_row, const uint16_t *b, long b_row, float *result, long result_row);
+/// Columns of a panel of weights: [k][columns] in fp32, [(k + 1) / 2][columns][2] in bf16, where an odd k is filled with 0.
+enum { CDNN_PANEL = 16 };
+/// sums [m, CDNN_PANEL] = a [m, k] · panel. Rows of a are a_row numbers apart. Each sum is added in one order, whatever m is.
+void cdnn_panel_fp32(int m, int k, const float *a, long a_row, const float *panel, float *sums);
+void cdnn_panel_bf16(int m, int k, const uint16_t *a, long a_row, const uint16_t *panel, float *sums);
 
 /// A convolution of one shape, stride 1, odd kernel, padding (kernel - 1) / 2, with sums in fp32.
 ///

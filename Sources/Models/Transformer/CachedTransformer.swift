@@ -7,7 +7,7 @@ import Tokens
 /// Gives the logits of a full forward pass.
 ///
 /// Every caption is read once; any number of images is sampled for it side by side. The numbers of an image do not depend on what
-/// else is sampled.
+/// else is sampled: its GEMMs take packed weights.
 package final class CachedTransformer<Element: Scalar> {
   package let config: TransformerConfig
   /// Images sampled side by side: those of the first caption, then those of the next.
@@ -15,7 +15,7 @@ package final class CachedTransformer<Element: Scalar> {
   private let parameters: TransformerParameters
   private let blocks: [TransformerBlock<Element>]
   private let order: [BlockID]
-  private let store: any ParameterStore
+  private let weights: PackedWeights
   private let work: Work
   private let arena: Arena
 
@@ -29,19 +29,19 @@ package final class CachedTransformer<Element: Scalar> {
     let logits: Matrix  // [rows, image vocabulary]
   }
 
-  /// Reads the captions. The store must keep weights in `Element`.
+  /// Reads the captions. The weights must be packed in `Element`.
   ///
   /// - Parameters:
   ///   - captions: tokens, at most `textLength` each; an empty caption is all padding.
   ///   - images: how many are sampled for each caption.
   package init(
-    _ config: TransformerConfig, captions: [[Token]], images: [Int], store: any ParameterStore
+    _ config: TransformerConfig, captions: [[Token]], images: [Int], weights: PackedWeights
   ) throws {
     precondition(captions.allSatisfy { $0.count <= config.textLength }, "a caption is longer than \(config.textLength)")
     precondition(!captions.isEmpty && images.count == captions.count && images.allSatisfy { $0 > 0 }, "nothing to sample")
     try config.validate()
     self.config = config
-    self.store = store
+    self.weights = weights
     rows = images.reduce(0, +)
     var table = ParameterTable()
     parameters = TransformerParameters(config, &table)
@@ -73,7 +73,9 @@ package final class CachedTransformer<Element: Scalar> {
     let rows = images.reduce(0, +)
     let most = max(config.textLength, rows)
     return Work(
-      caches: visible.map { KVCache(groups: images, prefix: config.textLength, visible: $0, width: d, in: &space) },
+      caches: visible.map {
+        KVCache(groups: images, prefix: config.textLength, visible: $0, width: d, heads: config.heads, in: &space)
+      },
       attention: CachedAttention(
         &space, width: d, heads: config.heads, textLength: config.textLength, images: images.max()!,
         imageKeys: visible.joined().map(\.count).max()!),
@@ -89,7 +91,7 @@ package final class CachedTransformer<Element: Scalar> {
   /// - Parameter previous: each row's token of the position before; empty at position 0.
   package func step(_ position: Int, previous: [Token]) throws -> Matrix {
     precondition(previous.count == (position == 0 ? 0 : rows), "\(previous.count) tokens for \(rows) rows")
-    let walk = try BlockWalk(store, order)
+    let walk = try BlockWalk(weights, order)
     let stream = work.stream.rows(0..<rows)
     let embeddings = parameters.embeddings
     try walk.forward(embeddings.block) { w in
@@ -105,7 +107,7 @@ package final class CachedTransformer<Element: Scalar> {
     try walk.forward(heads.block) { w in
       let normed = work.scratch.normed.rows(0..<rows)
       heads.norm.forward(stream, w, saved: work.finalNorm, into: normed)
-      matmul(normed, w.operand(heads.image), transposing: .second, into: work.logits, rowwise: true)
+      w.linear(normed, heads.image, into: work.logits)
     }
     return work.logits
   }
@@ -116,7 +118,7 @@ package final class CachedTransformer<Element: Scalar> {
     let embeddings = parameters.embeddings
     let stream = work.stream.rows(0..<text)
     for (index, caption) in captions.enumerated() {
-      let walk = try BlockWalk(store, Array(order.dropLast()))
+      let walk = try BlockWalk(weights, Array(order.dropLast()))
       try walk.forward(embeddings.block) { w in
         for position in 0..<text { embed(embeddings.textTerms(caption, at: position), w, into: stream.row(position)) }
       }

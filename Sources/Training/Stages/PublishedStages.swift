@@ -4,6 +4,7 @@ import Files
 import Foundation
 import Generation
 import Images
+import Layers
 import Models
 import Optimization
 import Preparation
@@ -72,10 +73,10 @@ package enum PublishedStages {
         config, Transformer(shape, batch: config.transformer.training.microBatch, precision: precision), training: training,
         validation: validation, tokenizer: tokenizer
       ) { weights in
-        let generator = ImageGenerator(
-          tokenizer: tokenizer, dvae: dvae, dvaeWeights: dvaeWeights, transformer: shape, weights: weights,
-          precision: precision)
         if prompts.isEmpty { return nil }
+        let generator = ImageGenerator(
+          tokenizer: tokenizer, dvae: dvae, dvaeWeights: dvaeWeights, transformer: shape,
+          weights: try PackedWeights(weights, precision))
         let images = try generator.generate(prompts, count: 1, seed: UInt64(config.seed), config.sampling, cutsPrompts: true)
         return try ImageGrid.compose(zip(prompts, images).map { ImageGrid.Row(caption: $0, images: $1) }, columns: 8)
       }
