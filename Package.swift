@@ -167,7 +167,7 @@ let package = Package(
     tests("Safetensors", dependencies: ["Safetensors", "Memory"]),
     tests("Datasets", dependencies: ["Datasets", "Images", "Errors"]),
     tests("Reports", dependencies: ["Reports", "Shards", "Datasets", "Images", "Tokenizer", "Models", "Layers", "Random"]),
-    tests("Training", dependencies: ["Training", "Datasets", "Errors", "Images", "Random"]),
+    tests("Training", dependencies: ["Training", "Datasets", "Errors", "Files", "Images", "Random"]),
     tests(
       "Generation",
       dependencies: [
