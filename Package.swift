@@ -89,7 +89,7 @@ let package = Package(
 
     // Training.
     module("Optimization", dependencies: ["Layers", "Kernels", "Memory", "CLanes"]),
-    module("Parallel", dependencies: ["Optimization", "Layers", "Kernels", "MPI", "Random", "Memory", "Errors"]),
+    module("Parallel", dependencies: ["Optimization", "Layers", "Kernels", "Monitoring", "MPI", "Random", "Memory", "Errors"]),
     module("Safetensors", dependencies: ["Files", "Memory", "Errors"]),
     module(
       "Checkpoint",
@@ -154,7 +154,7 @@ let package = Package(
     tests("Hashing", dependencies: ["Hashing"]),
     tests("Memory", dependencies: ["Memory"]),
     tests("Files", dependencies: ["Files", "Errors"]),
-    tests("Monitoring", dependencies: ["Monitoring"]),
+    tests("Monitoring", dependencies: ["Monitoring", "Errors"]),
     tests("Random", dependencies: ["Random"]),
     tests("Kernels", dependencies: ["Kernels", "Random", "Memory"]),
     tests("Models", dependencies: ["Safetensors", "Models", "Layers", "Kernels", "Tokens", "Memory", "Errors"]),
@@ -167,7 +167,7 @@ let package = Package(
     tests("Safetensors", dependencies: ["Safetensors", "Memory"]),
     tests("Datasets", dependencies: ["Datasets", "Images", "Errors"]),
     tests("Reports", dependencies: ["Reports", "Shards", "Datasets", "Images", "Tokenizer", "Models", "Layers", "Random"]),
-    tests("Training", dependencies: ["Training", "Datasets", "Errors", "Files", "Images", "Random"]),
+    tests("Training", dependencies: ["Training", "Datasets", "Monitoring", "Images", "Random", "Files", "Errors"]),
     tests(
       "Generation",
       dependencies: [

@@ -69,6 +69,7 @@ struct CheckpointWriter {
         folder: temporary, name: set, tensors: tensors, metadata: ["step": "\(step)"], limit: fileLimit)
       for (array, _) in arrays {
         for parameter in parameters.table.parameters {
+          parameters.clock.tick()
           let range = parameter.offset..<parameter.offset + parameter.count
           if let array, array.elementType == .bf16 {
             let values = parameters.bf16Values(array, of: parameter.block)[range]

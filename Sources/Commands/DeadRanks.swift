@@ -23,6 +23,12 @@ enum DeadRanks {
   nonisolated(unsafe) private static var neighbours = UnsafeMutableBufferPointer<Neighbour>(start: nil, count: 0)
   nonisolated(unsafe) private static var own = 0
 
+  /// Processes that the kernel had killed for want of memory when the ranks began; and what is written if there are more.
+  nonisolated(unsafe) private static var memoryKills = 0
+  nonisolated(unsafe) private static var memoryMessage: UnsafeMutablePointer<CChar>?
+  /// For /proc/vmstat.
+  nonisolated(unsafe) private static var buffer = UnsafeMutableBufferPointer<CChar>(start: nil, count: 0)
+
   /// What `neighbours` points into.
   nonisolated(unsafe) private static var memory: NodeMemory?
 
@@ -44,6 +50,11 @@ enum DeadRanks {
         ))
     }
     own = machine.rank
+    buffer = .allocate(capacity: 1 << 16)
+    memoryKills = countMemoryKills()
+    memoryMessage = strdup(
+      "\(Program.name): the kernel of \(host) has killed a process meanwhile, because memory ran out (oom_kill in /proc/vmstat): start fewer "
+        + "ranks per host, or set microBatch lower\n")
     neighbours = all
     self.memory = memory
   }
@@ -65,9 +76,28 @@ enum DeadRanks {
       if index < own { return }  // that one reports
       break
     }
+    var someoneDied = false
     for index in 0..<neighbours.count
     where kill(neighbours[index].process, 0) != 0 && SharedCounter(neighbours[index].hasReported).value == 0 {
       _ = write(2, neighbours[index].message, strlen(neighbours[index].message))
+      someoneDied = true
     }
+    if someoneDied, let memoryMessage, countMemoryKills() > memoryKills { _ = write(2, memoryMessage, strlen(memoryMessage)) }
+  }
+
+  /// Of the machine, since it was started; 0 where the kernel does not count. A signal's handler may call it.
+  private static func countMemoryKills() -> Int {
+    let file = open("/proc/vmstat", O_RDONLY | O_CLOEXEC)
+    guard file >= 0 else { return 0 }
+    defer { close(file) }
+    var count = 0
+    while count < buffer.count - 1 {
+      let more = read(file, buffer.baseAddress! + count, buffer.count - 1 - count)
+      if more <= 0 { break }
+      count += more
+    }
+    buffer[count] = 0
+    guard let found = strstr(buffer.baseAddress!, "\noom_kill ") else { return 0 }
+    return atol(found + 10)
   }
 }

@@ -24,6 +24,8 @@ package struct DalleError: Error, CustomStringConvertible, Equatable {
     case stopped = 79
     /// A training diverged; `sysexits.h` has no such code.
     case diverged = 80
+    /// No rank makes progress any more; `sysexits.h` has no such code.
+    case hung = 81
   }
 
   package let kind: Kind

@@ -115,6 +115,12 @@ package func removeAll(_ path: String) throws {
   guard (isFolder ? rmdir(path) : unlink(path)) == 0 else { throw DalleError.file(path, "cannot be removed") }
 }
 
+/// Bytes that can still be written to the disk of a file or folder; nil where the system does not say.
+package func freeByteCount(_ path: String) -> Int? {
+  var info = statvfs()
+  return statvfs(path, &info) == 0 ? Int(info.f_bavail) * Int(info.f_frsize) : nil
+}
+
 /// Bytes in a plain file; anything else is an error.
 package func fileSize(_ path: String) throws -> Int {
   var status = stat()

@@ -38,11 +38,11 @@ package struct ImageGenerator {
   ///
   /// - Parameters:
   ///   - cutsPrompts: cuts a prompt that is longer than the model's text context, as captions are cut for training.
-  ///   - progress: called after each step with steps done and steps in all.
+  ///   - progress: called after each step with steps done and steps in all; an error ends the work.
   /// - Throws: `DalleError` for a prompt that is longer than the model's text context, unless it is cut.
   package func generate(
     _ prompts: [String], count: Int, seed: UInt64, _ sampling: SamplingConfig, cutsPrompts: Bool = false,
-    progress: (_ done: Int, _ total: Int) -> Void = { _, _ in }
+    progress: (_ done: Int, _ total: Int) throws -> Void = { _, _ in }
   ) throws -> [[Image]] {
     let requests = try prompts.flatMap { prompt in
       let tokens = try encode(prompt, cutting: cutsPrompts)
@@ -56,7 +56,7 @@ package struct ImageGenerator {
 
   /// The image tokens of requests, as many side by side as a session takes.
   package func sample(
-    _ requests: [GenerationRequest], progress: (_ done: Int, _ total: Int) -> Void = { _, _ in }
+    _ requests: [GenerationRequest], progress: (_ done: Int, _ total: Int) throws -> Void = { _, _ in }
   ) throws -> [GeneratedTokens] {
     var sessions: [[GenerationRequest]] = []
     var rows = SamplingSession.maximumRows
@@ -73,7 +73,7 @@ package struct ImageGenerator {
       let session = try SamplingSession(requests, config, weights: weights)
       while !session.isFinished {
         try session.advance()
-        progress(index * config.imageLength + session.position, sessions.count * config.imageLength)
+        try progress(index * config.imageLength + session.position, sessions.count * config.imageLength)
       }
       results += requests.indices.map(session.result)
     }

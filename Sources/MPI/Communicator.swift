@@ -10,6 +10,9 @@ package final class Communicator {
   package let rank: Int
   package let size: Int
 
+  /// Runs calls that wait for other ranks. Whoever measures time sets it, once, before ranks talk to each other.
+  nonisolated(unsafe) package static var waiting: (_ call: () throws -> Void) throws -> Void = { try $0() }
+
   private init(_ handle: MPI_Comm) throws {
     self.handle = handle
     var value: Int32 = 0
@@ -37,21 +40,21 @@ package final class Communicator {
   /// The ranks that gave the same `color`, ordered by `key`.
   package func split(color: Int, key: Int) throws -> Communicator {
     var result: MPI_Comm?
-    try check(MPI_Comm_split(handle, Int32(color), Int32(key), &result), "MPI_Comm_split")
+    try Self.waiting { try check(MPI_Comm_split(handle, Int32(color), Int32(key), &result), "MPI_Comm_split") }
     return try Communicator(result!)
   }
 
   /// The ranks that can share memory with this one.
   package func splitByMemory() throws -> Communicator {
     var result: MPI_Comm?
-    try check(cmpi_split_shared(handle, Int32(rank), &result), "MPI_Comm_split_type")
+    try Self.waiting { try check(cmpi_split_shared(handle, Int32(rank), &result), "MPI_Comm_split_type") }
     return try Communicator(result!)
   }
 
   /// Waits for every rank. What ranks wrote to shared memory before it, all see after it.
   package func barrier() throws {
     memoryFence()
-    try check(MPI_Barrier(handle), "MPI_Barrier")
+    try Self.waiting { try check(MPI_Barrier(handle), "MPI_Barrier") }
     memoryFence()
   }
 
@@ -62,12 +65,12 @@ package final class Communicator {
 
   /// Replaces each value by the sum, maximum or minimum over the ranks.
   package func allReduce(_ values: inout [Double], _ operation: Operation = .sum) throws {
-    try check(cmpi_allreduce_double(&values, Int32(values.count), operation.rawValue, handle), "MPI_Allreduce")
+    try Self.waiting { try check(cmpi_allreduce_double(&values, Int32(values.count), operation.rawValue, handle), "MPI_Allreduce") }
   }
 
   package func allReduce(_ values: inout [Int], _ operation: Operation = .sum) throws {
     var wide = values.map(Int64.init)
-    try check(cmpi_allreduce_int64(&wide, Int32(wide.count), operation.rawValue, handle), "MPI_Allreduce")
+    try Self.waiting { try check(cmpi_allreduce_int64(&wide, Int32(wide.count), operation.rawValue, handle), "MPI_Allreduce") }
     values = wide.map(Int.init)
   }
 
@@ -76,7 +79,9 @@ package final class Communicator {
     // Whole strides, as arrays have them: a value may end before its stride does.
     try [value].withUnsafeBytes { mine in
       try [Value](unsafeUninitializedCapacity: size) { all, count in
-        try check(cmpi_allgather_bytes(mine.baseAddress!, Int32(mine.count), all.baseAddress!, handle), "MPI_Allgather")
+        try Self.waiting {
+          try check(cmpi_allgather_bytes(mine.baseAddress!, Int32(mine.count), all.baseAddress!, handle), "MPI_Allgather")
+        }
         count = size
       }
     }
@@ -88,7 +93,7 @@ package final class Communicator {
     try allReduce(&count, .maximum)
     precondition(count[0] <= Int(Int32.max), "a broadcast of \(count[0]) bytes")
     var result = rank == root ? bytes : [UInt8](repeating: 0, count: count[0])
-    try check(cmpi_broadcast_bytes(&result, Int32(count[0]), Int32(root), handle), "MPI_Bcast")
+    try Self.waiting { try check(cmpi_broadcast_bytes(&result, Int32(count[0]), Int32(root), handle), "MPI_Bcast") }
     return result
   }
 

@@ -27,8 +27,8 @@ package final class ConsoleSink: EventSink {
     case .stageBegun(let number, let count): return "[\(number)/\(count)] \(position): begins"
     case .stageFinished(let number, let count, let isGiven):
       return "[\(number)/\(count)] \(position): finished\(isGiven ? ", with a product from elsewhere" : "")"
-    case .trainingBegun(let steps, let logEvery):
-      (self.steps, self.logEvery, remaining) = (steps, logEvery, RemainingTime())
+    case .trainingBegun(let facts):
+      (steps, logEvery, remaining) = (facts.steps, facts.logEvery, RemainingTime())
       remaining.observe(done: event.step ?? 0)
       return event.step == 0 ? nil : "\(event.stage ?? ""): resumes at step \(event.step ?? 0) of \(steps)"
     case .step(let metrics): return line(metrics, step: event.step ?? 0, stage: event.stage ?? "")
@@ -36,7 +36,7 @@ package final class ConsoleSink: EventSink {
       return "\(position)  validation: " + metrics.map { "\($0.name) \(short($0.value))" }.joined(separator: ", ")
     case .sampleGrid(let path): return "\(position)  samples: \(path)"
     case .message(let text): return event.stage.map { "\($0): \(text)" } ?? text
-    case .checkpoint, .warning, .skip: return nil
+    case .started, .ranks, .checkpoint, .warning, .skip, .ended: return nil
     }
   }
 
@@ -50,6 +50,10 @@ package final class ConsoleSink: EventSink {
     line += "  norm \(short(metrics.gradientNorm))  lr \(short(metrics.lr))"
     line += "  \(short(metrics.throughput.value)) \(metrics.throughput.name.replacingOccurrences(of: "PerSecond", with: "/s"))"
     if metrics.isSkipped { line += "  SKIPPED: not finite" }
+    // Below 10 % the ranks take turns in being last.
+    if let slowest = metrics.slowest, slowest.ratio >= 1.1 {
+      line += "  slowest: rank \(slowest.rank), \(String(format: "%.2f", slowest.ratio)) x the median"
+    }
     if let left = remaining.text(total: steps) { line += "  \(left) left" }
     return line
   }

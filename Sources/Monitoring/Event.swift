@@ -9,13 +9,17 @@ package struct Event: Sendable {
   package var kind: Kind
 
   package enum Kind: Sendable {
+    /// A job begins to work on the run.
+    case started(Job)
     /// Stage `number` of `count`, counted from 1.
     case stageBegun(number: Int, count: Int)
     /// - Parameter isGiven: its product was copied into the run from elsewhere.
     case stageFinished(number: Int, count: Int, isGiven: Bool)
-    /// Training begins, or resumes, at the event's step; it lasts until `steps`, with a line for people every `logEvery` steps.
-    case trainingBegun(steps: Int, logEvery: Int)
+    /// Training begins, or resumes, at the event's step.
+    case trainingBegun(TrainingFacts)
     case step(StepMetrics)
+    /// Where the ranks' time went in the last `over` steps.
+    case ranks([RankUsage], over: Int)
     case validation([Metric])
     /// A checkpoint was taken; it appears at `path` when it is complete.
     case checkpoint(path: String)
@@ -26,6 +30,8 @@ package struct Event: Sendable {
     case warning(String)
     /// A sample was skipped, for this reason.
     case skip(String)
+    /// The job ends in order, with an exit code and the reason.
+    case ended(code: Int, text: String)
   }
 
   package init(time: Double, stage: String? = nil, step: Int? = nil, _ kind: Kind) {
@@ -51,20 +57,18 @@ package struct StepMetrics: Sendable {
   package var lr: Double
   /// `tokensPerSecond` or `imagesPerSecond`.
   package var throughput: Metric
-  /// Seconds of the step on this rank, and by phase.
+  /// Seconds of the step on the coordinator.
   package var seconds: Double
-  package var phases: [Phase: Double]
-  /// Bytes that this rank has resident.
-  package var resident: Int
   /// Loss or gradient was not finite: no update was made.
   package var isSkipped: Bool
+  /// Where it is known: with several ranks, every `logEvery` steps.
+  package var slowest: SlowestRank?
 
   package init(
-    loss: Double, losses: [Metric], gradientNorm: Double, lr: Double, throughput: Metric, seconds: Double,
-    phases: [Phase: Double], resident: Int, isSkipped: Bool
+    loss: Double, losses: [Metric], gradientNorm: Double, lr: Double, throughput: Metric, seconds: Double, isSkipped: Bool,
+    slowest: SlowestRank? = nil
   ) {
     (self.loss, self.losses, self.gradientNorm, self.lr) = (loss, losses, gradientNorm, lr)
-    (self.throughput, self.seconds, self.phases) = (throughput, seconds, phases)
-    (self.resident, self.isSkipped) = (resident, isSkipped)
+    (self.throughput, self.seconds, self.isSkipped, self.slowest) = (throughput, seconds, isSkipped, slowest)
   }
 }

@@ -18,6 +18,13 @@ package func peakResidentBytes() -> Int {
   return usage.ru_maxrss * 1024
 }
 
+/// Seconds that this process has used of processors, on all of its threads.
+func usedProcessorSeconds() -> Double {
+  var time = timespec()
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time)
+  return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
+}
+
 /// Seconds since this process was started.
 package func processSeconds() -> Double {
   // Field 22 of stat, in clock ticks since the machine started; the name in field 2 may hold blanks.

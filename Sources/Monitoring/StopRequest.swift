@@ -51,6 +51,9 @@ package final class StopRequest: @unchecked Sendable {
     if isRaised { throw error }
   }
 
+  /// Ends the program with an error, as if a request had come, at once. Any thread may call it.
+  package func end(with error: DalleError) { end(error) }
+
   package var error: DalleError { DalleError(.stopped, lock.withLock { text }) }
 
   /// What the error says; it tells how to resume.

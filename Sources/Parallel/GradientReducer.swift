@@ -3,6 +3,7 @@ import Kernels
 import Layers
 import MPI
 import Memory
+import Monitoring
 
 /// Turns the gradients of all ranks into one.
 ///
@@ -26,6 +27,7 @@ package final class GradientReducer {
 
   private let table: ParameterTable
   private let grid: ProcessGrid
+  private let clock: PhaseClock
   private let ring: GradientRing
   private let rings: NodeMemory
   /// Owned floats of each block, where they lie in the block and in `accumulators`.
@@ -55,8 +57,10 @@ package final class GradientReducer {
   /// - Parameter blocks: consecutive blocks whose gradients a rank holds at a time; see `GradientRing`.
   /// - Throws: an error of kind `software` if the ranks' models differ; so do all methods for a block out of its turn, since sums over
   ///   different blocks would be wrong.
-  package init(_ table: ParameterTable, grid: ProcessGrid, partition: Partition, blocks: Int) throws {
-    (self.table, self.grid) = (table, grid)
+  package init(_ table: ParameterTable, grid: ProcessGrid, partition: Partition, blocks: Int, clock: PhaseClock = PhaseClock())
+    throws
+  {
+    (self.table, self.grid, self.clock) = (table, grid, clock)
     ring = GradientRing(table, blocks: blocks)
     states = Array(repeating: .done, count: table.blocks.count)
     var start = 0
@@ -118,9 +122,11 @@ package final class GradientReducer {
     if isOpen { return vector }
     if let predecessor = place.predecessor {
       let needed = base + UInt64(predecessor) + 1
-      while !(0..<grid.node.size).allSatisfy({ addedCounter($0).value >= needed }) {
-        try progress()
-        yieldCore()
+      try clock.measure(.wait) {
+        while !(0..<grid.node.size).allSatisfy({ addedCounter($0).value >= needed }) {
+          try progress()
+          yieldCore()
+        }
       }
     }
     vector.fill(0)
@@ -142,11 +148,15 @@ package final class GradientReducer {
     guard filled == microBatches[grid.node.rank] * ring.order.count else {
       throw DalleError(.software, "a step ended before the block \(name(ring.order[filled % ring.order.count])) was finished")
     }
-    while added < places.count {
-      try progress()
-      if added < places.count { yieldCore() }
+    try clock.measure(.wait) {
+      while added < places.count {
+        try progress()
+        if added < places.count { yieldCore() }
+      }
+      // Sums between nodes advance meanwhile.
+      if !requests.isEmpty { try grid.across.barrier() }
     }
-    for request in requests { try request.wait() }
+    try clock.measure(.communicate) { for request in requests { try request.wait() } }
     requests = []
     states = Array(repeating: .done, count: states.count)
   }
@@ -173,7 +183,9 @@ package final class GradientReducer {
       let needed = base + UInt64(added) + 1
       guard ranks.allSatisfy({ filledCounter($0).value >= needed }) else { break }
       let block = ring.order[index]
-      if grid.node.size > 1 { add(block, of: ranks, at: places[added].range.lowerBound, isFirst: round == 0) }
+      if grid.node.size > 1 {
+        clock.measure(.communicate) { add(block, of: ranks, at: places[added].range.lowerBound, isFirst: round == 0) }
+      }
       added += 1
       addedCounter(grid.node.rank).publish(base + UInt64(added))
       if added > places.count - ring.order.count { try summedInNode(block) }

@@ -3,6 +3,7 @@ import Kernels
 import Layers
 import MPI
 import Memory
+import Monitoring
 import Optimization
 import Random
 
@@ -15,6 +16,8 @@ package final class NodeParameterStore: ParameterStore {
   package let grid: ProcessGrid
   /// The arrays that are kept beside the weights.
   package let stateArrays: [StateArray]
+  /// Of this rank. The store measures the wait for other ranks' gradients, sums, and where the backward pass begins.
+  package let clock: PhaseClock
 
   private let partition: Partition
   private let granularity: (Parameter) -> UpdateGranularity
@@ -39,11 +42,12 @@ package final class NodeParameterStore: ParameterStore {
   ///   - gradientBlocks: blocks whose gradients a rank holds at a time; see `GradientRing`.
   package init(
     _ table: ParameterTable, grid: ProcessGrid, optimizer: any Optimizer, others: [StateArray] = [], precision: Precision = .fp32,
-    gradientBlocks: Int
+    gradientBlocks: Int, clock: PhaseClock = PhaseClock()
   ) throws {
     self.table = table
     self.grid = grid
     self.precision = precision
+    self.clock = clock
     granularity = { optimizer.granularity(of: $0) }
     let stateArrays = optimizer.state + others
     precondition(Set(stateArrays.map(\.name)).count == stateArrays.count, "two state arrays have one name")
@@ -59,7 +63,7 @@ package final class NodeParameterStore: ParameterStore {
       }
     }
     (self.fp32States, self.bf16States) = (fp32States, bf16States)
-    reducer = try GradientReducer(table, grid: grid, partition: partition, blocks: gradientBlocks)
+    reducer = try GradientReducer(table, grid: grid, partition: partition, blocks: gradientBlocks, clock: clock)
   }
 
   // MARK: What the model asks for
@@ -68,7 +72,10 @@ package final class NodeParameterStore: ParameterStore {
     BlockValues(weightArray.values(of: block), computeCopy: computeCopy?.values(of: block))
   }
 
-  package func gradients(of block: BlockID) throws -> BlockValues { BlockValues(try reducer.buffer(for: block)) }
+  package func gradients(of block: BlockID) throws -> BlockValues {
+    clock.enter(.backward)
+    return BlockValues(try reducer.buffer(for: block))
+  }
 
   package func backwardDone(_ block: BlockID) throws { try reducer.markReady(block) }
 
@@ -90,6 +97,16 @@ package final class NodeParameterStore: ParameterStore {
     }
     // Every node holds the same sums; adding in rank order gives every rank the same bits.
     return try grid.node.allGather(mine).reduce(0, +).squareRoot()
+  }
+
+  /// The first block whose gradient is not finite, by name; nil if there is none. Collective.
+  package func firstNonFiniteBlock() throws -> String? {
+    let mine = table.blockIDs.first { block in
+      partition.ranges(of: block, rank: grid.node.rank).contains { !reducer.gradient(of: block, $0).isFinite }
+    }
+    var first = [mine?.index ?? .max]
+    try grid.world.allReduce(&first, .minimum)
+    return first[0] == .max ? nil : table[BlockID(first[0])].name
   }
 
   /// Calls `body` for all that this rank owns. Pieces that need not stay whole come in chunks that stay in the cache, so that
@@ -166,6 +183,11 @@ package final class NodeParameterStore: ParameterStore {
   }
 
   // MARK: Reading and writing what is kept
+
+  /// Bytes of the weights and of all state arrays: what a checkpoint takes.
+  package var keptByteCount: Int {
+    table.parameterCount * (4 + stateArrays.reduce(0) { $0 + ($1.elementType == .bf16 ? 2 : 4) })
+  }
 
   /// A block of the weights (nil) or of an fp32 state array, for the whole node.
   package func fp32Values(_ array: StateArray?, of block: BlockID) -> Vector {

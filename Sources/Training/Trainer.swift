@@ -21,7 +21,15 @@ package final class Trainer<Task: TrainingTask> {
   private let log: EventLog
   private let stop: StopRequest
   private let samplesFolder: String
+  private let monitor: RunMonitor
   private var state: TrainingState
+  /// Of the coordinator.
+  private var health: TrainingHealth?
+  /// Whether the coordinator has reported a skipped update.
+  private var hasSkipped = false
+  /// Of steps since the ranks' times were compared last.
+  private var times = PhaseSeconds()
+  private var timedSteps = 0
 
   /// - Parameters:
   ///   - gradientBlocks: as configured (`parallel.gradientBlocks`).
@@ -30,24 +38,27 @@ package final class Trainer<Task: TrainingTask> {
   ///   - state: configuration and input hashes; position and counters come from the newest checkpoint, if there is one.
   package init(
     _ task: Task, _ config: TrainingConfig, optimizer: any Optimizer, grid: ProcessGrid, gradientBlocks: Int, folder: String,
-    samplesFolder: String, seed: UInt64, state: TrainingState, log: EventLog, stop: StopRequest
+    samplesFolder: String, seed: UInt64, state: TrainingState, monitor: RunMonitor, stop: StopRequest
   ) throws {
     self.task = task
     self.config = config
     self.grid = grid
-    self.log = log
+    (self.monitor, log) = (monitor, monitor.log)
     self.stop = stop
     self.samplesFolder = samplesFolder
     self.state = state
+    if grid.isCoordinator {
+      health = TrainingHealth(stage: task.name, job: monitor.job, checkpointEvery: config.checkpointEvery)
+    }
     let memory = try TrainingMemory(
       task, config, state: optimizer.state + [ExponentialMovingAverage.state], grid: grid, gradientBlocks: gradientBlocks)
     parameters = try NodeParameterStore(
       task.table, grid: grid, optimizer: optimizer, others: [ExponentialMovingAverage.state], precision: task.precision,
-      gradientBlocks: memory.gradientBlocks)
+      gradientBlocks: memory.gradientBlocks, clock: monitor.clock)
     update = TrainingStep(task, config, optimizer: optimizer, grid: grid, parameters: parameters)
     checkpoints = try CheckpointStore(
       folder: folder, grid: grid, keepLast: config.keepLast, keepEvery: config.keepEvery,
-      warn: { try? log.warning($0, stage: task.name) })
+      warn: { [log] in try? log.warning($0, stage: task.name) })
     try resumeOrStart(seed: seed)
   }
 
@@ -96,22 +107,24 @@ package final class Trainer<Task: TrainingTask> {
   }
 
   private func train(_ batches: Prefetcher<Task.Batch>) throws {
-    try log.record(.trainingBegun(steps: config.steps, logEvery: config.logEvery), stage: task.name, step: state.step)
+    let clock = monitor.clock
+    try log.record(.trainingBegun(facts), stage: task.name, step: state.step)
     while state.step < config.steps {
-      var timer = PhaseTimer()
-      let step = state.step
-      let batch = try timer.measure(.data) { try batches.next() }
-      let outcome = try update.run(batch, &state, stop: stop.isRaised, timer: &timer) { timer in
-        try timer.measure(.checkpoint) { try checkpoints.waitUntilRead() }
+      monitor.status.set(stage: task.name, step: state.step)
+      clock.take()
+      let batch = try clock.measure(.data) { try batches.next() }
+      let outcome = try update.run(batch, &state, stop: stop.isRaised) {
+        try clock.measure(.checkpoint) { try checkpoints.waitUntilRead() }
       }
+      if !outcome.applied { try reportSkip() }
 
       // Below: not training.
       state.skipped.add(isSkipped: !outcome.applied)
       let isDiverged = state.skipped.areTooMany(most: config.maxSkipped, isFinished: isFinished)
       // A skipped update has changed nothing: its checkpoint would only push out an older one, which may be from before the divergence.
       let isSaved = isDue(config.checkpointEvery) && (outcome.applied || isFinished)
-      if !isDiverged, isSaved || outcome.stopRequested { try save(&timer) }
-      try record(outcome, step: step, timer: timer)
+      if !isDiverged, isSaved || outcome.stopRequested { try save() }
+      try record(outcome)
       if isDiverged { throw divergence }
       if outcome.stopRequested {
         try checkpoints.finish()
@@ -142,18 +155,56 @@ package final class Trainer<Task: TrainingTask> {
         + "\(task.name).training.lr.peak lower and start again: \(resumes); or begin anew with --restart-from \(task.name)")
   }
 
-  private func save(_ timer: inout PhaseTimer) throws {
-    try timer.measure(.checkpoint) { try checkpoints.save(step: state.step, parameters: parameters, state: state) }
+  private var facts: TrainingFacts {
+    TrainingFacts(
+      job: monitor.job, steps: config.steps, logEvery: config.logEvery, batch: config.batch,
+      parameters: task.table.parameterCount, unit: task.unit.name, unitsPerSample: task.unit.perSample)
+  }
+
+  private func save() throws {
+    let start = ContinuousClock.now
+    try monitor.clock.measure(.checkpoint) { try checkpoints.save(step: state.step, parameters: parameters, state: state) }
+    let waited = (ContinuousClock.now - start) / .seconds(1)
+    try warn(
+      health?.observe(
+        checkpoint: state.step, time: Date().timeIntervalSince1970, waited: waited, byteCount: parameters.keptByteCount,
+        free: freeByteCount(checkpoints.folder)))
     try log.record(.checkpoint(path: checkpoints.path(step: state.step)), stage: task.name, step: state.step)
   }
 
-  private func record(_ outcome: TrainingStep<Task>.Outcome, step: Int, timer: PhaseTimer) throws {
-    let seconds = timer.total
+  /// Of an update that was skipped, because loss or gradient was not finite. Collective.
+  private func reportSkip() throws {
+    let block = try parameters.firstNonFiniteBlock()
+    guard grid.isCoordinator, !hasSkipped else { return }
+    hasSkipped = true
+    try warn([
+      "step \(state.step) changed nothing: \(block.map { "the gradient of block \($0)" } ?? "the loss") is not finite. If that happens "
+        + "often, set \(task.name).training.lr.peak lower; with more than \(config.maxSkipped) of \(SkippedUpdates.window) updates skipped, "
+        + "training ends (maxSkipped)"
+    ])
+  }
+
+  private func record(_ outcome: TrainingStep<Task>.Outcome) throws {
+    let seconds = monitor.clock.take()
+    times += seconds
+    timedSteps += 1
+    let ranks = try isDue(config.logEvery) ? usageOfRanks() : []
     let metrics = StepMetrics(
       loss: outcome.report.loss, losses: outcome.report.parts.map { Metric($0.name, $0.value) }, gradientNorm: outcome.norm,
-      lr: outcome.rate, throughput: Metric("\(task.unit.name)PerSecond", Double(config.batch) * task.unit.perSample / seconds),
-      seconds: seconds, phases: timer.seconds, resident: residentBytes(), isSkipped: !outcome.applied)
-    try log.record(.step(metrics), stage: task.name, step: step + 1)
+      lr: outcome.rate,
+      throughput: Metric("\(task.unit.name)PerSecond", Double(config.batch) * task.unit.perSample / seconds.total),
+      seconds: seconds.total, isSkipped: !outcome.applied, slowest: SlowestRank(ranks))
+    try log.record(.step(metrics), stage: task.name, step: state.step)
+    try warn(health?.observe(metrics))
+    guard !ranks.isEmpty else { return }
+    try log.record(.ranks(ranks, over: timedSteps), stage: task.name, step: state.step)
+    try warn(health?.observe(ranks, over: timedSteps))
+    (times, timedSteps) = (PhaseSeconds(), 0)
+  }
+
+  /// Collective.
+  private func usageOfRanks() throws -> [RankUsage] {
+    try grid.world.allGather(RankUsage(seconds: times / Double(timedSteps), memory: residentBytes()))
   }
 
   /// Validation is for people: where it fails on a rank, training continues without its numbers.
@@ -161,7 +212,9 @@ package final class Trainer<Task: TrainingTask> {
     let ema = try parameters.reading(ExponentialMovingAverage.state)
     let sums = Result {
       try log.reporting("validates", stage: task.name) {
-        try task.validate(rank: grid.world.rank, of: grid.world.size, source: StoppableStore(ema, stop))
+        try monitor.clock.measure(.validate) {
+          try task.validate(rank: grid.world.rank, of: grid.world.size, source: StoppableStore(ema, stop))
+        }
       }
     }
     var failures = [0]
@@ -173,7 +226,9 @@ package final class Trainer<Task: TrainingTask> {
     guard failures[0] == 0, var totals = try? sums.get() else { return }
     try grid.world.allReduce(&totals, .sum)
     let metrics = task.validationReport(totals).map { Metric($0.name, $0.value) }
-    if !metrics.isEmpty { try log.record(.validation(metrics), stage: task.name, step: state.step) }
+    if metrics.isEmpty { return }
+    try log.record(.validation(metrics), stage: task.name, step: state.step)
+    try warn(health?.observe(validation: metrics, step: state.step))
   }
 
   /// Samples come from the EMA weights, as those of the finished model will. Where that fails, training continues without them.
@@ -182,11 +237,17 @@ package final class Trainer<Task: TrainingTask> {
     guard grid.isCoordinator else { return }
     let path = "\(samplesFolder)/\(task.name)-\(zeroPadded(state.step, digits: 8)).png"
     do {
-      let image = try log.reporting("generating samples", stage: task.name) { try task.sampleImage(StoppableStore(ema, stop)) }
+      let image = try log.reporting("generating samples", stage: task.name) {
+        try monitor.clock.measure(.sample) { try task.sampleImage(StoppableStore(ema, stop)) }
+      }
       guard let image else { return }
       try image.write(to: path)
     } catch { return try warn("there are no sample images after step \(state.step)", error) }
     try log.record(.sampleGrid(path: path), stage: task.name, step: state.step)
+  }
+
+  private func warn(_ texts: [String]?) throws {
+    for text in texts ?? [] { try log.record(.warning(text), stage: task.name, step: state.step) }
   }
 
   /// A stop that was requested is no failure: the next step ends the training.

@@ -12,11 +12,13 @@ package struct TrainingStep<Task: TrainingTask> {
   private let parameters: NodeParameterStore
   private let optimizer: any Optimizer
   private let ema: ExponentialMovingAverage
+  private let clock: PhaseClock
 
   /// - Parameter parameters: the task's, which keeps the state of `optimizer` and `ExponentialMovingAverage.state`.
   package init(
     _ task: Task, _ config: TrainingConfig, optimizer: any Optimizer, grid: ProcessGrid, parameters: NodeParameterStore
   ) {
+    clock = parameters.clock
     (self.task, self.config, self.optimizer, self.grid, self.parameters) = (task, config, optimizer, grid, parameters)
     ema = ExponentialMovingAverage(every: config.ema.every, decay: config.ema.decay)
   }
@@ -39,12 +41,11 @@ package struct TrainingStep<Task: TrainingTask> {
   ///   - stop: this rank asks all to stop after the update.
   ///   - beforeUpdate: called before the weights change.
   package func run(
-    _ batch: Task.Batch, _ state: inout TrainingState, stop: Bool, timer: inout PhaseTimer,
-    beforeUpdate: (inout PhaseTimer) throws -> Void
+    _ batch: Task.Batch, _ state: inout TrainingState, stop: Bool, beforeUpdate: () throws -> Void
   ) throws -> Outcome {
     // Denominators of the whole batch (tokens, samples), so that any number of ranks scales gradients alike.
     var shared = task.denominators(batch) + [stop ? 1 : 0]
-    try timer.measure(.communicate) { try grid.world.allReduce(&shared, .sum) }
+    try grid.world.allReduce(&shared, .sum)
     let stopRequested = shared.removeLast() > 0
 
     var sums: [Double] = []
@@ -52,27 +53,26 @@ package struct TrainingStep<Task: TrainingTask> {
     let microBatches = stride(from: 0, to: count, by: config.microBatch).map { $0..<min($0 + config.microBatch, count) }
     try parameters.beginStep(microBatches: microBatches.count)
     for rows in microBatches {
-      let part = try task.forwardBackward(batch, rows: rows, step: state.step, denominators: shared, source: parameters)
-      timer.add(.forward, seconds: part.forwardSeconds)
-      timer.add(.backward, seconds: part.backwardSeconds)
-      sums = sums.isEmpty ? part.losses : zip(sums, part.losses).map(+)
+      // The backward pass begins where the store is first asked for a gradient.
+      let part = try clock.measure(.forward) {
+        try task.forwardBackward(batch, rows: rows, step: state.step, denominators: shared, source: parameters)
+      }
+      sums = sums.isEmpty ? part : zip(sums, part).map(+)
     }
-    try timer.measure(.communicate) { try parameters.finishReduction() }
+    try parameters.finishReduction()
 
-    let (norm, totals) = try timer.measure(.communicate) { () -> (Double, [Double]) in
-      // A rank without samples has no sums of its own; every rank must bring equally many.
-      var totals = sums.isEmpty ? [Double](repeating: 0, count: task.sumCount) : sums
-      try grid.world.allReduce(&totals, .sum)
-      return (try parameters.gradientNorm(), totals)
-    }
+    // A rank without samples has no sums of its own; every rank must bring equally many.
+    var totals = sums.isEmpty ? [Double](repeating: 0, count: task.sumCount) : sums
+    try grid.world.allReduce(&totals, .sum)
+    let norm = try clock.measure(.update) { try parameters.gradientNorm() }
     let report = task.report(totals)
     let rate = config.lr.value(at: state.step, of: config.steps, plateau: state.plateau)
 
     // Norm and loss are the same on all ranks, so all skip or none does.
     let applied = norm.isFinite && report.loss.isFinite
-    try beforeUpdate(&timer)
+    try beforeUpdate()
     if applied { state.updates += 1 }
-    try timer.measure(.update) {
+    try clock.measure(.update) {
       if applied { apply(UpdateContext(number: state.updates, lr: rate, gradientNorm: norm)) }
       try parameters.finishUpdate()
     }

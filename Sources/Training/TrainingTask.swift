@@ -33,12 +33,12 @@ package protocol TrainingTask: AnyObject {
   /// returns the loss sums.
   func forwardBackward(
     _ batch: Batch, rows: Range<Int>, step: Int, denominators: [Double], source: any ParameterStore
-  ) throws -> StepSums
+  ) throws -> [Double]
 
   /// Loss sums over this rank's share of the held-out data.
   func validate(rank: Int, of ranks: Int, source: any ParameterStore) throws -> [Double]
 
-  /// Numbers in `StepSums.losses`.
+  /// Loss sums of `forwardBackward`.
   var sumCount: Int { get }
   /// What summed losses mean.
   func report(_ sums: [Double]) -> LossReport
@@ -52,17 +52,6 @@ package protocol TrainingTask: AnyObject {
 extension TrainingTask {
   package var sampleBytes: Int { 0 }
   package func sampleImage(_ source: any ParameterStore) throws -> Image? { nil }
-}
-
-/// Loss sums of some samples, and how long the two passes took.
-package struct StepSums {
-  package var losses: [Double]
-  package var forwardSeconds: Double
-  package var backwardSeconds: Double
-
-  package init(losses: [Double], forwardSeconds: Double, backwardSeconds: Double) {
-    (self.losses, self.forwardSeconds, self.backwardSeconds) = (losses, forwardSeconds, backwardSeconds)
-  }
 }
 
 /// A loss and its named parts.

@@ -77,31 +77,29 @@ struct TrainingBench: Codable {
     let parameters = try NodeParameterStore(
       task.table, grid: grid, optimizer: optimizer, others: [ExponentialMovingAverage.state], precision: task.precision,
       gradientBlocks: gradientBlocks ?? task.table.blocks.count)
+    Communicator.waiting = { [clock = parameters.clock] in try clock.measure(.wait, $0) }
     try parameters.initialize(seed: 1)
     let step = TrainingStep(task, training, optimizer: optimizer, grid: grid, parameters: parameters)
     var state = try TrainingState(config, ranks: world.size, inputs: [:])
-    var timers: [PhaseTimer] = []
-    var seconds: [Double] = []
+    var times: [PhaseSeconds] = []
     var first = 0.0
     let kernels = KernelClock()
     // The first two steps touch all memory and prepare oneDNN's primitives.
     for number in 0..<2 + repeats {
-      var timer = PhaseTimer()
-      func run() throws { _ = try step.run(batch, &state, stop: false, timer: &timer) { _ in } }
+      func run() throws { _ = try step.run(batch, &state, stop: false) {} }
+      parameters.clock.take()
       if number < 2 { try run() } else { try kernels.measure(run) }
       if number == 0 { first = processSeconds() }
-      timers.append(timer)
-      seconds.append(timer.total)
+      times.append(parameters.clock.take())
     }
-    let counted = zip(seconds, timers).dropFirst(2).sorted { $0.0 < $1.0 }
-    let median = counted[repeats / 2]
+    let median = times.dropFirst(2).sorted { $0.total < $1.total }[repeats / 2]
     var memory = [peakResidentBytes()]
     try world.allReduce(&memory, .maximum)
     return TrainingBench(
-      name: name, precision: task.precision, parameters: task.table.parameterCount, batch: training.batch, seconds: median.0,
-      firstStep: first, throughput: Double(training.batch) * task.unit.perSample / median.0, unit: "\(task.unit.name)/s",
+      name: name, precision: task.precision, parameters: task.table.parameterCount, batch: training.batch, seconds: median.total,
+      firstStep: first, throughput: Double(training.batch) * task.unit.perSample / median.total, unit: "\(task.unit.name)/s",
       flops: flops,
-      phases: Dictionary(uniqueKeysWithValues: median.1.seconds.map { ($0.key.rawValue, $0.value) }),
+      phases: Dictionary(uniqueKeysWithValues: Phase.ofStep.map { ($0.name, median[$0]) }),
       kernels: kernels.seconds.mapValues { $0 / Double(repeats) }, peakMemory: memory[0])
   }
 

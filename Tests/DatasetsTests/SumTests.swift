@@ -14,11 +14,11 @@ import Testing
   }
 
   private struct Maker {
-    var random: Random
+    var random: SeededRandom
     var contents = Contents()
     let shop: Workshop
 
-    init(seed: UInt64, _ shop: Workshop) { (random, self.shop) = (Random(state: seed), shop) }
+    init(seed: UInt64, _ shop: Workshop) { (random, self.shop) = (SeededRandom(seed: seed), shop) }
 
     private mutating func one<Value>(of values: [Value]) -> Value { values.randomElement(using: &random)! }
 
@@ -75,18 +75,6 @@ import Testing
       contents.images += 1
       contents.captions += 1
       return files + [("list.jsonl", Data(rows.joined(separator: "\n").utf8))]
-    }
-  }
-
-  private struct Random: RandomNumberGenerator {
-    var state: UInt64
-    /// SplitMix64.
-    mutating func next() -> UInt64 {
-      state &+= 0x9E37_79B9_7F4A_7C15
-      var z = state
-      z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-      z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-      return z ^ (z >> 31)
     }
   }
 

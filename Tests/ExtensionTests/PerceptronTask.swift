@@ -25,10 +25,10 @@ final class PerceptronTask: TrainingTask {
 
   func forwardBackward(
     _ batch: Points, rows: Range<Int>, step: Int, denominators: [Double], source: any ParameterStore
-  ) throws -> StepSums {
+  ) throws -> [Double] {
     let part = batch.rows(rows)
     let answers = try model.forwardBackward(part, source, scale: Float(1 / denominators[0]))
-    return StepSums(losses: [part.loss(answers), Double(part.count)], forwardSeconds: 0, backwardSeconds: 0)
+    return [part.loss(answers), Double(part.count)]
   }
 
   func validate(rank: Int, of ranks: Int, source: any ParameterStore) throws -> [Double] {

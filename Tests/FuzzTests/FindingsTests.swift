@@ -1,5 +1,6 @@
 import Foundation
 import FuzzTargets
+import TestSupport
 import Testing
 
 /// Parses every input that once trapped, hung or took too much memory. A finding that occurs again ends the test run.
@@ -26,7 +27,7 @@ import Testing
   let count = ProcessInfo.processInfo.environment["DALLE_MUTATIONS"].flatMap(Int.init) ?? 100
   let seeds = try FuzzSeeds.of(target)
   let file = FuzzFile()
-  var random = Mutations(state: 7)
+  var random = SeededRandom(seed: 7)
   for _ in 0..<(seeds.isEmpty ? 0 : count) {
     var bytes = seeds.randomElement(using: &random)!
     for _ in 0..<Int.random(in: 1...6, using: &random) { random.change(&bytes) }
@@ -34,25 +35,14 @@ import Testing
   }
 }
 
-/// SplitMix64, and changes of bytes by it.
-private struct Mutations: RandomNumberGenerator {
-  var state: UInt64
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-    return z ^ (z >> 31)
-  }
-
+extension SeededRandom {
   private static let words = [
     "\"", "\\", "{", "}", "[", "]", ",", ";", "|", "\t", "\n", "\r", "\0", "#0", "&#", "<", "../", "\\ud800", "9223372036854775807",
     "-1",
     "1e400", "null", "\u{FEFF}", ".txt\t", ".png\t=1\n",
   ]
 
-  mutating func change(_ bytes: inout Data) {
+  fileprivate mutating func change(_ bytes: inout Data) {
     bytes = Data(bytes)  // its indices begin at 0
     let place = Int.random(in: 0...bytes.count, using: &self)
     let part = place..<min(bytes.count, place + Int.random(in: 1...16, using: &self))

@@ -13,8 +13,6 @@ package struct DVAELoss: Sendable, Equatable {
   package var kl = 0.0
   /// Squared difference of bytes between images and their reconstructions, by `evaluate` alone.
   package var squaredError = 0.0
-  package var forwardSeconds = 0.0
-  package var backwardSeconds = 0.0
 
   package init() {}
 
@@ -33,8 +31,6 @@ package struct DVAELoss: Sendable, Equatable {
     a.reconstruction += b.reconstruction
     a.kl += b.kl
     a.squaredError += b.squaredError
-    a.forwardSeconds += b.forwardSeconds
-    a.backwardSeconds += b.backwardSeconds
   }
 }
 

@@ -59,7 +59,6 @@ struct DVAEStep<Element: Scalar>: DVAEPasses {
     let perValue = scale / Float(config.pixelValues)
     var loss = DVAELoss()
     loss.samples = count
-    let start = ContinuousClock.now
 
     // The first layer's gradient needs no weights.
     let walk = try BlockWalk(store, blocks + blocks.dropFirst().reversed())
@@ -73,13 +72,10 @@ struct DVAEStep<Element: Scalar>: DVAEPasses {
     loss.reconstruction += logitLaplace(
       planes(activations.output, count, 6), targets, scale: perValue, gradient: planes(activations.dOutput, count, 6))
 
-    let middle = ContinuousClock.now
-    loss.forwardSeconds = (middle - start) / .seconds(1)
     try decoder.backward(walk, samples: count)
     try codebook.relaxBackward(
       decoder.entry(count), encoder.rectified(count), walk, temperature: temperature, into: encoder.output(count))
     try encoder.backward(walk, samples: count)
-    loss.backwardSeconds = (.now - middle) / .seconds(1)
     return loss
   }
 
@@ -88,7 +84,6 @@ struct DVAEStep<Element: Scalar>: DVAEPasses {
   ) throws -> DVAELoss {
     var loss = DVAELoss()
     loss.samples = count
-    let start = ContinuousClock.now
     let walk = try BlockWalk(store, blocks)
     try encode(pixels, count, walk) { position, logits in
       codes[position] = Token(indexOfLargest(logits))
@@ -100,7 +95,6 @@ struct DVAEStep<Element: Scalar>: DVAEPasses {
     loss.reconstruction = PixelMap.logits(pixels, into: targets)
     loss.reconstruction += logitLaplace(output, targets, scale: 0, gradient: Matrix?.none)
     loss.squaredError = reconstructionError(output, pixels)
-    loss.forwardSeconds = (.now - start) / .seconds(1)
     return loss
   }
 

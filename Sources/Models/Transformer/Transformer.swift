@@ -80,13 +80,7 @@ package final class Transformer {
     _ samples: TransformerBatch, _ store: any ParameterStore, textScale: Float, imageScale: Float
   ) throws -> TransformerLoss {
     check(samples)
-    let clock = ContinuousClock()
-    let start = clock.now
-    var middle = start
-    var loss = try passes.forwardBackward(samples, store, textScale: textScale, imageScale: imageScale) { middle = clock.now }
-    loss.forwardSeconds = (middle - start) / .seconds(1)
-    loss.backwardSeconds = (clock.now - middle) / .seconds(1)
-    return loss
+    return try passes.forwardBackward(samples, store, textScale: textScale, imageScale: imageScale)
   }
 
   /// Loss alone.

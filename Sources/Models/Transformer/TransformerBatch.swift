@@ -28,9 +28,6 @@ package struct TransformerLoss: Sendable {
   package var textTokens = 0
   package var imageNats = 0.0
   package var imageTokens = 0
-  /// How long the passes took, in seconds.
-  package var forwardSeconds = 0.0
-  package var backwardSeconds = 0.0
 
   package init() {}
 
@@ -39,7 +36,5 @@ package struct TransformerLoss: Sendable {
     a.textTokens += b.textTokens
     a.imageNats += b.imageNats
     a.imageTokens += b.imageTokens
-    a.forwardSeconds += b.forwardSeconds
-    a.backwardSeconds += b.backwardSeconds
   }
 }

@@ -5,10 +5,8 @@ import Memory
 /// A transformer's passes in some precision.
 protocol TransformerPasses {
   /// Loss and gradient of all blocks.
-  ///
-  /// - Parameter middle: called between the forward and the backward pass.
   func forwardBackward(
-    _ samples: TransformerBatch, _ store: any ParameterStore, textScale: Float, imageScale: Float, middle: () -> Void
+    _ samples: TransformerBatch, _ store: any ParameterStore, textScale: Float, imageScale: Float
   ) throws -> TransformerLoss
   /// Loss alone.
   func evaluate(_ samples: TransformerBatch, _ store: any ParameterStore) throws -> TransformerLoss
@@ -36,12 +34,11 @@ struct TransformerStep<Element: Scalar>: TransformerPasses {
   }
 
   func forwardBackward(
-    _ samples: TransformerBatch, _ store: any ParameterStore, textScale: Float, imageScale: Float, middle: () -> Void
+    _ samples: TransformerBatch, _ store: any ParameterStore, textScale: Float, imageScale: Float
   ) throws -> TransformerLoss {
     let order = blocks.flatMap { [$0.attention.parameters.block, $0.mlp.parameters.block] }
     let walk = try BlockWalk(store, [parameters.embeddings.block] + order + [parameters.heads.block] + order.reversed())
     try forward(samples, walk)
-    middle()
 
     let dStream = activations.dStream.rows(0..<samples.count * config.length)
     let loss = try walk.backward(parameters.heads.block) { w, g in

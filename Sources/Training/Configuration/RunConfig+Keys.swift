@@ -119,6 +119,16 @@ extension RunConfig {
             "Consecutive blocks of the model whose gradients a rank holds at a time: at least 3, or 0 for as many as memory allows."
           ),
         ]),
+      ConfigSection(
+        path: "monitoring", text: "How a run is watched.",
+        keys: [
+          .integer(
+            "hangAfter", 0...1_000_000, unit: "seconds",
+            "Time without progress on any rank after which the ranks that the others wait for are named; 0 for never."),
+          .integer(
+            "abortAfter", 0...1_000_000, unit: "seconds",
+            "Time without progress on any rank after which the job ends, with exit code 81; at least `hangAfter`, or 0 for never."),
+        ]),
     ]
 
   private static func ramp(_ path: String, _ limits: Numbers, _ text: String) -> ConfigSection {

@@ -23,6 +23,12 @@ extension RunConfig {
     if 1...2 ~= parallel.gradientBlocks {
       throw fail("parallel.gradientBlocks", "is \(parallel.gradientBlocks); it must be 0 or at least 3")
     }
+    if monitoring.abortAfter > 0, monitoring.abortAfter < monitoring.hangAfter || monitoring.hangAfter == 0 {
+      throw fail(
+        "monitoring.abortAfter",
+        "is \(monitoring.abortAfter); it must be 0 or at least `monitoring.hangAfter`, \(monitoring.hangAfter), which must not be 0"
+      )
+    }
     do {
       try dvaeConfig.validate()
     } catch {

@@ -17,6 +17,7 @@ package struct RunConfig: Codable, Sendable, Equatable {
   package var transformer = TransformerStageConfig()
   package var sampling = SamplingConfig()
   package var parallel = ParallelConfig()
+  package var monitoring = MonitoringConfig()
 
   package init() {}
 }
@@ -164,4 +165,10 @@ package struct EMAConfig: Codable, Sendable, Equatable {
 package struct ParallelConfig: Codable, Sendable, Equatable {
   package var ranksPerNode = 0
   package var gradientBlocks = 0
+}
+
+/// How a run is watched: section `monitoring`.
+package struct MonitoringConfig: Codable, Sendable, Equatable {
+  package var hangAfter = 300
+  package var abortAfter = 1800
 }

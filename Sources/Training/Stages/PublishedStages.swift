@@ -69,6 +69,7 @@ package enum PublishedStages {
       let dvae = try DVAE(config.dvaeConfig, batch: 16, mode: .inference, precision: precision)
       let dvaeWeights = try ModelBundle.weights(dvae.table, folder.dvaeWeights, precision)
       let prompts = try data.prompts(16)
+      let (clock, stop) = (run.monitor.clock, run.stop)
       let task = try TransformerTask(
         config, Transformer(shape, batch: config.transformer.training.microBatch, precision: precision), training: training,
         validation: validation, tokenizer: tokenizer
@@ -77,7 +78,12 @@ package enum PublishedStages {
         let generator = ImageGenerator(
           tokenizer: tokenizer, dvae: dvae, dvaeWeights: dvaeWeights, transformer: shape,
           weights: try PackedWeights(weights, precision))
-        let images = try generator.generate(prompts, count: 1, seed: UInt64(config.seed), config.sampling, cutsPrompts: true)
+        let images = try generator.generate(
+          prompts, count: 1, seed: UInt64(config.seed), config.sampling, cutsPrompts: true
+        ) { _, _ in
+          clock.tick()
+          try stop.check()
+        }
         return try ImageGrid.compose(zip(prompts, images).map { ImageGrid.Row(caption: $0, images: $1) }, columns: 8)
       }
       return .init(task: task, shape: shape, optimizer: AdamW(config.transformer.training.adamw))

@@ -12,7 +12,8 @@ package final class Run {
   package let config: RunConfig
   package let folder: RunFolder
   package let grid: ProcessGrid
-  package let log: EventLog
+  package let monitor: RunMonitor
+  package var log: EventLog { monitor.log }
   package let stop: StopRequest
   /// Of the models' GEMMs, on every rank.
   package let precision: Precision
@@ -38,18 +39,20 @@ package final class Run {
     try grid.world.requireShared(folder.path)
     try grid.world.onCoordinator {
       try folder.check(config)
-      for path in [folder.products, folder.logs, folder.samples, folder.shards, folder.model] { try makeFolder(path) }
+      for path in [folder.products, folder.logs, folder.status, folder.samples, folder.shards, folder.model] {
+        try makeFolder(path)
+      }
     }
     self.lock = lock
-    log = EventLog(
-      [try JSONLinesSink(folder: folder.logs, rank: grid.world.rank), ConsoleSink(isCoordinator: grid.isCoordinator)] + sinks)
-    for warning in warnings { try log.warning(warning) }
-    if grid.isCoordinator { FileWarnings.show { [log] in try? log.warning($0) } }
-    skipped = SkippedSamples(log)
+    precision = try config.precision.resolved().common(in: grid.world)
+    monitor = try RunMonitor(
+      config.monitoring, folder: folder, world: grid.world, precision: precision.rawValue, sinks: sinks, stop: stop)
+    for warning in warnings { try monitor.log.warning(warning) }
+    if grid.isCoordinator { FileWarnings.show { [log = monitor.log] in try? log.warning($0) } }
+    skipped = SkippedSamples(monitor.log)
     let cores = UsableCores()
     let threads = try cores.share(among: grid.machine)
     setThreads(threads)
-    precision = try config.precision.resolved().common(in: grid.world)
     try log.message(
       "\(folder.path): \(grid.world.size) \(grid.world.size == 1 ? "rank" : "ranks") on \(grid.nodeCount) "
         + "\(grid.nodeCount == 1 ? "node" : "nodes"), \(threads) \(threads == 1 ? "thread" : "threads") each (usable: "
@@ -65,6 +68,16 @@ package final class Run {
   /// - Throws: `DalleError` if a product no longer fits its inputs; nothing has been changed then. Of kind `stopped` if a stop was
   ///   requested; everything that was made is then on disk.
   package func run(_ stages: [any Stage], only: String? = nil, restartFrom restart: String? = nil) throws {
+    do {
+      try runUnfinished(stages, only: only, restartFrom: restart)
+      monitor.end(nil)
+    } catch {
+      monitor.end(error)
+      throw error
+    }
+  }
+
+  private func runUnfinished(_ stages: [any Stage], only: String?, restartFrom restart: String?) throws {
     precondition(Set(stages.map(\.name) + RunFolder.reserved).count == stages.count + RunFolder.reserved.count, "a name twice")
     let only = try only.map { try Self.stage($0, of: stages, option: "--stage") }
     let restart = try restart.map { try Self.stage($0, of: stages, option: "--restart-from") }
@@ -77,6 +90,7 @@ package final class Run {
     }
     for (index, stage) in stages.enumerated() where only == nil || only?.name == stage.name {
       try stop.check()
+      monitor.status.set(stage: stage.name, step: nil)
       let (number, count) = (index + 1, stages.count)
       let status = try grid.world.decide { try ledger.status(of: stage) }
       switch status {

@@ -14,6 +14,8 @@ package struct RunFolder: Sendable {
   /// The run's own dataset, where its configuration names a source and no dataset.
   package var dataset: String { path + "/dataset" }
   package var logs: String { path + "/logs" }
+  /// What each rank does at this moment.
+  package var status: String { path + "/status" }
   package var samples: String { path + "/samples" }
   /// The stages' manifests.
   package var products: String { path + "/products" }
@@ -24,7 +26,7 @@ package struct RunFolder: Sendable {
   package var dvaeWeights: String { "\(model)/\(ModelBundle.File.dvaeWeights)" }
 
   /// Names in the folder that no stage may have.
-  static let reserved = ["config.yaml", "dataset", "lock", "logs", "model", "products", "samples", "shards"]
+  static let reserved = ["config.yaml", "dataset", "lock", "logs", "model", "products", "samples", "shards", "status"]
 
   /// A stage's own folder.
   package func work(_ stage: String) -> String { "\(path)/\(stage)" }

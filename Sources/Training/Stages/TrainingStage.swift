@@ -59,7 +59,7 @@ package struct TrainingStage<Task: TrainingTask>: Stage {
     let trainer = try Trainer(
       model.task, training, optimizer: model.optimizer, grid: run.grid, gradientBlocks: run.config.parallel.gradientBlocks,
       folder: checkpoints, samplesFolder: run.folder.samples, seed: UInt64(run.config.seed),
-      state: TrainingState(run.config, ranks: run.grid.world.size, inputs: inputs), log: run.log,
+      state: TrainingState(run.config, ranks: run.grid.world.size, inputs: inputs), monitor: run.monitor,
       stop: run.stop)
     try trainer.run()
     try run.grid.world.onCoordinator {

@@ -73,7 +73,7 @@ package final class DVAETask: TrainingTask {
 
   package func forwardBackward(
     _ batch: Batch, rows: Range<Int>, step: Int, denominators: [Double], source: any ParameterStore
-  ) throws -> StepSums {
+  ) throws -> [Double] {
     let weight = config.dvae.klWeight.value(at: step)
     let positions = rows.map { batch.positions.lowerBound + $0 }
     let loss = try batch.pixels.withUnsafeBufferPointer { pixels in
@@ -82,9 +82,7 @@ package final class DVAETask: TrainingTask {
         temperature: Float(config.dvae.temperature.value(at: step)), klWeight: Float(weight),
         noise: .drawn(seed: UInt64(config.seed), step: step, samples: positions), scale: Float(1 / denominators[0]))
     }
-    return StepSums(
-      losses: [Double(loss.samples), loss.reconstruction, loss.kl, weight * loss.kl], forwardSeconds: loss.forwardSeconds,
-      backwardSeconds: loss.backwardSeconds)
+    return [Double(loss.samples), loss.reconstruction, loss.kl, weight * loss.kl]
   }
 
   package let sumCount = 4

@@ -81,12 +81,12 @@ package final class TransformerTask: TrainingTask {
 
   package func forwardBackward(
     _ batch: TransformerBatch, rows: Range<Int>, step: Int, denominators: [Double], source: any ParameterStore
-  ) throws -> StepSums {
+  ) throws -> [Double] {
     // A batch in which every caption was dropped has no text tokens.
     let loss = try model.forwardBackward(
       batch.rows(rows), source, textScale: Float(textShare / max(1, denominators[0])),
       imageScale: Float((1 - textShare) / denominators[1]))
-    return StepSums(losses: sums(loss), forwardSeconds: loss.forwardSeconds, backwardSeconds: loss.backwardSeconds)
+    return sums(loss)
   }
 
   package let sumCount = 4
