@@ -26,7 +26,10 @@ package final class JSONLinesSink: EventSink {
 
   deinit { close(descriptor) }
 
-  package func record(_ event: Event) throws { try append(encoder.encode(event) + Data("\n".utf8)) }
+  package func record(_ event: Event) throws {
+    if case .histogram = event.kind { return }  // thousands of numbers; the validation's line has what they come to
+    try append(encoder.encode(event) + Data("\n".utf8))
+  }
 
   private func append(_ line: Data) throws {
     var rest = line[...]
@@ -64,7 +67,7 @@ extension Event: Encodable {
     try object.encodeIfPresent(step, forKey: Key("step"))
     try object.encode(name, forKey: Key("event"))
     switch kind {
-    case .stageBegun: break
+    case .stageBegun, .histogram: break
     case .stageFinished(_, _, let isGiven): try object.encode(isGiven, forKey: Key("given"))
     case .trainingBegun(let steps, _): try object.encode(steps, forKey: Key("steps"))
     case .step(let metrics):
@@ -91,6 +94,7 @@ extension Event: Encodable {
     case .trainingBegun: "trainingBegun"
     case .step: "step"
     case .validation: "validation"
+    case .histogram: "histogram"
     case .checkpoint: "checkpoint"
     case .sampleGrid: "sampleGrid"
     case .message: "message"

@@ -173,7 +173,11 @@ package final class Trainer<Task: TrainingTask> {
     guard failures[0] == 0, var totals = try? sums.get() else { return }
     try grid.world.allReduce(&totals, .sum)
     let metrics = task.validationReport(totals).map { Metric($0.name, $0.value) }
-    if !metrics.isEmpty { try log.record(.validation(metrics), stage: task.name, step: state.step) }
+    if metrics.isEmpty { return }
+    try log.record(.validation(metrics), stage: task.name, step: state.step)
+    for (name, counts) in task.validationHistograms(totals) {
+      try log.record(.histogram(name: name, counts: counts), stage: task.name, step: state.step)
+    }
   }
 
   /// Samples come from the EMA weights, as those of the finished model will. Where that fails, training continues without them.

@@ -18,7 +18,7 @@ final class EventRecorder: EventSink {
       case .validation: "validation\(step)"
       case .checkpoint: "checkpoint\(step)"
       case .sampleGrid: "image\(step)"
-      case .message, .warning, .skip: nil
+      case .histogram, .message, .warning, .skip: nil
       }
     }
   }

@@ -41,8 +41,10 @@ package final class Run {
       for path in [folder.products, folder.logs, folder.samples, folder.shards, folder.model] { try makeFolder(path) }
     }
     self.lock = lock
+    let board = grid.isCoordinator ? [TensorBoardSink(folder: folder.events, configuration: try config.yaml())] : []
     log = EventLog(
-      [try JSONLinesSink(folder: folder.logs, rank: grid.world.rank), ConsoleSink(isCoordinator: grid.isCoordinator)] + sinks)
+      [try JSONLinesSink(folder: folder.logs, rank: grid.world.rank), ConsoleSink(isCoordinator: grid.isCoordinator)] + board
+        + sinks)
     for warning in warnings { try log.warning(warning) }
     if grid.isCoordinator { FileWarnings.show { [log] in try? log.warning($0) } }
     skipped = SkippedSamples(log)
@@ -65,6 +67,7 @@ package final class Run {
   /// - Throws: `DalleError` if a product no longer fits its inputs; nothing has been changed then. Of kind `stopped` if a stop was
   ///   requested; everything that was made is then on disk.
   package func run(_ stages: [any Stage], only: String? = nil, restartFrom restart: String? = nil) throws {
+    defer { log.flush() }
     precondition(Set(stages.map(\.name) + RunFolder.reserved).count == stages.count + RunFolder.reserved.count, "a name twice")
     let only = try only.map { try Self.stage($0, of: stages, option: "--stage") }
     let restart = try restart.map { try Self.stage($0, of: stages, option: "--restart-from") }

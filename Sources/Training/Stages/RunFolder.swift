@@ -15,6 +15,8 @@ package struct RunFolder: Sendable {
   package var dataset: String { path + "/dataset" }
   package var logs: String { path + "/logs" }
   package var samples: String { path + "/samples" }
+  /// What TensorBoard shows.
+  package var events: String { path + "/events" }
   /// The stages' manifests.
   package var products: String { path + "/products" }
   /// Everything that generating needs; complete when the last stage is.
@@ -24,7 +26,7 @@ package struct RunFolder: Sendable {
   package var dvaeWeights: String { "\(model)/\(ModelBundle.File.dvaeWeights)" }
 
   /// Names in the folder that no stage may have.
-  static let reserved = ["config.yaml", "dataset", "lock", "logs", "model", "products", "samples", "shards"]
+  static let reserved = ["config.yaml", "dataset", "events", "lock", "logs", "model", "products", "samples", "shards"]
 
   /// A stage's own folder.
   package func work(_ stage: String) -> String { "\(path)/\(stage)" }
