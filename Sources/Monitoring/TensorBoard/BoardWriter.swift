@@ -35,6 +35,7 @@ struct BoardWriter {
       let validations = "\(folder)/\(entry.stage)/validation"
       switch entry.content {
       case .begin:
+        try flush()
         first = entry.step
         training = try EventFile(folder: "\(folder)/\(entry.stage)", step: first)
         validation = FileManager.default.fileExists(atPath: validations) ? try EventFile(folder: validations, step: first) : nil
@@ -44,6 +45,12 @@ struct BoardWriter {
         try (entry.isValidation ? validation : training)?.append(record)
       }
     }
+    try flush()
+  }
+
+  private func flush() throws {
+    try training?.flush()
+    try validation?.flush()
   }
 
   /// An image that somebody removed is not shown; the other values are.

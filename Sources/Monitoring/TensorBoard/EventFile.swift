@@ -7,9 +7,12 @@ final class EventFile {
   private static let prefix = "events.out.tfevents."
   /// Of a time in seconds until the year 2286.
   private static let digits = 10
+  /// Bytes that are kept until they are written together.
+  private static let mostPending = 1 << 20
 
   private let path: String
   private let descriptor: Int32
+  private var pending: [UInt8] = []
 
   /// Makes a new file, and the folder where it is missing. TensorBoard reads the files of a folder in the order of their names and forgets
   /// what earlier ones have for steps from `step`.
@@ -29,7 +32,16 @@ final class EventFile {
 
   deinit { close(descriptor) }
 
-  func append(_ bytes: [UInt8]) throws { try bytes.withUnsafeBytes { try writeAll($0, to: descriptor, path) } }
+  /// Appends records; they are in the file after `flush`.
+  func append(_ bytes: [UInt8]) throws {
+    pending += bytes
+    if pending.count >= Self.mostPending { try flush() }
+  }
+
+  func flush() throws {
+    defer { pending.removeAll(keepingCapacity: true) }
+    try pending.withUnsafeBytes { try writeAll($0, to: descriptor, path) }
+  }
 
   private static func time(ofName name: String) -> Int? {
     guard name.hasPrefix(prefix) else { return nil }
