@@ -15,7 +15,6 @@ import time
 import urllib.parse
 import urllib.request
 
-import numpy
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
@@ -51,8 +50,11 @@ def logged(stage):
     return steps, validations
 
 
-def single(values):
-    return [(step, numpy.float32(value)) for step, value in sorted(values.items())]
+def same(found, expected, tag):
+    """Whether both have the same steps and values, as far as the log has digits: six, four of what is measured in seconds."""
+    digits = 4 if tag.startswith("speed/") else 6
+    return [step for step, _ in found] == sorted(expected) and all(
+        math.isclose(value, expected[step], rel_tol=0.6 * 10 ** (1 - digits)) for step, value in found)
 
 
 def read(folder):
@@ -77,8 +79,8 @@ def check_files(name):
 
 
 def check_scalars(board, tag, expected):
-    found = [(event.step, numpy.float32(event.value)) for event in board.Scalars(tag)]
-    check(f"{tag}: {len(found)} values are those of the log", found == single(expected) and len(found) > 0)
+    found = [(event.step, event.value) for event in board.Scalars(tag)]
+    check(f"{tag}: {len(found)} values are those of the log", len(found) > 0 and same(found, expected, tag))
 
 
 def check_stage(stage, lossParts, validationTags):
@@ -134,7 +136,7 @@ def check_codes(board, validations):
         if not positions == histogram.num == sum(counts) or len(counts) != shape["vocabulary"] or sorted(counts, reverse=True) != counts:
             check(f"codes of step {event.step}: {positions} in all, most used first", False)
         shares = [count / positions for count in counts if count]
-        if not math.isclose(math.exp(-sum(p * math.log(p) for p in shares)), validations[event.step]["perplexity"], rel_tol=1e-9):
+        if not math.isclose(math.exp(-sum(p * math.log(p) for p in shares)), validations[event.step]["perplexity"], rel_tol=1e-5):
             check(f"codes of step {event.step}: have the log's perplexity", False)
 
 
@@ -160,13 +162,14 @@ def check_server(*arguments):
         check(f"tensorboard {' '.join(arguments)} shows the runs", set(get("runs")) == wanted)
         for stage in ["dvae", "transformer"]:
             steps, _ = logged(stage)
-            expected = single({step: line["seconds"] for step, line in steps.items()})
+            tag = "speed/secondsPerStep"
+            expected = {step: line["seconds"] for step, line in steps.items()}
             for _ in range(50):
-                curve = get("plugin/scalars/scalars", run=stage, tag="speed/secondsPerStep")
+                curve = get("plugin/scalars/scalars", run=stage, tag=tag)
                 if len(curve) == len(expected):
                     break
                 time.sleep(0.2)
-            check(f"{stage}: the curve has {len(curve)} points of the log", [(s, numpy.float32(v)) for _, s, v in curve] == expected)
+            check(f"{stage}: the curve has {len(curve)} points of the log", same([point[1:] for point in curve], expected, tag))
             times = [moment for moment, _, _ in curve]
             check(f"{stage}: and does not go back in time", times == sorted(times))
         texts = get("plugin/text/text", run="dvae", tag="configuration")
