@@ -68,7 +68,7 @@ let package = Package(
     module("Random"),
     module("Tokens"),
     module("MPI", dependencies: ["Memory", "Errors", "CMPI"]),
-    module("Monitoring", dependencies: ["Errors"]),
+    module("Monitoring", dependencies: ["Files", "Errors"]),
     module("Hashing", dependencies: ["COpenSSL"]),
 
     // Arithmetic.
@@ -154,7 +154,7 @@ let package = Package(
     tests("Hashing", dependencies: ["Hashing"]),
     tests("Memory", dependencies: ["Memory"]),
     tests("Files", dependencies: ["Files", "Errors"]),
-    tests("Monitoring", dependencies: ["Monitoring", "Errors"]),
+    tests("Monitoring", dependencies: ["Monitoring", "Files", "Errors"]),
     tests("Random", dependencies: ["Random"]),
     tests("Kernels", dependencies: ["Kernels", "Random", "Memory"]),
     tests("Models", dependencies: ["Safetensors", "Models", "Layers", "Kernels", "Tokens", "Memory", "Errors"]),

@@ -36,7 +36,7 @@ package final class ConsoleSink: EventSink {
       return "\(position)  validation: " + metrics.map { "\($0.name) \(short($0.value))" }.joined(separator: ", ")
     case .sampleGrid(let path): return "\(position)  samples: \(path)"
     case .message(let text): return event.stage.map { "\($0): \(text)" } ?? text
-    case .started, .ranks, .checkpoint, .warning, .skip, .ended: return nil
+    case .started, .ranks, .checkpoint, .histogram, .warning, .skip, .ended: return nil
     }
   }
 

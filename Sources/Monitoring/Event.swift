@@ -21,6 +21,8 @@ package struct Event: Sendable {
     /// Where the ranks' time went in the last `over` steps.
     case ranks([RankUsage], over: Int)
     case validation([Metric])
+    /// How often each of several cases occurred in a validation: `counts[i]` times case i.
+    case histogram(name: String, counts: [Int])
     /// A checkpoint was taken; it appears at `path` when it is complete.
     case checkpoint(path: String)
     /// A grid of images that the model generated was written.

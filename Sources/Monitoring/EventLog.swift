@@ -1,9 +1,15 @@
 import Foundation
 
-/// Takes events. A sink is called by one thread at a time, and never keeps training waiting for long.
+/// Takes events. A sink gets them from one thread at a time, and never keeps training waiting for long.
 package protocol EventSink: AnyObject {
   /// - Throws: what must end the run, such as a full disk.
   func record(_ event: Event) throws
+  /// Writes what it still holds back, before the job ends. Other threads may record events meanwhile.
+  func flush()
+}
+
+extension EventSink {
+  package func flush() {}
 }
 
 /// Passes a rank's events to its sinks, in order. Any thread may call it.
@@ -21,6 +27,9 @@ package final class EventLog: @unchecked Sendable {
     defer { lock.unlock() }
     for sink in sinks { try sink.record(event) }
   }
+
+  /// To be called when the job's work is done, whether it succeeded or failed.
+  package func flush() { for sink in sinks { sink.flush() } }
 
   package func message(_ text: String, stage: String? = nil) throws { try record(.message(text), stage: stage) }
   package func warning(_ text: String, stage: String? = nil) throws { try record(.warning(text), stage: stage) }

@@ -10,7 +10,7 @@ package final class JSONLinesSink: EventSink {
 
   package func record(_ event: Event) throws {
     switch event.kind {
-    case .trainingBegun, .step, .ranks, .validation: break
+    case .trainingBegun, .step, .ranks, .validation, .histogram: break
     default: try file.append(event)
     }
   }
@@ -36,7 +36,7 @@ extension Event: Encodable {
       try object.encode(job.ranks, forKey: Key("ranks"))
       try object.encode(job.hosts, forKey: Key("hosts"))
       try object.encode(job.precision, forKey: Key("precision"))
-    case .stageBegun, .trainingBegun, .step, .ranks, .validation: break
+    case .stageBegun, .trainingBegun, .step, .ranks, .validation, .histogram: break
     case .stageFinished(_, _, let isGiven): try object.encode(isGiven, forKey: Key("given"))
     case .checkpoint(let path), .sampleGrid(let path): try object.encode(path, forKey: Key("path"))
     case .message(let text), .warning(let text), .skip(let text): try object.encode(text, forKey: Key("text"))
@@ -55,6 +55,7 @@ extension Event: Encodable {
     case .step: "step"
     case .ranks: "ranks"
     case .validation: "validation"
+    case .histogram: "histogram"
     case .checkpoint: "checkpoint"
     case .sampleGrid: "sampleGrid"
     case .message: "message"

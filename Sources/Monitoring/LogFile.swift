@@ -1,4 +1,5 @@
 import Errors
+import Files
 import Foundation
 
 /// A file of JSON objects, one per line, that grows at its end.
@@ -13,7 +14,7 @@ final class LogFile {
   init(_ path: String) throws {
     self.path = path
     descriptor = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
-    guard descriptor >= 0 else { throw failure("cannot be opened", "check the folder's permissions and the disk") }
+    guard descriptor >= 0 else { throw DalleError.file(path, "cannot be opened") }
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
     // JSON has no infinity; a diverged loss is written as a string.
     encoder.nonConformingFloatEncodingStrategy = .convertToString(positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
@@ -57,28 +58,15 @@ final class LogFile {
       end -= tail.endIndex - (previous + 1)
       tail = tail[...previous]
     }
-    guard ftruncate(descriptor, off_t(end)) == 0 else { throw failure("cannot be shortened", "check the disk") }
+    guard ftruncate(descriptor, off_t(end)) == 0 else { throw DalleError.file(path, "cannot be shortened") }
   }
 
   private func read(_ range: Range<Int>) throws -> Data {
     var data = Data(count: range.count)
     let count = data.withUnsafeMutableBytes { pread(descriptor, $0.baseAddress, range.count, off_t(range.lowerBound)) }
-    guard count == range.count else { throw failure("cannot be read", "check the disk") }
+    guard count == range.count else { throw DalleError.file(path, "cannot be read") }
     return data
   }
 
-  private func append(_ line: Data) throws {
-    var rest = line[...]
-    while !rest.isEmpty {
-      let count = rest.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
-      if count < 0 && errno == EINTR { continue }
-      guard count > 0 else { throw failure("cannot be written", "free space on the disk, and start again") }
-      rest = rest.dropFirst(count)
-    }
-  }
-
-  /// What the last system call refused.
-  private func failure(_ problem: String, _ advice: String) -> DalleError {
-    DalleError(.inputOutput, "\(path): \(problem): \(String(cString: strerror(errno))); \(advice)")
-  }
+  private func append(_ line: Data) throws { try line.withUnsafeBytes { try writeAll($0, to: descriptor, path) } }
 }

@@ -229,6 +229,9 @@ package final class Trainer<Task: TrainingTask> {
     if metrics.isEmpty { return }
     try log.record(.validation(metrics), stage: task.name, step: state.step)
     try warn(health?.observe(validation: metrics, step: state.step))
+    for (name, counts) in task.validationHistograms(totals) {
+      try log.record(.histogram(name: name, counts: counts), stage: task.name, step: state.step)
+    }
   }
 
   /// Samples come from the EMA weights, as those of the finished model will. Where that fails, training continues without them.

@@ -44,6 +44,8 @@ package protocol TrainingTask: AnyObject {
   func report(_ sums: [Double]) -> LossReport
   /// The numbers of a validation; none where no sample was validated.
   func validationReport(_ sums: [Double]) -> [(name: String, value: Double)]
+  /// Counts of a validation that are too many to be read as numbers.
+  func validationHistograms(_ sums: [Double]) -> [(name: String, counts: [Int])]
 
   /// An image with samples of these weights, for people; nil where there is nothing to show. Called on the coordinator.
   func sampleImage(_ source: any ParameterStore) throws -> Image?
@@ -51,6 +53,7 @@ package protocol TrainingTask: AnyObject {
 
 extension TrainingTask {
   package var sampleBytes: Int { 0 }
+  package func validationHistograms(_ sums: [Double]) -> [(name: String, counts: [Int])] { [] }
   package func sampleImage(_ source: any ParameterStore) throws -> Image? { nil }
 }
 

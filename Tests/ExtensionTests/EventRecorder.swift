@@ -18,7 +18,7 @@ final class EventRecorder: EventSink {
       case .validation: "validation\(step)"
       case .checkpoint: "checkpoint\(step)"
       case .sampleGrid: "image\(step)"
-      case .started, .ranks, .message, .warning, .skip, .ended: nil
+      case .started, .ranks, .histogram, .message, .warning, .skip, .ended: nil
       }
     }
   }

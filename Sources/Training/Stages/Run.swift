@@ -45,8 +45,9 @@ package final class Run {
     }
     self.lock = lock
     precision = try config.precision.resolved().common(in: grid.world)
+    let board = grid.isCoordinator ? [TensorBoardSink(folder: folder.events, configuration: try config.yaml())] : []
     monitor = try RunMonitor(
-      config.monitoring, folder: folder, world: grid.world, precision: precision.rawValue, sinks: sinks, stop: stop)
+      config.monitoring, folder: folder, world: grid.world, precision: precision.rawValue, sinks: board + sinks, stop: stop)
     for warning in warnings { try monitor.log.warning(warning) }
     if grid.isCoordinator { FileWarnings.show { [log = monitor.log] in try? log.warning($0) } }
     skipped = SkippedSamples(monitor.log)

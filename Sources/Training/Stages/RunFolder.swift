@@ -17,6 +17,8 @@ package struct RunFolder: Sendable {
   /// What each rank does at this moment.
   package var status: String { path + "/status" }
   package var samples: String { path + "/samples" }
+  /// What TensorBoard shows.
+  package var events: String { path + "/events" }
   /// The stages' manifests.
   package var products: String { path + "/products" }
   /// Everything that generating needs; complete when the last stage is.
@@ -26,7 +28,9 @@ package struct RunFolder: Sendable {
   package var dvaeWeights: String { "\(model)/\(ModelBundle.File.dvaeWeights)" }
 
   /// Names in the folder that no stage may have.
-  static let reserved = ["config.yaml", "dataset", "lock", "logs", "model", "products", "samples", "shards", "status"]
+  static let reserved = [
+    "config.yaml", "dataset", "events", "lock", "logs", "model", "products", "samples", "shards", "status",
+  ]
 
   /// A stage's own folder.
   package func work(_ stage: String) -> String { "\(path)/\(stage)" }

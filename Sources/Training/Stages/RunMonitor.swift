@@ -45,6 +45,7 @@ package final class RunMonitor {
   func end(_ error: (any Error)?) {
     let kind = error.map { ($0 as? DalleError)?.kind ?? .software }
     try? log.record(.ended(code: Int(kind?.rawValue ?? 0), text: error.map { "\($0)" } ?? "the work is done"))
+    log.flush()
     status.end()
   }
 }

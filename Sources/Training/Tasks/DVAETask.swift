@@ -122,6 +122,11 @@ package final class DVAETask: TrainingTask {
     ]
   }
 
+  /// How often each code occurs, in descending order: codes have no order of their own, and this one shows how evenly they are used.
+  package func validationHistograms(_ sums: [Double]) -> [(name: String, counts: [Int])] {
+    [("codes, most used first", sums[4...].map { Int($0) }.sorted(by: >))]
+  }
+
   /// Images of the validation split, each beside its reconstruction.
   package func sampleImage(_ weights: any ParameterStore) throws -> Image? {
     let originals = try validationImages(Array(0..<min(16, data.count(.validation))))
