@@ -100,6 +100,17 @@ import Testing
     #expect(training.last?.lr.isNaN == true)
   }
 
+  /// Ranks do something else by now, and may be fewer.
+  @Test func anEarlierStageTellsNothingOfRanks() throws {
+    let run = try RunMaker.running(slow: 5)
+    #expect(try run.observe().ranks[5].mark == .slow)
+    let next = run.started().replacingOccurrences(of: "\"ranks\":8", with: "\"ranks\":6")
+    try run.append([next, run.event("stageBegun", "\"stage\":\"export\"")], to: "rank-00000.jsonl")
+    let observation = try run.observe()
+    #expect(observation.stage == "export" && observation.trainedStage == "transformer")
+    #expect(observation.ranks.count == 6 && observation.ranks.allSatisfy { $0.mark == nil && $0.phases.isEmpty })
+  }
+
   @Test func newestCheckpointIsACompleteOne() throws {
     let run = try RunMaker.running()
     try run.checkpoint(step: 200)

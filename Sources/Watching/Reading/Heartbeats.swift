@@ -30,7 +30,7 @@ struct Heartbeats {
   ///
   /// Those of a thousand ranks are read every five seconds, as they are written: a network file system has others to serve.
   mutating func update() throws {
-    if let updated, ContinuousClock.now - updated < .seconds(beats.count / 200) { return }
+    if let updated, ContinuousClock.now - updated < .seconds(min(5, beats.count / 200)) { return }
     updated = .now
     let names: [String]
     do { names = try namesInFolder(folder) } catch let error as DalleError {

@@ -131,8 +131,10 @@ package final class RunWatcher {
     (result.isComplete, result.start, result.problems) = (isComplete, start, problems)
     (result.stage, result.isStageFinished) = (main.stage ?? newest?.key, main.isStageFinished)
     (result.trainedStage, result.training) = (trained, files?.history)
+    // Another stage's times would tell nothing of what the ranks do now.
+    let times = trained == result.stage ? files?.times : nil
     result.ranks = RankViews.make(
-      beats: beats, times: files?.times, beginning: files?.history.beginning, start: start,
+      beats: beats, times: times, beginning: files?.history.beginning, start: start,
       jobAge: start.map { result.time - $0.time } ?? .infinity, isOver: ended != nil, host: host)
     if let trained { result.checkpoint = NewestCheckpoint(in: "\(folder)/\(trained)/checkpoints") }
     result.freeBytes = NewestCheckpoint.freeBytes(folder)

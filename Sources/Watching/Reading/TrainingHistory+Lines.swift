@@ -18,6 +18,7 @@ extension TrainingHistory {
         case "seconds": step.seconds = json.number() ?? .nan
         case "throughput": step.throughput = json.number() ?? .nan
         case "skipped": step.isSkipped = json.bool() ?? false
+        case "slowest": step.slowest = SlowestRank(&json)
         case "values": validation.values = json.numbersByName() ?? []
         default: beginning.read(key, &json)
         }
@@ -36,6 +37,19 @@ extension TrainingHistory {
       validation.step = step.step
       add(validation)
     default: break
+    }
+  }
+}
+
+extension TrainingHistory.SlowestRank {
+  fileprivate init?(_ json: inout JSONCursor) {
+    guard json.enterObject() else { return nil }
+    while let key = json.nextKey() {
+      switch key {
+      case "rank": rank = json.integer() ?? 0
+      case "ratio": ratio = json.number() ?? 1
+      default: json.skip()
+      }
     }
   }
 }

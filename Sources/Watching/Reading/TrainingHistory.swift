@@ -25,6 +25,13 @@ package struct TrainingHistory: Sendable {
     package var seconds = Double.nan
     package var throughput = Double.nan
     package var isSkipped = false
+    package var slowest: SlowestRank?
+  }
+
+  /// The rank that computed longest of late, against the median.
+  package struct SlowestRank: Sendable, Equatable {
+    package var rank = 0
+    package var ratio = 1.0
   }
 
   package struct Validation: Sendable {
@@ -39,6 +46,7 @@ package struct TrainingHistory: Sendable {
   package var last: Step?
   package var skippedCount = 0
   package var lastSkipped: Int?
+  package var slowest: SlowestRank?
   package var loss = ThinnedSeries()
   /// In the order in which they are logged.
   package var parts: [(name: String, series: ThinnedSeries)] = []
@@ -79,7 +87,7 @@ package struct TrainingHistory: Sendable {
 
   mutating func add(_ beginning: Beginning) {
     self.beginning = beginning
-    stepsOfJob = 0
+    (stepsOfJob, slowest) = (0, nil)
   }
 
   mutating func add(_ step: Step) {
@@ -91,6 +99,7 @@ package struct TrainingHistory: Sendable {
       parts[index].series.add(part.value, step: step.step)
     }
     if step.isSkipped { (skippedCount, lastSkipped) = (skippedCount + 1, step.step) }
+    slowest = step.slowest ?? slowest
     steps.append(step)
     stepsOfJob += 1
     // Half is dropped at a time, so that each step is moved once.

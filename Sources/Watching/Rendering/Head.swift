@@ -1,3 +1,4 @@
+import Foundation
 import Monitoring
 
 /// What is known of the run as a whole, for the upper part of a page.
@@ -76,6 +77,10 @@ struct Head {
     guard let beginning = training.beginning else { return flow }
     if let throughput = training.throughput { flow.add("\(Texts.rounded(throughput)) \(beginning.unit)/s", .strong) }
     if let seconds = training.secondsPerStep { flow.add("\(Texts.seconds(seconds)) s/step", .strong) }
+    if let slowest = training.slowest {
+      let text = "rank \(slowest.rank), \(String(format: "%.2f", slowest.ratio))\(paper.times)"
+      flow.add("slowest", value: text, slowest.ratio > RankView.slowRatio ? .warning : .strong)
+    }
     flow.add("batch", value: "\(beginning.batch)")
     flow.add("parameters", value: Texts.rounded(Double(beginning.parameters)))
     if !beginning.precision.isEmpty { flow.add(beginning.precision, .strong) }
@@ -109,7 +114,7 @@ struct Head {
     }
     if let free = run.freeBytes {
       let count = run.checkpointsThatFit
-      let others = count.map { " for \($0 > 999 ? "more than 999" : "\($0)") \($0 == 1 ? "checkpoint" : "checkpoints")" } ?? ""
+      let others = count.map { ", \($0 > 999 ? "999+" : "\($0)") \($0 == 1 ? "checkpoint" : "checkpoints")" } ?? ""
       flow.add("free", value: Texts.bytes(Double(free)) + others, count ?? 2 < 2 ? .bad : .strong)
     }
     return flow

@@ -29,15 +29,17 @@ package struct Page {
     let rankRows = max(Self.leastBody, min(run.ranks.count, space / 2))
     let upper = head + Plots.lines(run, rows: space - rankRows, on: paper) + newest + header
     // On a low screen all of it is scrolled.
-    let pinned = isTall ? upper : []
+    let (pinned, scrolled) = isTall ? (upper, []) : ([], upper)
     bodyRows = max(0, paper.rows - 1 - pinned.count)
-    let list = body == .ranks ? table.rows(fitting: isTall ? bodyRows : .max) : Warnings.lines(run, rows: .max, on: paper)
-    let scrolled = isTall ? list : upper + list
-    lastOffset = max(0, scrolled.count - bodyRows)
-    let offset = max(0, min(offset, lastOffset))
-    let visible = scrolled.dropFirst(offset).prefix(bodyRows)
+    let warnings = body == .warnings ? Warnings.lines(run, rows: .max, on: paper) : []
+    let count = scrolled.count + (body == .ranks ? run.ranks.count : warnings.count)
+    lastOffset = max(0, count - bodyRows)
+    let first = max(0, min(offset, lastOffset))
+    let listed = max(0, first - scrolled.count)..<max(0, min(count, first + bodyRows) - scrolled.count)
+    let list = body == .ranks ? table.rows(listed, fitting: bodyRows) : Array(warnings[listed])
+    let visible = scrolled.dropFirst(first).prefix(bodyRows) + list
     let blank = Array(repeating: StyledLine(), count: bodyRows - visible.count)
-    let position = lastOffset > 0 ? "  lines \(offset + 1)-\(offset + visible.count) of \(scrolled.count)" : ""
+    let position = lastOffset > 0 ? "  lines \(first + 1)-\(first + visible.count) of \(count)" : ""
     lines = pinned + visible + blank + [Self.footer(body, position, on: paper)]
   }
 

@@ -24,12 +24,17 @@ struct RankColumn {
     return sorted.isEmpty ? "" : format(sorted[(sorted.count - 1) / 2])
   }
 
-  static func ratio(_ rank: RankView) -> String { rank.ratio.map { String(format: "%.2fx", $0) } ?? "" }
+  static func ratio(_ rank: RankView) -> String { rank.ratio.map { String(format: "%.2f", $0) } ?? "" }
 
-  /// Those that fit: with whole titles, or short ones, or without the least important columns.
+  /// Those that have something to show and fit: with whole titles, or short ones, or without the least important columns.
   static func fitting(_ ranks: [RankView], on paper: Paper) -> [RankColumn] {
-    var columns = all(ranks, hasWholeTitles: true)
-    if width(columns) > paper.columns { columns = all(ranks, hasWholeTitles: false) }
+    func filled(hasWholeTitles: Bool) -> [RankColumn] {
+      all(ranks, hasWholeTitles: hasWholeTitles).filter { column in
+        column.value.map { value in ranks.contains { value($0) != nil } } ?? true
+      }
+    }
+    var columns = filled(hasWholeTitles: true)
+    if width(columns) > paper.columns { columns = filled(hasWholeTitles: false) }
     while width(columns) > paper.columns, columns.count > 2 {
       let last = columns.indices.max { columns[$0].expendability < columns[$1].expendability }!
       columns.remove(at: last)
@@ -71,7 +76,10 @@ struct RankColumn {
         title: hasWholeTitles ? "s/step" : "total", width: hasWholeTitles ? 6 : 5, expendability: 3,
         text: { Texts.seconds($0.seconds) }, value: \.seconds),
     ] + phases + [
-      RankColumn(title: hasWholeTitles ? "of median" : "of med", width: hasWholeTitles ? 9 : 6, expendability: 15, text: ratio),
+      RankColumn(
+        title: hasWholeTitles ? "of median" : "of med", width: hasWholeTitles ? 9 : 6, expendability: 15, text: ratio,
+        value: \.ratio,
+        format: { _ in "" }),
       memory,
       RankColumn(title: "heard", width: 6, expendability: 5, text: { $0.heard.map(Texts.duration) ?? "-" }), now,
     ]

@@ -16,10 +16,13 @@ struct RankTable {
     return [joined(titles)] + (ranks.count > 1 ? [joined(columns.map { StyledLine($0.aligned($0.median(ranks)), .faint) })] : [])
   }
 
-  /// A line for each rank: in their order where all fit, or else with those first that somebody should look at.
-  func rows(fitting count: Int) -> [StyledLine] {
+  /// Lines for some of the ranks: in their order where all fit into `count` lines, or else with those first that somebody should
+  /// look at.
+  func rows(_ range: Range<Int>, fitting count: Int) -> [StyledLine] {
     let ordered = ranks.count <= count ? ranks : ranks.sorted { ($0.urgency, $1.rank) > ($1.urgency, $0.rank) }
-    return ordered.map { rank in joined(columns.map { StyledLine($0.aligned($0.text(rank)), rank.style) }) }
+    return ordered[range.clamped(to: ordered.indices)].map { rank in
+      joined(columns.map { StyledLine($0.aligned($0.text(rank)), rank.style) })
+    }
   }
 
   private func joined(_ cells: [StyledLine]) -> StyledLine {
@@ -39,7 +42,7 @@ struct RankTable {
       let detail =
         switch mark {
         case .silent: worst.heard.map { "for \(Texts.duration($0))" } ?? "never heard from"
-        case .slow: "\(RankColumn.ratio(worst)) the median"
+        case .slow: "\(RankColumn.ratio(worst))\(paper.times) the median"
         }
       let place = worst.host.isEmpty ? "" : " on \(worst.host)"
       flow.add("\(marked.count) \(mark.rawValue): \(marked.count > 1 ? "worst " : "")rank \(worst.rank)\(place), \(detail)", style)

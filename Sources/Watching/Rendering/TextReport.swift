@@ -7,13 +7,13 @@ package enum TextReport {
 
   package static func lines(_ run: Observation, on paper: Paper) -> [StyledLine] {
     let table = RankTable(run.ranks, on: paper)
-    let rows = table.rows(fitting: rankCount)
-    let rest = rows.count - rankCount
+    let rows = table.rows(0..<rankCount, fitting: rankCount)
+    let rest = run.ranks.count - rankCount
     let more = rest > 0 ? [StyledLine("and \(rest) more ranks; --json has all of them", .faint).cut(to: paper.columns, paper)] : []
     let sections = [
       Head(run: run, paper: paper).lines,
       Plots.lines(run, rows: plotRows, on: paper),
-      RankTable.summary(run.ranks, on: paper) + table.header + rows.prefix(rankCount) + more,
+      RankTable.summary(run.ranks, on: paper) + table.header + rows + more,
       Warnings.title(run, hint: ", the newest first", on: paper)
         + Warnings.lines(run, rows: warningRows, on: paper),
     ]

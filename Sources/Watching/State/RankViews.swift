@@ -9,7 +9,7 @@ enum RankViews {
     beats: [Heartbeat], times: RankTimes?, beginning: TrainingHistory.Beginning?, start: JobStart?,
     jobAge: Double, isOver: Bool, host: String
   ) -> [RankView] {
-    let listed = max(start?.ranks ?? 0, beginning?.ranks ?? 0)
+    let listed = start.flatMap { $0.ranks > 0 ? $0.ranks : nil } ?? beginning?.ranks ?? 0
     let count = listed > 0 ? listed : (beats.map(\.status.rank).max() ?? -1) + 1
     var ranks = (0..<min(count, 1 << 20)).map { RankView(rank: $0, host: beginning?.host(of: $0) ?? "") }
     for beat in beats where ranks.indices.contains(beat.status.rank) { ranks[beat.status.rank].add(beat.status, age: beat.age) }
