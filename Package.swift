@@ -124,7 +124,7 @@ let package = Package(
         "Generation", "Shards", "Datasets", "Images", "Tokenizer", "Models", "Layers", "Random", "Files", "Errors",
       ]),
 
-    module("Watching", dependencies: ["Monitoring", "Files", "Errors"]),
+    module("Watching", dependencies: ["Monitoring", "Files", "Errors", "Yams"]),
 
     // Executables.
     module(
@@ -159,7 +159,7 @@ let package = Package(
     tests("Memory", dependencies: ["Memory"]),
     tests("Files", dependencies: ["Files", "Errors"]),
     tests("Monitoring", dependencies: ["Monitoring"]),
-    tests("Watching", dependencies: ["Watching", "Monitoring", "Errors"]),
+    tests("Watching", dependencies: ["Watching", "Errors"]),
     tests("Random", dependencies: ["Random"]),
     tests("Kernels", dependencies: ["Kernels", "Random", "Memory"]),
     tests("Models", dependencies: ["Safetensors", "Models", "Layers", "Kernels", "Tokens", "Memory", "Errors"]),

@@ -55,7 +55,7 @@ import Testing
       "skipped 1, last at step 701", "164k tokens/s", "0.500 s/step", "slowest rank 5, 1.45×", "parameters 25.0M", "bf16",
       "validation step 500  text 4.2500 (-0.2500)", "checkpoint step 600", "3.0 MB", "free", "samples /elsewhere",
       "loss, whole run", "loss, last 500 steps", "8 ranks on 1 host", "1 silent: rank 3 on node0, for 45s",
-      "1 slow: rank 5 on node0, 1.45× the median", "total", "median", "2 warnings, the newest: 59m59s ago: another",
+      "1 slow: rank 5 on node0, 1.43× the median", "total", "median", "2 warnings, the newest: 59m59s ago: another",
     ] { #expect(page.contains(part), "\(part) in\n\(page)") }
   }
 

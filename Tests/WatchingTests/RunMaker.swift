@@ -62,9 +62,8 @@ final class RunMaker {
     return "{\"step\":\(step),\"time\":\(start),\"over\":10,\"memory\":\(list { _ in 1.52e9 }),\"phases\":{\(phases)}}"
   }
 
-  func started(hangAfter: Double? = nil) -> String {
-    let hang = hangAfter.map { ",\"hangAfter\":\($0)" } ?? ""
-    return "{\"event\":\"started\",\"time\":\(start),\"ranks\":\(ranks),\"hosts\":[],\"precision\":\"bf16\",\"text\":\"\"\(hang)}"
+  func started() -> String {
+    "{\"event\":\"started\",\"time\":\(start),\"ranks\":\(ranks),\"hosts\":[],\"precision\":\"bf16\",\"text\":\"\"}"
   }
 
   func event(_ name: String, time: Double? = nil, _ rest: String = "") -> String {
@@ -83,8 +82,8 @@ final class RunMaker {
   }
 
   /// What the coordinator writes when a job begins to train.
-  func begin(hangAfter: Double? = nil) throws {
-    try append([started(hangAfter: hangAfter), event("stageBegun", "\"stage\":\"transformer\"")], to: "rank-00000.jsonl")
+  func begin() throws {
+    try append([started(), event("stageBegun", "\"stage\":\"transformer\"")], to: "rank-00000.jsonl")
     try append([beginning()], to: "transformer.steps.jsonl")
   }
 
@@ -105,7 +104,7 @@ final class RunMaker {
     try write(
       """
       {"rank":\(rank),"host":"\(host ?? self.host(rank))","process":\(process),"started":\(start - 5),"time":\(time),\
-      "stage":"transformer","step":\(step),"phase":"\(phase)","since":\(time - quiet),"ticks":8123,"advanced":\(time - quiet),\
+      "stage":"transformer","step":\(step),"phase":"\(phase)","since":\(time - quiet),"ticks":26,"idle":\(quiet),\
       "memory":1520000000,"ended":false}
       """, status: rank)
   }

@@ -77,9 +77,11 @@ import Testing
 
   @Test func theLimitIsTheRuns() throws {
     let run = try RunMaker.running()
-    try run.begin(hangAfter: 1000)
     for rank in 0..<8 { try run.status(rank, quiet: 400) }
-    #expect(try run.observe().verdict.state == .running)
+    for (text, state) in [("1000", Verdict.State.running), ("0", .running), ("200", .stalled), ("[", .stalled)] {
+      try Data("seed: 1\nmonitoring:\n  hangAfter: \(text)\n".utf8).write(to: URL(fileURLWithPath: "\(run.folder)/config.yaml"))
+      #expect(try run.observe().verdict.state == state, "\(text)")
+    }
   }
 
   /// A rank that is stopped makes the others wait; the silent one is named.
@@ -103,7 +105,7 @@ import Testing
     let clock = RunMaker.now()
     var job = JobStart()
     (job.time, job.ranks) = (clock - 100, 1)
-    var status = RankStatus()
+    var status = RankReport()
     var heartbeats = Heartbeats(folder: "")
     status.time = clock + skew
     heartbeats.add(status, at: start)

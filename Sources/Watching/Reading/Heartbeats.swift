@@ -4,7 +4,7 @@ import Foundation
 
 /// What a rank reported, and how many seconds ago.
 struct Heartbeat: Sendable {
-  var status: RankStatus
+  var status: RankReport
   var age: Double
 }
 
@@ -14,7 +14,7 @@ struct Heartbeat: Sendable {
 /// are measured by this machine's clock.
 struct Heartbeats {
   private struct Beat {
-    var status: RankStatus
+    var status: RankReport
     /// When `status.time` was first seen, and whether it is one that has changed under our eyes.
     var seen: ContinuousClock.Instant
     var hasChanged: Bool
@@ -38,14 +38,14 @@ struct Heartbeats {
       throw error
     }
     for name in names where name.hasPrefix("rank-") && name.hasSuffix(".json") {
-      guard let bytes = try? readFile("\(folder)/\(name)").prefix(1 << 16), let status = RankStatus([UInt8](bytes)) else {
+      guard let bytes = try? readFile("\(folder)/\(name)").prefix(1 << 16), let status = RankReport([UInt8](bytes)) else {
         continue
       }
       add(status, at: .now)
     }
   }
 
-  mutating func add(_ status: RankStatus, at now: ContinuousClock.Instant) {
+  mutating func add(_ status: RankReport, at now: ContinuousClock.Instant) {
     guard let before = beats[status.rank] else {
       beats[status.rank] = Beat(status: status, seen: now, hasChanged: false)
       return

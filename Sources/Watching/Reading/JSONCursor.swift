@@ -98,9 +98,10 @@ struct JSONCursor {
     case UInt8(ascii: "-"), UInt8(ascii: "0")...UInt8(ascii: "9"):
       var after: UnsafeMutablePointer<CChar>?
       let value = UnsafeRawPointer(at).withMemoryRebound(to: CChar.self, capacity: end - at) { strtod($0, &after) }
+      let start = at
       at = UnsafeRawPointer(after!).assumingMemoryBound(to: UInt8.self)
-      // A number may be cut off by the end, and then it is another one.
-      if at >= end { isDamaged = true }
+      // A number may be cut off by the end, and then it is another one; and a sign alone is none.
+      if at >= end || at == start { isDamaged = true }
       return isDamaged ? nil : value
     case UInt8(ascii: "\""):
       return switch string() {
@@ -115,7 +116,8 @@ struct JSONCursor {
     }
   }
 
-  mutating func integer() -> Int? { number().flatMap { Int(exactly: $0) } }
+  /// A count, a step or an index; what is larger than any of a run is damage, and would overflow.
+  mutating func integer() -> Int? { number().flatMap { abs($0) < 1e13 ? Int(exactly: $0) : nil } }
 
   mutating func bool() -> Bool? {
     skipBlanks()

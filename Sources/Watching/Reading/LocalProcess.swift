@@ -9,7 +9,7 @@ enum LocalProcess: Sendable {
   /// Looks for it; nil on another machine, and where nothing can be known.
   ///
   /// - Parameter root: of the file system; `/` but for tests.
-  init?(_ status: RankStatus, host: String, root: String = "/") {
+  init?(_ status: RankReport, host: String, root: String = "/") {
     guard status.host == host, status.process > 0, let boot = Self.bootTime(root) else { return nil }
     guard let text = try? String(contentsOfFile: "\(root)proc/\(status.process)/stat", encoding: .utf8),
       // The name before it may have blanks and brackets.

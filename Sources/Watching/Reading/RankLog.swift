@@ -31,7 +31,6 @@ struct RankLog: Sendable {
         case "code": end.code = json.integer() ?? 0
         case "ranks": start.ranks = json.integer() ?? 0
         case "hosts": start.hosts = json.list { $0.string() ?? "" } ?? []
-        case "hangAfter": start.hangAfter = json.number() ?? JobStart().hangAfter
         default: json.skip()
         }
       }
@@ -63,8 +62,6 @@ package struct JobStart: Sendable {
   package var time = 0.0
   package var ranks = 0
   package var hosts: [String] = []
-  /// Seconds without progress of any rank after which the job counts as hanging.
-  package var hangAfter = 300.0
 }
 
 /// A job's orderly end.

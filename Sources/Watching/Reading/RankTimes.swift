@@ -1,9 +1,7 @@
 /// Where each rank's time went, the newest line of `logs/STAGE.ranks.jsonl`.
 package struct RankTimes: Sendable {
   /// The phases of a step, in the order in which they are shown.
-  package static let phases = ["data", "forward", "backward", "wait", "communicate", "update", "checkpoint"]
-  /// What a rank does itself: a rank for which others wait has the most of it.
-  private static let computing = ["data", "forward", "backward", "update"]
+  package static let phases = ["data", "forward", "backward", "wait", "communicate", "update", "checkpoint", "other"]
 
   package var step = 0
   package var memory: [Double] = []
@@ -35,9 +33,9 @@ package struct RankTimes: Sendable {
     return list[rank]
   }
 
-  /// Seconds per step that a rank does not wait for others.
-  package func computing(rank: Int) -> Double? {
-    let parts = Self.computing.compactMap { seconds($0, rank: rank) }
+  /// Seconds per step that a rank does not wait for others: the one that they wait for has the most.
+  package func busy(rank: Int) -> Double? {
+    let parts = Self.phases.filter { $0 != "wait" }.compactMap { seconds($0, rank: rank) }
     return parts.isEmpty ? nil : parts.reduce(0, +)
   }
 }

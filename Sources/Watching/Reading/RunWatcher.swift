@@ -12,6 +12,8 @@ package final class RunWatcher {
   /// When the logs of all ranks were looked at last: on a network file system each look at a thousand files takes a second.
   private var allLogsRead: ContinuousClock.Instant?
   private var problems: [String] = []
+  /// The limit of the job that began at a time.
+  private var configured: (job: Double?, hangAfter: Double)?
 
   /// The files of a stage that trains.
   private struct StageFiles {
@@ -145,17 +147,23 @@ package final class RunWatcher {
     result.skippedSamples = logs.values.reduce(0) { $0 + $1.log.skippedSamples }
     let lineTime = max(main.newestTime, files?.history.last?.time ?? 0)
     result.verdict = .decide(
-      ranks: result.ranks, ended: ended, hangAfter: start?.hangAfter ?? JobStart().hangAfter, lineAge: result.time - lineTime)
+      ranks: result.ranks, ended: ended, hangAfter: hangAfter(start), lineAge: result.time - lineTime)
     return result
   }
 
   /// The newest job's end, by the coordinator or by the rank that failed; none if another job has begun to report since.
   private func end(_ main: RankLog, _ beats: [Heartbeat]) -> JobEnd? {
     let start = main.started?.time ?? 0
-    let ends = [main.ended].compactMap(\.self) + logs.values.compactMap(\.log.ended).filter { $0.code != 0 }
-    guard let end = ends.first(where: { $0.time >= start }) else { return nil }
+    let failures = logs.values.compactMap(\.log.ended).filter { $0.code != 0 }.sorted { $0.time < $1.time }
+    guard let end = ([main.ended].compactMap(\.self) + failures).first(where: { $0.time >= start }) else { return nil }
     let isNewer = beats.contains { $0.age <= RankView.silentAfter && $0.status.started > end.time && !$0.status.hasEnded }
     return isNewer ? nil : end
+  }
+
+  /// As configured, which may change from one job to the next.
+  private func hangAfter(_ start: JobStart?) -> Double {
+    if configured?.job != start?.time { configured = (start?.time, HangLimit.read("\(folder)/config.yaml")) }
+    return configured?.hangAfter ?? HangLimit.byDefault
   }
 
   /// A path as seen from here: the job may have another working folder, or another name for the run's.

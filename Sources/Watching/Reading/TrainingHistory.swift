@@ -28,7 +28,7 @@ package struct TrainingHistory: Sendable {
     package var slowest: SlowestRank?
   }
 
-  /// The rank that computed longest of late, against the median.
+  /// The rank that the others waited for of late, and its time without waiting against the median.
   package struct SlowestRank: Sendable, Equatable {
     package var rank = 0
     package var ratio = 1.0
@@ -41,6 +41,8 @@ package struct TrainingHistory: Sendable {
 
   /// Steps of the recent part.
   package static let recentCount = 500
+  /// Parts of the loss that are kept.
+  private static let partCount = 16
 
   package var beginning: Beginning?
   package var last: Step?
@@ -93,13 +95,19 @@ package struct TrainingHistory: Sendable {
   mutating func add(_ step: Step) {
     last = step
     loss.add(step.loss, step: step.step)
-    for part in step.losses {
+    for part in step.losses.prefix(Self.partCount) {
       let index = parts.firstIndex { $0.name == part.name } ?? parts.count
+      if index == Self.partCount { continue }
       if index == parts.count { parts.append((part.name, ThinnedSeries())) }
       parts[index].series.add(part.value, step: step.step)
     }
     if step.isSkipped { (skippedCount, lastSkipped) = (skippedCount + 1, step.step) }
     slowest = step.slowest ?? slowest
+    // Later steps are of an earlier job then; what is shown ascends.
+    while let last = steps.last, last.step >= step.step {
+      steps.removeLast()
+      stepsOfJob = max(0, stepsOfJob - 1)
+    }
     steps.append(step)
     stepsOfJob += 1
     // Half is dropped at a time, so that each step is moved once.

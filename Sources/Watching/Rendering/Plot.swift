@@ -8,7 +8,10 @@ struct Plot {
   /// Columns of the numbers to the left.
   private static let margin = 7
 
-  init(_ title: String, _ points: [ThinnedSeries.Point]) { (self.title, self.points) = (title, points) }
+  /// Points that are not finite, or so large that their sums would not be, are left out.
+  init(_ title: String, _ points: [ThinnedSeries.Point]) {
+    (self.title, self.points) = (title, points.filter { abs($0.mean) < 1e300 })
+  }
 
   /// - Returns: `rows` lines of `columns` columns: title, curve, steps.
   func lines(columns: Int, rows: Int, _ paper: Paper) -> [StyledLine] {

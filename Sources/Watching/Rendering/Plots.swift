@@ -9,7 +9,7 @@ enum Plots {
     guard let training = run.training, !training.loss.points.isEmpty, rows >= leastRows, paper.columns >= 20 else { return [] }
     let recent = training.recent.map {
       ThinnedSeries.Point(firstStep: $0.step, lastStep: $0.step, mean: $0.loss, count: 1)
-    }.filter { $0.mean.isFinite }
+    }
     let loss = [Plot("loss, whole run", training.loss.points), Plot("loss, last \(training.recent.count) steps", recent)]
     let parts = training.parts.count > 1 ? training.parts.map { Plot("\($0.name), whole run", $0.series.points) } : []
     let fits = max(1, paper.columns / 38)

@@ -56,7 +56,7 @@ struct RankColumn {
       text: { $0.memory.map(Texts.shortBytes) ?? "-" }, value: \.memory, format: Texts.shortBytes)
     let phases = [
       ("data", "data", 9), ("forward", "fwd", 6), ("backward", "bwd", 7), ("wait", "wait", 4), ("communicate", "comm", 8),
-      ("update", "upd", 11), ("checkpoint", "ckpt", 13),
+      ("update", "upd", 11), ("checkpoint", "ckpt", 13), ("other", "other", 14),
     ].map { phase, abbreviation, expendability in
       let title = hasWholeTitles ? phase : abbreviation
       return RankColumn(
@@ -64,7 +64,7 @@ struct RankColumn {
         value: { $0.phases[phase] })
     }
     let now = RankColumn(
-      title: "now", width: 20, expendability: 14, isText: true,
+      title: "now", width: 20, expendability: 16, isText: true,
       text: { rank in
         rank.phase.map { phase in phase + (rank.secondsInPhase.map { " \(Texts.duration($0))" } ?? "") } ?? "-"
       })

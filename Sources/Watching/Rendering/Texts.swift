@@ -30,5 +30,8 @@ enum Texts {
     return String(format: value < 9.9995 ? "%.3f" : value < 99.95 ? "%.1f" : "%.0f", value)
   }
 
-  static func duration(_ seconds: Double) -> String { RemainingTime.text(seconds: seconds) }
+  /// `3m12s`; a file may have any number.
+  static func duration(_ seconds: Double) -> String {
+    seconds.isFinite ? RemainingTime.text(seconds: min(max(seconds, 0), 1e10)) : "-"
+  }
 }

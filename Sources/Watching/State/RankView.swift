@@ -2,7 +2,7 @@
 package struct RankView: Sendable {
   /// Seconds after which a rank that was not heard from counts as silent: four heartbeats.
   package static let silentAfter = 20.0
-  /// Times the median of the ranks' computing time, from which on a rank is slow.
+  /// Times the median of the ranks' time without waiting, from which on a rank is slow.
   package static let slowRatio = 1.3
 
   package enum Mark: String, Sendable {
@@ -20,7 +20,7 @@ package struct RankView: Sendable {
   /// Seconds per step.
   package var seconds: Double?
   package var phases: [String: Double] = [:]
-  /// Its computing time as a multiple of the median.
+  /// Its time without waiting as a multiple of the median.
   package var ratio: Double?
   package var memory: Double?
   /// Seconds since its last heartbeat; nil if there was none.

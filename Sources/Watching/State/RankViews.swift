@@ -25,14 +25,14 @@ enum RankViews {
   }
 
   private static func add(_ times: RankTimes, to ranks: inout [RankView]) {
-    let computing = ranks.indices.map { times.computing(rank: $0) }
-    let sorted = computing.compactMap(\.self).sorted()
+    let busy = ranks.indices.map { times.busy(rank: $0) }
+    let sorted = busy.compactMap(\.self).sorted()
     let median = sorted.isEmpty ? 0 : sorted[(sorted.count - 1) / 2]
     for index in ranks.indices {
       for phase in RankTimes.phases { ranks[index].phases[phase] = times.seconds(phase, rank: index) }
       if !ranks[index].phases.isEmpty { ranks[index].seconds = ranks[index].phases.values.reduce(0, +) }
       if ranks[index].memory == nil, times.memory.indices.contains(index) { ranks[index].memory = times.memory[index] }
-      guard median > 0, ranks.count > 1, let seconds = computing[index] else { continue }
+      guard median > 0, ranks.count > 1, let seconds = busy[index] else { continue }
       ranks[index].ratio = seconds / median
       if seconds > RankView.slowRatio * median { ranks[index].mark = .slow }
     }
@@ -40,11 +40,11 @@ enum RankViews {
 }
 
 extension RankView {
-  fileprivate mutating func add(_ status: RankStatus, age: Double) {
+  fileprivate mutating func add(_ status: RankReport, age: Double) {
     (host, process, step, phase, memory) = (status.host, status.process, status.step, status.phase, status.memory)
     heard = max(0, age)
     secondsInPhase = max(0, status.time - status.since) + max(0, age)
-    quiet = max(0, status.time - status.advanced) + max(0, age)
+    quiet = max(0, status.idle) + max(0, age)
   }
 }
 

@@ -1,5 +1,3 @@
-import Monitoring
-
 /// How a run is doing, in a word, and why.
 package struct Verdict: Sendable, Equatable {
   package enum State: String, Sendable {
@@ -74,5 +72,5 @@ package struct Verdict: Sendable, Equatable {
     return named.joined(separator: ", ") + (suspects.count > 3 ? ", and \(suspects.count - 3) more" : "")
   }
 
-  private static func text(_ seconds: Double) -> String { RemainingTime.text(seconds: seconds) }
+  private static func text(_ seconds: Double) -> String { Texts.duration(seconds) }
 }

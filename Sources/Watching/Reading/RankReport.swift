@@ -1,5 +1,5 @@
 /// What a rank does at this moment, `status/rank-00005.json`.
-package struct RankStatus: Sendable {
+package struct RankReport: Sendable {
   package var rank = 0
   package var host = ""
   package var process = 0
@@ -9,7 +9,8 @@ package struct RankStatus: Sendable {
   package var step: Int?
   package var phase = ""
   package var since = 0.0
-  package var advanced = 0.0
+  /// Seconds without progress when it was written.
+  package var idle = 0.0
   package var memory: Double?
   package var hasEnded = false
 
@@ -17,7 +18,6 @@ package struct RankStatus: Sendable {
 
   /// Reads a file's contents; nil while it is being written.
   init?(_ bytes: [UInt8]) {
-    var advanced: Double?
     let isWhole = (bytes + [0x0A]).withUnsafeBytes { bytes in
       JSONCursor.object(UnsafeRawBufferPointer(rebasing: bytes.dropLast())) { json in
         while let key = json.nextKey() {
@@ -31,7 +31,7 @@ package struct RankStatus: Sendable {
           case "step": step = json.integer()
           case "phase": phase = json.string() ?? ""
           case "since": since = json.number() ?? 0
-          case "advanced": advanced = json.number()
+          case "idle": idle = json.number() ?? 0
           case "memory": memory = json.number()
           case "ended": hasEnded = json.bool() ?? false
           default: json.skip()
@@ -39,7 +39,6 @@ package struct RankStatus: Sendable {
         }
       }
     }
-    guard isWhole, time > 0 else { return nil }
-    self.advanced = advanced ?? since
+    if !isWhole || time <= 0 { return nil }
   }
 }
