@@ -37,7 +37,7 @@ let fuzzing: [Target] =
 
 let package = Package(
   name: "dalle",
-  products: ["dalle-prep", "dalle-train", "dalle-generate", "dalle-eval", "dalle-bench"].map {
+  products: ["dalle-prep", "dalle-train", "dalle-generate", "dalle-eval", "dalle-bench", "dalle-monitor"].map {
     .executable(name: $0, targets: [$0])
   },
   dependencies: [
@@ -124,6 +124,8 @@ let package = Package(
         "Generation", "Shards", "Datasets", "Images", "Tokenizer", "Models", "Layers", "Random", "Files", "Errors",
       ]),
 
+    module("Watching", dependencies: ["Monitoring", "Files", "Errors", "Yams"]),
+
     // Executables.
     module(
       "Commands",
@@ -147,6 +149,8 @@ let package = Package(
         "Models", "Layers", "Kernels", "Hashing", "Monitoring", "MPI", "Tokens", "Random", "Files", "Memory", "Errors",
       ]),
 
+    executable("dalle-monitor", dependencies: ["Watching"]),
+
     // Tests.
     .target(
       name: "TestSupport", dependencies: ["Memory", "Kernels", "Layers", "Safetensors", "Datasets", "Images"],
@@ -155,6 +159,7 @@ let package = Package(
     tests("Memory", dependencies: ["Memory"]),
     tests("Files", dependencies: ["Files", "Errors"]),
     tests("Monitoring", dependencies: ["Monitoring", "Files", "Errors"]),
+    tests("Watching", dependencies: ["Watching", "Errors"]),
     tests("Random", dependencies: ["Random"]),
     tests("Kernels", dependencies: ["Kernels", "Random", "Memory"]),
     tests("Models", dependencies: ["Safetensors", "Models", "Layers", "Kernels", "Tokens", "Memory", "Errors"]),

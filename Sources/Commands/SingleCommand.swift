@@ -3,9 +3,14 @@ import Monitoring
 /// How a command of one process starts and ends.
 package enum SingleCommand {
   /// Does the command's work. Nothing has to be saved: a signal ends it at once.
-  package static func run(_ work: () throws -> Void) {
+  ///
+  /// - Parameter beforeSignal: called before a signal ends it, on another thread.
+  package static func run(beforeSignal: @escaping @Sendable () -> Void = {}, _ work: () throws -> Void) {
     Console.prepare()
-    let stop = StopRequest(within: 0) { Failure.end($0) }
+    let stop = StopRequest(within: 0) {
+      beforeSignal()
+      Failure.end($0)
+    }
     do {
       try Arguments.check()
       try work()

@@ -136,6 +136,7 @@ package final class Trainer<Task: TrainingTask> {
       if isDue(config.sampleEvery) { try generateSamples() }
       if isDue(config.verifyEvery) { try parameters.verifyEqualWeights() }
     }
+    monitor.status.set(stage: task.name, step: state.step)
     try log.reporting("writes the checkpoint", stage: task.name) { try checkpoints.finish() }
     try grid.world.barrier()
   }
