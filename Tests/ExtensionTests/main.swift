@@ -1,5 +1,5 @@
 // A run whose model, optimizer, stages and sink no module of Sources knows; Tests/ExtensionTests/run kills and resumes it.
-// usage: extension-tests RUN_FOLDER fp32|bf16      (the optimizer's state)
+// usage: extension-tests RUN_FOLDER fp32|bf16 [EVENT]      (the optimizer's state; the event at which the ranks are killed)
 import Commands
 import Foundation
 import MPI
@@ -18,7 +18,7 @@ func expect(_ condition: Bool, _ what: String) throws {
 }
 
 func train(
-  _ world: Communicator, _ stop: StopRequest, _ folder: RunFolder, _ velocity: StateArray.ElementType
+  _ world: Communicator, _ stop: StopRequest, _ folder: RunFolder, _ velocity: StateArray.ElementType, deadly: String?
 ) throws {
   var config = RunConfig()
   config.precision = .fp32
@@ -32,7 +32,7 @@ func train(
   let perceptron = TrainingStage<PerceptronTask>("perceptron", training, inputs: [.value("points", Points.identity)]) { _, _ in
     .init(task: PerceptronTask(training), shape: ["widths": Perceptron.widths], optimizer: Momentum(velocity))
   }
-  let recorder = EventRecorder()
+  let recorder = EventRecorder(deadly: deadly)
   let run = try Run(config, folder: folder, grid: ProcessGrid(world), stop: stop, sinks: [recorder])
   try run.run([perceptron, FitStage()])
 
@@ -64,8 +64,8 @@ func check(_ recorder: EventRecorder, against reference: Reference, _ velocity: 
   try expect(recorder.validationLoss! < 0.01, "the loss only falls to \(recorder.validationLoss!)")
 }
 
-print("process \(getpid())")
-fflush(nil)
 RankedCommand.withRanks { world, stop in
-  try train(world, stop, RunFolder(CommandLine.arguments[1]), StateArray.ElementType(rawValue: CommandLine.arguments[2])!)
+  let arguments = CommandLine.arguments
+  let velocity = StateArray.ElementType(rawValue: arguments[2])!
+  try train(world, stop, RunFolder(arguments[1]), velocity, deadly: arguments.count > 3 ? arguments[3] : nil)
 }
