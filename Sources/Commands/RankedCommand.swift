@@ -33,11 +33,18 @@ package enum RankedCommand {
   }
 
   /// Does the command's work with all ranks; ends all of them if it fails on one, or if a stop is requested.
-  package static func withRanks(_ work: (_ world: Communicator, _ stop: StopRequest) throws -> Void) {
+  ///
+  /// - Parameters:
+  ///   - isStarting: whether the first part of the work belongs to the start, in which a rank that hangs is noticed; it ends with
+  ///     `isStarted`.
+  package static func withRanks(
+    isStarting: Bool = false, _ work: (_ world: Communicator, _ stop: StopRequest) throws -> Void
+  ) {
     Console.prepare()
     Failure.watchForEnd()
     let launcher = Launcher()
     let world: Communicator
+    StartWatch.begin(launcher)
     do {
       try launcher.check(ranks: nil)
       if launcher.localRank == 0 { Leftovers.remove() }
@@ -51,6 +58,7 @@ package enum RankedCommand {
       try DeadRanks.watch(world)
       stop.passOn(to: DeadRanks.otherProcesses)
       try Arguments.check()
+      if !isStarting { isStarted() }
       try work(world, stop)
       try Console.check()
       DeadRanks.stop()
@@ -58,6 +66,9 @@ package enum RankedCommand {
       try Communicator.finalize()
     } catch { Failure.end(error, in: world) }
   }
+
+  /// From now on something else notices ranks that hang.
+  package static func isStarted() { StartWatch.end() }
 
   /// Something that another thread may use, because it does nothing but end the job with it.
   private struct Unchecked<Value>: @unchecked Sendable {

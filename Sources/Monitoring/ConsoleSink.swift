@@ -13,11 +13,11 @@ package final class ConsoleSink: EventSink {
 
   package func record(_ event: Event) {
     switch event.kind {
-    case .warning(let text): write("warning: \(text)", to: .standardError)
-    case .skip(let reason): write("skipped: \(reason)", to: .standardError)
+    case .warning(let text): Self.write(warning: text)
+    case .skip(let reason): Self.write("skipped: \(reason)", to: .standardError)
     default:
       guard isCoordinator, let line = line(event) else { return }
-      write(line, to: .standardOutput)
+      Self.write(line, to: .standardOutput)
     }
   }
 
@@ -58,8 +58,11 @@ package final class ConsoleSink: EventSink {
     return line
   }
 
+  /// Shows a warning that does not come as an event.
+  package static func write(warning text: String) { write("warning: \(text)", to: .standardError) }
+
   /// A console that is closed, or that nobody reads for a second, does not delay training: the log file has every line.
-  private func write(_ line: String, to console: FileHandle) {
+  private static func write(_ line: String, to console: FileHandle) {
     var output = pollfd(fd: console.fileDescriptor, events: Int16(POLLOUT), revents: 0)
     guard poll(&output, 1, 1000) == 1, output.revents & Int16(POLLOUT) != 0 else { return }
     try? console.write(contentsOf: Data((line + "\n").utf8))

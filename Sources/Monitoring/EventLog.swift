@@ -12,24 +12,22 @@ extension EventSink {
   package func flush() {}
 }
 
-/// Passes a rank's events to its sinks, in order. Any thread may call it.
+/// Passes a rank's events to its sinks, one after the other. Any thread may call it.
 package final class EventLog: @unchecked Sendable {
-  // Safe to share: sinks are called with `lock` held, and do not change otherwise.
-  private let lock = NSLock()
-  private let sinks: [any EventSink]
+  // Safe to share: each sink is called with its lock held, and does not change otherwise. With one lock for all, a sink whose disk
+  // does not answer would silence the console, too.
+  private let sinks: [(sink: any EventSink, lock: NSLock)]
 
-  package init(_ sinks: [any EventSink]) { self.sinks = sinks }
+  package init(_ sinks: [any EventSink]) { self.sinks = sinks.map { ($0, NSLock()) } }
 
   /// Records what happens now.
   package func record(_ kind: Event.Kind, stage: String? = nil, step: Int? = nil) throws {
     let event = Event(time: Date().timeIntervalSince1970, stage: stage, step: step, kind)
-    lock.lock()
-    defer { lock.unlock() }
-    for sink in sinks { try sink.record(event) }
+    for (sink, lock) in sinks { try lock.withLock { try sink.record(event) } }
   }
 
   /// To be called when the job's work is done, whether it succeeded or failed.
-  package func flush() { for sink in sinks { sink.flush() } }
+  package func flush() { for (sink, _) in sinks { sink.flush() } }
 
   package func message(_ text: String, stage: String? = nil) throws { try record(.message(text), stage: stage) }
   package func warning(_ text: String, stage: String? = nil) throws { try record(.warning(text), stage: stage) }

@@ -1,5 +1,6 @@
 import Errors
 import Foundation
+import Synchronization
 
 /// Notices that a job hangs: no rank makes progress. The ranks that the others wait for are named once, and later the job is ended, so
 /// that a scheduler can start it again.
@@ -7,7 +8,7 @@ import Foundation
 /// It knows of other ranks by their status files alone: a rank that hangs answers no message. The files' times of change are compared
 /// with one another, as clocks of hosts differ.
 package final class HangWatch: @unchecked Sendable {
-  // Safe to share: `check` is called by one thread at a time.
+  // Safe to share: what changes is atomic.
 
   private let folder: String
   private let ranks: Int
@@ -15,7 +16,7 @@ package final class HangWatch: @unchecked Sendable {
   private let abortAfter: Double
   private let warn: (String) -> Void
   private let end: (DalleError) -> Void
-  private var isNamed = false
+  private let isNamed = Atomic(false)
 
   /// - Parameters:
   ///   - folder: of the status files.
@@ -36,21 +37,35 @@ package final class HangWatch: @unchecked Sendable {
   ///
   /// - Parameter own: this rank's record, which has just been written.
   package func check(_ own: RankRecord) {
-    if own.idle < hangAfter {
-      isNamed = false
-      return
-    }
+    if own.idle < hangAfter { return isNamed.store(false, ordering: .relaxed) }
     guard let now = changed(own.rank) else { return }
     let others = (0..<ranks).map { state($0, now: now, job: own) }
     let idle = others.map(\.idle).min()!
     guard idle >= hangAfter, others.first(where: { !$0.isSilent })?.rank == own.rank else { return }
-    let text = Self.message(others, idle: idle)
+    report(Self.message(others, idle: idle), idle: idle, warn: warn, end: end)
+  }
+
+  /// The same where the status files' file system has not answered for `seconds`: nothing is known of other ranks, and no log can be
+  /// written.
+  ///
+  /// - Parameters:
+  ///   - warn: takes the message; of the first rank alone.
+  ///   - end: ends the job.
+  package func check(_ own: RankRecord, unanswered seconds: Double, warn: (String) -> Void, end: (DalleError) -> Void) {
+    guard own.idle >= hangAfter, seconds >= RankStatus.silence else { return }
+    let text =
+      "the job hangs: \(Self.text(State(rank: own.rank, record: own, idle: own.idle, isSilent: false))), and the file system of "
+      + "\(folder) has not answered for \(RemainingTime.text(seconds: seconds)): what other ranks do is not known; look at that file "
+      + "system"
+    report(text, idle: own.idle, warn: { if own.rank == 0 { warn($0) } }, end: end)
+  }
+
+  private func report(_ text: String, idle: Double, warn: (String) -> Void, end: (DalleError) -> Void) {
     if abortAfter > 0, idle >= abortAfter {
       end(
         DalleError(
           .hung, "\(text). The job ends (monitoring.abortAfter); started again, it resumes from the newest checkpoint"))
-    } else if !isNamed {
-      isNamed = true
+    } else if !isNamed.exchange(true, ordering: .relaxed) {
       let rest = abortAfter > 0 ? "the job ends in \(RemainingTime.text(seconds: abortAfter - idle)) (monitoring.abortAfter)" : ""
       warn("\(text)\(rest.isEmpty ? "" : "; if that stays so, \(rest)")")
     }

@@ -39,11 +39,17 @@ package struct TrainingFacts: Sendable {
   /// What throughput counts, `tokens` or `images`, and how many of them a sample has.
   package var unit: String
   package var unitsPerSample: Double
+  /// FLOPs of a sample's forward and backward pass.
+  package var flopsPerSample: Double
+  /// FLOP/s of large GEMMs on all ranks together, as training begins.
+  package var gemmPeak: Double
 
   package init(
-    job: Job, steps: Int, logEvery: Int, batch: Int, parameters: Int, unit: String, unitsPerSample: Double
+    job: Job, steps: Int, logEvery: Int, batch: Int, parameters: Int, unit: String, unitsPerSample: Double,
+    flopsPerSample: Double, gemmPeak: Double
   ) {
     (self.job, self.steps, self.logEvery, self.batch) = (job, steps, logEvery, batch)
     (self.parameters, self.unit, self.unitsPerSample) = (parameters, unit, unitsPerSample)
+    (self.flopsPerSample, self.gemmPeak) = (flopsPerSample, gemmPeak)
   }
 }

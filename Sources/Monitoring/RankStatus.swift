@@ -44,12 +44,18 @@ package final class RankStatus: @unchecked Sendable {
   private var processorSeconds = 0.0
   private var lastProgress = ContinuousClock.now
   private var descriptor: Int32
+  /// When the write began that has not come back yet.
+  private var writing: ContinuousClock.Instant?
   private let timer = DispatchSource.makeTimerSource(queue: DispatchQueue(label: "status", qos: .utility))
+  private let files = DispatchQueue(label: "status files", qos: .utility)
 
   /// - Parameters:
-  ///   - watch: called after each write, on a thread of its own.
+  ///   - watch: called after each write, on the thread that writes.
+  ///   - unanswered: called in place of a write while the one before has not come back, with the seconds since it began: it never
+  ///     will where the file system is dead.
   package init(
-    folder: String, rank: Int, host: String, clock: PhaseClock, watch: @escaping @Sendable (RankRecord) -> Void
+    folder: String, rank: Int, host: String, clock: PhaseClock, watch: @escaping @Sendable (RankRecord) -> Void,
+    unanswered: @escaping @Sendable (RankRecord, _ seconds: Double) -> Void
   ) {
     path = Self.path(folder, rank)
     self.clock = clock
@@ -57,7 +63,7 @@ package final class RankStatus: @unchecked Sendable {
       rank: rank, host: host, process: getpid(), started: Date().timeIntervalSince1970 - processSeconds(), time: 0, stage: nil,
       step: nil, phase: "", since: 0, ticks: 0, idle: 0, memory: 0, ended: false)
     descriptor = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0o644)
-    timer.setEventHandler { [weak self] in if let record = self?.write() { watch(record) } }
+    timer.setEventHandler { [weak self] in self?.look(watch, unanswered) }
     timer.schedule(deadline: .now(), repeating: Self.interval)
     timer.resume()
   }
@@ -73,10 +79,36 @@ package final class RankStatus: @unchecked Sendable {
   package func end() {
     timer.cancel()
     lock.withLock { record.ended = true }
-    write()
+    let last = current()
+    files.sync { write(last) }
   }
 
-  @discardableResult private func write() -> RankRecord {
+  private func look(
+    _ watch: @escaping @Sendable (RankRecord) -> Void, _ unanswered: @Sendable (RankRecord, _ seconds: Double) -> Void
+  ) {
+    let (record, now) = (current(), ContinuousClock.now)
+    let began = lock.withLock {
+      defer { writing = writing ?? now }
+      return writing
+    }
+    if let began { return unanswered(record, (now - began) / .seconds(1)) }
+    files.async { [weak self] in
+      guard let self else { return }
+      write(record)
+      watch(record)
+      lock.withLock { writing = nil }
+    }
+  }
+
+  /// A disk that is full, or gone, is no reason to stop: readers see that the file is old.
+  private func write(_ record: RankRecord) {
+    guard let json = try? JSONEncoder().encode(record), json.count < Self.byteCount else { return }
+    let line = json + Data(repeating: UInt8(ascii: " "), count: Self.byteCount - 1 - json.count) + Data("\n".utf8)
+    _ = line.withUnsafeBytes { pwrite(descriptor, $0.baseAddress, $0.count, 0) }
+  }
+
+  /// What the rank does now.
+  private func current() -> RankRecord {
     lock.withLock {
       let (position, now) = (clock.position, ContinuousClock.now)
       if isProgressing(position) {
@@ -88,11 +120,6 @@ package final class RankStatus: @unchecked Sendable {
       record.since = milliseconds(record.time - (now - position.since) / .seconds(1))
       record.idle = milliseconds((now - lastProgress) / .seconds(1))
       record.memory = residentBytes()
-      // A disk that is full, or gone, is no reason to stop: readers see that the file is old.
-      if let json = try? JSONEncoder().encode(record), json.count < Self.byteCount {
-        let line = json + Data(repeating: UInt8(ascii: " "), count: Self.byteCount - 1 - json.count) + Data("\n".utf8)
-        _ = line.withUnsafeBytes { pwrite(descriptor, $0.baseAddress, $0.count, 0) }
-      }
       return record
     }
   }

@@ -4,8 +4,11 @@ package struct RankUsage: Sendable, BitwiseCopyable {
   package var seconds: PhaseSeconds
   /// Bytes that are resident.
   package var memory: Int
+  package var cores: CoreState
 
-  package init(seconds: PhaseSeconds, memory: Int) { (self.seconds, self.memory) = (seconds, memory) }
+  package init(seconds: PhaseSeconds, memory: Int, cores: CoreState = CoreState(count: 1, speed: 1)) {
+    (self.seconds, self.memory, self.cores) = (seconds, memory, cores)
+  }
 }
 
 /// The rank that the others wait for.

@@ -77,12 +77,13 @@ private struct BeginLine: Encodable {
   let precision: String
   let batch, parameters: Int
   let unit: String
-  let unitsPerSample: Double
+  let unitsPerSample, flopsPerSample, gemmPeak: Double
 
   init(_ facts: TrainingFacts, step: Int, time: Double) {
     (self.time, self.step, steps, logEvery) = (time, step, facts.steps, facts.logEvery)
     (ranks, hosts, hostOfRank, precision) = (facts.job.ranks, facts.job.hosts, facts.job.hostOfRank, facts.job.precision)
     (batch, parameters, unit, unitsPerSample) = (facts.batch, facts.parameters, facts.unit, facts.unitsPerSample)
+    (flopsPerSample, gemmPeak) = (rounded(facts.flopsPerSample), rounded(facts.gemmPeak, digits: 3))
   }
 }
 

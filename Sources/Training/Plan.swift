@@ -53,7 +53,7 @@ package struct Plan {
         summary:
           "images of \(dvae.imageSize) x \(dvae.imageSize) pixels to \(dvae.grid) x \(dvae.grid) tokens of \(dvae.vocabulary)",
         table: architecture.table, training: config.dvae.training,
-        flops: 3 * (architecture.encoderFlops + architecture.decoderFlops),
+        flops: architecture.trainingFlops,
         memory: try memory(architecture.table, config.dvae.training, precision, sampleBytes: dvae.pixelValues) {
           try DVAE.activationBytes(dvae, batch: $0, precision: precision)
         }),
@@ -62,7 +62,7 @@ package struct Plan {
         summary: "\(transformer.layers) layers, width \(transformer.width), \(transformer.textLength) text tokens of "
           + "\(transformer.textVocabulary) at most + \(transformer.imageLength) image tokens",
         table: transformerTable, training: config.transformer.training,
-        flops: 3 * transformer.flops(patterns: Transformer.patterns(transformer)),
+        flops: transformer.trainingFlops(patterns: Transformer.patterns(transformer)),
         memory: memory(transformerTable, config.transformer.training, precision, sampleBytes: transformer.sampleBytes) {
           Transformer.activationBytes(transformer, batch: $0, precision: precision)
         }),

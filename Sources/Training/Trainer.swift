@@ -108,7 +108,7 @@ package final class Trainer<Task: TrainingTask> {
 
   private func train(_ batches: Prefetcher<Task.Batch>) throws {
     let clock = monitor.clock
-    try log.record(.trainingBegun(facts), stage: task.name, step: state.step)
+    try log.record(.trainingBegun(facts()), stage: task.name, step: state.step)
     while state.step < config.steps {
       monitor.status.set(stage: task.name, step: state.step)
       clock.take()
@@ -156,10 +156,12 @@ package final class Trainer<Task: TrainingTask> {
         + "\(task.name).training.lr.peak lower and start again: \(resumes); or begin anew with --restart-from \(task.name)")
   }
 
-  private var facts: TrainingFacts {
+  /// Collective.
+  private func facts() throws -> TrainingFacts {
     TrainingFacts(
       job: monitor.job, steps: config.steps, logEvery: config.logEvery, batch: config.batch,
-      parameters: task.table.parameterCount, unit: task.unit.name, unitsPerSample: task.unit.perSample)
+      parameters: task.table.parameterCount, unit: task.unit.name, unitsPerSample: task.unit.perSample,
+      flopsPerSample: task.flops, gemmPeak: try monitor.gemmPeak(task.precision))
   }
 
   private func save() throws {
@@ -205,7 +207,7 @@ package final class Trainer<Task: TrainingTask> {
 
   /// Collective.
   private func usageOfRanks() throws -> [RankUsage] {
-    try grid.world.allGather(RankUsage(seconds: times / Double(timedSteps), memory: residentBytes()))
+    try grid.world.allGather(RankUsage(seconds: times / Double(timedSteps), memory: residentBytes(), cores: .now()))
   }
 
   /// Validation is for people: where it fails on a rank, training continues without its numbers.

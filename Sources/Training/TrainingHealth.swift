@@ -4,7 +4,11 @@ import Monitoring
 /// What a person should look at while a model trains, with what can be done: each kind of problem is told once per job. Kept by the
 /// coordinator; every method returns the warnings that are new.
 package struct TrainingHealth {
-  private enum Problem { case data, slowRank, spike, overfitting, collapse, disk, slowCheckpoints, lateCheckpoint }
+  private enum Problem {
+    case data, slowRank, slowCores, fewerCores, spike, overfitting, collapse, disk, slowCheckpoints, lateCheckpoint
+  }
+
+  private static let spikeSteps = 20
 
   private let stage: String
   private let job: Job
@@ -13,12 +17,16 @@ package struct TrainingHealth {
   private let jobEnd: Double?
   private var told: Set<Problem> = []
 
-  /// Steps since the share of waiting for data was last looked at, and seconds of all ranks.
+  /// Steps since the ranks' time was last looked at, and each rank's seconds in them.
   private var steps = 0
-  private var seconds = PhaseSeconds()
-  /// The rank that was slow in the last steps without a break, in how many, and for how long.
-  private var slow: (rank: Int, steps: Int, seconds: Double)?
+  private var seconds: [PhaseSeconds] = []
+  /// What the ranks' cores were when training began.
+  private var firstCores: [CoreState] = []
+  /// Looks in a row that found a core slower.
+  private var slowLooks = 0
   private var loss = RunningMean()
+  /// Steps in a row whose loss is far above those before, and what it was on average.
+  private var high = (count: 0, mean: 0.0)
   private var best: (step: Int, validation: Double, training: Double)?
   private var worseValidations = 0
   private var collapsedValidations = 0
@@ -36,47 +44,77 @@ package struct TrainingHealth {
 
   // MARK: Steps
 
-  /// A loss far above those before it. After a step that changed nothing there is nothing to see.
+  /// A loss that jumps far above those before it, and stays there. After a step that changed nothing there is nothing to see.
   package mutating func observe(_ metrics: StepMetrics) -> [String] {
     guard metrics.loss.isFinite else { return [] }
-    defer { loss.add(metrics.loss) }
     // Ten mean deviations: of normally distributed losses one in 10^14 is as far off.
-    guard loss.count >= 100, metrics.loss - loss.mean > max(10 * loss.deviation, 0.05 * abs(loss.mean)) else { return [] }
+    guard loss.count >= 100, metrics.loss - loss.mean > max(10 * loss.deviation, 0.05 * abs(loss.mean)) else {
+      loss.add(metrics.loss)
+      high.count = 0
+      return []
+    }
+    // A training that is well makes good for a bad batch within a few steps.
+    high = (high.count + 1, loss.mean)
+    guard high.count >= Self.spikeSteps else { return [] }
+    loss = RunningMean()
+    high.count = 0
     return tell(
       .spike,
-      "the loss jumped to \(short(metrics.loss)), from \(short(loss.mean)) on average: if it does not come back, set "
-        + "\(stage).training.lr.peak lower, or \(stage).training.adamw.clipNorm, and resume from an earlier checkpoint")
+      "the loss jumped to \(short(metrics.loss)), from \(short(high.mean)) on average, and has been there for \(Self.spikeSteps) steps: if "
+        + "it does not come back, set \(stage).training.lr.peak lower, or \(stage).training.adamw.clipNorm, and resume from an earlier "
+        + "checkpoint")
   }
 
-  /// Ranks that wait for data, or that the others wait for.
+  /// Ranks that wait for data, or that the others wait for, and cores that are not what they were.
   package mutating func observe(_ ranks: [RankUsage], over count: Int) -> [String] {
-    var warnings: [String] = []
-    for usage in ranks { seconds += usage.seconds * Double(count) }
+    if seconds.count != ranks.count { (steps, seconds) = (0, Array(repeating: PhaseSeconds(), count: ranks.count)) }
+    for (index, usage) in ranks.enumerated() { seconds[index] += usage.seconds * Double(count) }
     steps += count
-    if steps >= 20 {
-      let share = seconds[.data] / max(seconds.total, 1e-9)
-      if share > 0.1 {
-        warnings += tell(
-          .data,
-          "\(Int((100 * share).rounded())) % of a step is waiting for data: loading and decoding are slower than training; give each rank "
-            + "more cores, or put the data on a faster disk")
-      }
-      (steps, seconds) = (0, PhaseSeconds())
+    let warnings = coresChanged(ranks.map(\.cores))
+    // In less than some seconds it may be chance.
+    guard steps >= 20, seconds[0].total >= 5 else { return warnings }
+    defer { (steps, seconds) = (0, Array(repeating: PhaseSeconds(), count: ranks.count)) }
+    return warnings + waitingForData() + slowRanks()
+  }
+
+  private mutating func waitingForData() -> [String] {
+    let all = seconds.reduce(into: PhaseSeconds()) { $0 += $1 }
+    let share = all[.data] / max(all.total, 1e-9)
+    guard share > 0.1 else { return [] }
+    return tell(
+      .data,
+      "\(Int((100 * share).rounded())) % of a step is waiting for data: loading and decoding are slower than training; give each rank "
+        + "more cores, or put the data on a faster disk")
+  }
+
+  private mutating func slowRanks() -> [String] {
+    let usages = seconds.map { RankUsage(seconds: $0, memory: 0) }
+    guard let slowest = SlowestRank(usages), slowest.ratio >= 1.3 else { return [] }
+    return tell(
+      .slowRank,
+      "rank \(slowest.rank) on \(job.host(of: slowest.rank)) has taken \(String(format: "%.1f", slowest.ratio)) times the median of the "
+        + "ranks for \(steps) steps, and all wait for it: see what else runs on that host, and whether its CPU is throttled")
+  }
+
+  /// Compares the cores with those at the first look.
+  private mutating func coresChanged(_ cores: [CoreState]) -> [String] {
+    if firstCores.count != cores.count { firstCores = cores }
+    var warnings: [String] = []
+    if let rank = cores.indices.first(where: { cores[$0].count < firstCores[$0].count }) {
+      warnings += tell(
+        .fewerCores,
+        "rank \(rank) on \(job.host(of: rank)) may use \(cores[rank].count) of the \(firstCores[rank].count) cores that it had when training "
+          + "began: a CPU quota or `taskset` took them; give them back, or stop and start the job again, so that it has fewer threads"
+      )
     }
-    if let slowest = SlowestRank(ranks), slowest.ratio >= 1.3 {
-      if slow?.rank != slowest.rank { slow = (slowest.rank, 0, 0) }
-      slow!.steps += count
-      slow!.seconds += ranks[slowest.rank].seconds.total * Double(count)
-      // In less than some seconds it may be chance.
-      if slow!.steps >= 20, slow!.seconds >= 5 {
-        warnings += tell(
-          .slowRank,
-          "rank \(slowest.rank) on \(job.host(of: slowest.rank)) has taken \(String(format: "%.1f", slowest.ratio)) times the median of the "
-            + "ranks for \(slow!.steps) steps, and all wait for it: see what else runs on that host, and whether its CPU is "
-            + "throttled")
-      }
-    } else {
-      slow = nil
+    let shares = cores.indices.map { cores[$0].speed / firstCores[$0].speed }
+    let slowest = shares.indices.min { shares[$0] < shares[$1] }!
+    slowLooks = shares[slowest] < 0.75 ? slowLooks + 1 : 0
+    if slowLooks >= 3 {
+      warnings += tell(
+        .slowCores,
+        "rank \(slowest) on \(job.host(of: slowest)) has cores at \(Int((100 * shares[slowest]).rounded())) % of the speed that they had when "
+          + "training began: the CPU is throttled by heat or a power limit, or shares its core; see `sensors` and `cpupower` there")
     }
     return warnings
   }

@@ -18,6 +18,8 @@ package protocol TrainingTask: AnyObject {
   var activationBytes: Int { get }
   /// Bytes of a loaded sample.
   var sampleBytes: Int { get }
+  /// Floating-point operations of a sample's forward and backward pass.
+  var flops: Double { get }
   /// What a sample consists of, for rates: tokens or images per sample.
   var unit: (name: String, perSample: Double) { get }
 

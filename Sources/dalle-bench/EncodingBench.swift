@@ -6,6 +6,7 @@ import MPI
 import Models
 import Parallel
 import Tokens
+import Training
 
 /// Throughput of encoding images as tokens.
 struct EncodingBench: Codable {
@@ -26,7 +27,7 @@ struct EncodingBench: Codable {
     let images = NoiseImages(size: config.imageSize)
     let pixels = (0..<count).flatMap { images.image($0, .training, forCropsOf: nil).pixels }
     var codes = [Token](repeating: 0, count: count * config.grid * config.grid)
-    seconds = try MachinePeaks.median(world, repeats) {
+    seconds = try medianSeconds(world, repeats) {
       try pixels.withUnsafeBufferPointer { pixels in
         try codes.withUnsafeMutableBufferPointer {
           try dvae.encode(pixels.baseAddress!, count: count, weights, into: $0.baseAddress!)

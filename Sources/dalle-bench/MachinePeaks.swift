@@ -2,6 +2,7 @@ import Foundation
 import Kernels
 import MPI
 import Memory
+import Training
 
 /// The throughput that the machine reaches while all ranks work, to compare a training with.
 struct MachinePeaks: Codable {
@@ -20,50 +21,24 @@ struct MachinePeaks: Codable {
       try world.allReduce(&sum, .sum)
       return sum[0]
     }
-    let size = 1024
-    func gemms<Element: Scalar>(_: Element.Type) throws -> Double {
-      let operands = (0..<2).map { _ in Buffer<Element>(count: size * size) }
-      let result = Buffer<Float>(count: size * size)
-      for operand in operands { operand.vector.fill(Element(0.5)) }
-      let seconds = try Self.median(world, repeats) {
-        for _ in 0..<8 {
-          matmul(
-            operands[0].vector.matrix(rows: size, columns: size), operands[1].vector.matrix(rows: size, columns: size),
-            transposing: .second,
-            into: result.vector.matrix(rows: size, columns: size))
-        }
-      }
-      return try total(8 * 2 * Double(size * size * size) / seconds)
-    }
-    fp32 = try gemms(Float.self)
-    bf16 = Precision.fastest == .bf16 ? try gemms(BFloat16.self) : nil
+    fp32 = try GEMMPeak.measure(.fp32, world, size: 1024, count: 8, repeats: repeats)
+    bf16 = Precision.fastest == .bf16 ? try GEMMPeak.measure(.bf16, world, size: 1024, count: 8, repeats: repeats) : nil
 
     let count = 1 << 25
     let (x, y) = (Buffer<Float>(count: count), Buffer<Float>(count: count))
     // Memory that was never written is not read from memory.
     for array in [x, y] { array.vector.fill(1) }
-    memory = try total(12 * Double(count) / Self.median(world, repeats) { add(x.vector, to: y.vector) })
+    memory = try total(12 * Double(count) / medianSeconds(world, repeats) { add(x.vector, to: y.vector) })
 
     if world.size > 1 {
       let gradient = Buffer<Float>(count: 1 << 24)
-      let seconds = try Self.median(world, repeats) {
+      let seconds = try medianSeconds(world, repeats) {
         for first in stride(from: 0, to: gradient.count, by: 1 << 19) {
           try world.iAllReduce(gradient.base + first, count: 1 << 19, owner: gradient).wait()
         }
       }
       allReduce = 4 * Double(gradient.count) / seconds
     }
-  }
-
-  /// Median seconds of a body that all ranks run at the same time; the first run is not counted.
-  static func median(_ world: Communicator, _ repeats: Int, _ body: () throws -> Void) throws -> Double {
-    try body()
-    return try (0..<repeats).map { _ in
-      try world.barrier()
-      let start = ContinuousClock.now
-      try body()
-      return (ContinuousClock.now - start) / .seconds(1)
-    }.sorted()[repeats / 2]
   }
 
   func peak(_ precision: Precision) -> Double { precision == .bf16 ? bf16 ?? fp32 : fp32 }

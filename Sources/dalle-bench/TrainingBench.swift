@@ -49,8 +49,7 @@ struct TrainingBench: Codable {
     config.transformer.training.batch = batch
     config.transformer.training.microBatch = max(1, mine.count)
     return try measure(
-      task, config, config.transformer.training, samples, name: "small",
-      flops: 3 * Double(batch) * shape.flops(patterns: model.patterns), gradientBlocks: gradientBlocks, repeats: repeats, world)
+      task, config, config.transformer.training, samples, name: "small", gradientBlocks: gradientBlocks, repeats: repeats, world)
   }
 
   static func dvae(
@@ -61,15 +60,13 @@ struct TrainingBench: Codable {
     config.dvae.training.batch = batch
     config.dvae.training.microBatch = max(1, mine.count)
     let task = try DVAETask(config, precision: precision, data: NoiseImages(size: config.data.imageSize)) { _ in }
-    let architecture = DVAEArchitecture(config.dvaeConfig)
     return try measure(
-      task, config, config.dvae.training, task.load(0, mine), name: shape.rawValue,
-      flops: 3 * Double(batch) * (architecture.encoderFlops + architecture.decoderFlops), gradientBlocks: gradientBlocks,
+      task, config, config.dvae.training, task.load(0, mine), name: shape.rawValue, gradientBlocks: gradientBlocks,
       repeats: repeats, world)
   }
 
   private static func measure<Task: TrainingTask>(
-    _ task: Task, _ config: RunConfig, _ training: TrainingConfig, _ batch: Task.Batch, name: String, flops: Double,
+    _ task: Task, _ config: RunConfig, _ training: TrainingConfig, _ batch: Task.Batch, name: String,
     gradientBlocks: Int?, repeats: Int, _ world: Communicator
   ) throws -> TrainingBench {
     let grid = try ProcessGrid(world)
@@ -98,7 +95,7 @@ struct TrainingBench: Codable {
     return TrainingBench(
       name: name, precision: task.precision, parameters: task.table.parameterCount, batch: training.batch, seconds: median.total,
       firstStep: first, throughput: Double(training.batch) * task.unit.perSample / median.total, unit: "\(task.unit.name)/s",
-      flops: flops,
+      flops: Double(training.batch) * task.flops,
       phases: Dictionary(uniqueKeysWithValues: Phase.ofStep.map { ($0.name, median[$0]) }),
       kernels: kernels.seconds.mapValues { $0 / Double(repeats) }, peakMemory: memory[0])
   }

@@ -51,7 +51,7 @@ struct DalleTrain: ParsableCommand {
 
   static func main() { RankedCommand.main(Self.self) }
 
-  func run() { RankedCommand.withRanks(train) }
+  func run() { RankedCommand.withRanks(isStarting: true, train) }
 
   private func train(in world: Communicator, _ stop: StopRequest) throws {
     stop.explain("stopped by a signal; to resume: \(resumeCommand(ranks: world.size))")
@@ -67,6 +67,7 @@ struct DalleTrain: ParsableCommand {
     try plan.checkMemory()
     let name = ((path as NSString).lastPathComponent as NSString).deletingPathExtension
     let run = try Run(config, folder: RunFolder(folder ?? "runs/\(name)"), grid: grid, stop: stop)
+    RankedCommand.isStarted()
     try run.run(PublishedStages.stages(of: run), only: stage, restartFrom: restartFrom)
   }
 

@@ -9,6 +9,7 @@ final class PerceptronTask: TrainingTask {
   let model = Perceptron()
   var table: ParameterTable { model.table }
   let precision = Precision.fp32
+  var flops: Double { 6 * Double(table.parameterCount) }
   let unit = (name: "samples", perSample: 1.0)
   let load: @Sendable (_ step: Int, _ part: Range<Int>) throws -> Points
   private let training: TrainingConfig

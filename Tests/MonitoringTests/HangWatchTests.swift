@@ -92,14 +92,61 @@ import Testing
     #expect(warnings.count == 1 && warnings[0].contains("rank 1 has not begun"))
   }
 
+  /// Nothing is known of the other ranks, and each that watches ends the job.
+  @Test func aFileSystemThatDoesNotAnswerIsNamedByTheCoordinator() throws {
+    var told: [String] = []
+    var errors: [DalleError] = []
+    func check(_ rank: Int, idle: Double, unanswered seconds: Double, times: Int = 1) throws {
+      let own = try write(rank, phase: "checkpoint", idle: idle)
+      let watch = watch(4)
+      for _ in 0..<times { watch.check(own, unanswered: seconds, warn: { told.append($0) }, end: { errors.append($0) }) }
+    }
+    // The rank goes on, or its file has only just been asked for.
+    try check(0, idle: 10, unanswered: 400)
+    try check(0, idle: 400, unanswered: 10)
+    try check(1, idle: 400, unanswered: 400)
+    #expect(told.isEmpty && errors.isEmpty)
+    try check(0, idle: 400, unanswered: 390, times: 3)
+    #expect(
+      told.count == 1 && told[0].contains("rank 0 (process 100 on host0) has been in stage transformer, step 42, phase checkpoint"))
+    #expect(told.first?.contains("the file system of \(folder) has not answered for 6m30s") == true)
+    try check(3, idle: 1800, unanswered: 1800)
+    #expect(errors.count == 1 && errors[0].kind == .hung && warnings.isEmpty && ends.isEmpty)
+  }
+
+  @Test func aSinkThatDoesNotAnswerKeepsNothingFromTheOnesBefore() throws {
+    final class Sink: EventSink, @unchecked Sendable {
+      let seen = NSLock()
+      var texts: [String] = []
+      var gate: DispatchSemaphore?
+      func record(_ event: Event) {
+        gate?.wait()
+        if case .message(let text) = event.kind { seen.withLock { texts.append(text) } }
+      }
+    }
+    let (console, file) = (Sink(), Sink())
+    file.gate = DispatchSemaphore(value: 0)
+    let log = EventLog([console, file])
+    let threads = ["first", "second"].map { text in
+      Thread { try? log.message(text) }
+    }
+    for thread in threads { thread.start() }
+    let deadline = Date() + 30
+    while console.seen.withLock({ console.texts.count }) < 2, Date() < deadline { usleep(1000) }
+    #expect(console.texts.sorted() == ["first", "second"] && file.texts.isEmpty)
+    for _ in threads { file.gate?.signal() }
+    while file.seen.withLock({ file.texts.count }) < 2, Date() < deadline { usleep(1000) }
+    #expect(file.texts.sorted() == ["first", "second"])
+  }
+
   /// The file of a living process, and that the watch sees what it reads.
   @Test func aRankKeepsItsFileCurrent() throws {
     let clock = PhaseClock()
     let seen = NSLock()
     nonisolated(unsafe) var records: [RankRecord] = []
-    let status = RankStatus(folder: folder, rank: 5, host: "h", clock: clock) { record in
-      seen.withLock { records.append(record) }
-    }
+    let status = RankStatus(
+      folder: folder, rank: 5, host: "h", clock: clock, watch: { record in seen.withLock { records.append(record) } },
+      unanswered: { _, _ in })
     clock.enter(.backward)
     status.set(stage: "dvae", step: 3)
     status.end()

@@ -17,7 +17,9 @@ import Testing
 
   private func begin(_ sink: StepLogSink, at step: Int, ranks: Int = 8) throws {
     let facts = TrainingFacts(
-      job: job(ranks), steps: 1000, logEvery: 10, batch: 64, parameters: 1_234_567, unit: "tokens", unitsPerSample: 1280)
+      job: job(ranks), steps: 1000, logEvery: 10, batch: 64, parameters: 1_234_567, unit: "tokens", unitsPerSample: 1280,
+      flopsPerSample: 2e9,
+      gemmPeak: 1.5e11)
     try sink.record(Event(time: 1_764_000_000.1234, stage: "transformer", step: step, .trainingBegun(facts)))
   }
 

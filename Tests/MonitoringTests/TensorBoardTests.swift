@@ -74,7 +74,7 @@ import Testing
     .trainingBegun(
       TrainingFacts(
         job: Job(hostNames: ["a"], precision: "fp32"), steps: steps, logEvery: 1, batch: 1, parameters: 1, unit: "tokens",
-        unitsPerSample: 1))
+        unitsPerSample: 1, flopsPerSample: 1, gemmPeak: 1))
   }
 
   private func event(_ step: Int, _ kind: Event.Kind) -> Event { Event(time: 1.8e9, stage: "dvae", step: step, kind) }

@@ -34,7 +34,7 @@ final class RunMaker {
     return """
       {"event":"begin","version":1,"time":\(time ?? start),"step":\(step),"steps":\(steps),"logEvery":10,"ranks":\(ranks),\
       "hosts":[\(names)],"hostOfRank":[\(indices)],"precision":"bf16","batch":64,"parameters":25000000,"unit":"tokens",\
-      "unitsPerSample":1280}
+      "unitsPerSample":1280,"flopsPerSample":192e9,"gemmPeak":80e12}
       """
   }
 

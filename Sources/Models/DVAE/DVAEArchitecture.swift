@@ -59,4 +59,7 @@ package struct DVAEArchitecture: Sendable {
   package var decoderFlops: Double {
     decoderInput.shape.flops + decoderOutput.shape.flops + decoderGroups.joined().reduce(0) { $0 + $1.flops }
   }
+
+  /// Those of a sample's forward and backward pass, which takes two operations for each one.
+  package var trainingFlops: Double { 3 * (encoderFlops + decoderFlops) }
 }

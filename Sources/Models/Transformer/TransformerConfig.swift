@@ -83,4 +83,7 @@ package struct TransformerConfig: Codable, Sendable, Equatable {
     let heads = 2 * d * (Double(textLength) * Double(textVocabulary) + Double(imageLength) * Double(imageVocabulary))
     return blocks + attention + heads
   }
+
+  /// Those of a sample's forward and backward pass, which takes two operations for each one; recomputing is not counted.
+  package func trainingFlops(patterns: [AttentionPattern]) -> Double { 3 * flops(patterns: patterns) }
 }

@@ -1,5 +1,6 @@
 import Errors
 import Foundation
+import Kernels
 import MPI
 import Monitoring
 
@@ -10,6 +11,8 @@ package final class RunMonitor {
   package let clock: PhaseClock
   package let status: RankStatus
   package let job: Job
+  private let world: Communicator
+  private var gemmPeaks: [Precision: Double] = [:]
 
   /// Collective.
   ///
@@ -18,12 +21,13 @@ package final class RunMonitor {
     _ config: MonitoringConfig, folder: RunFolder, world: Communicator, precision: String, sinks: [any EventSink],
     stop: StopRequest
   ) throws {
+    self.world = world
     let isCoordinator = world.rank == 0
     let hosts = try world.allGather(FixedName(ProcessInfo.processInfo.hostName)).map(\.text)
     job = Job(hostNames: hosts, precision: precision)
     let stepLogs = isCoordinator ? [StepLogSink(folder: folder.logs)] : []
     log = EventLog(
-      [try JSONLinesSink(folder: folder.logs, rank: world.rank), ConsoleSink(isCoordinator: isCoordinator)] + stepLogs + sinks)
+      [ConsoleSink(isCoordinator: isCoordinator), try JSONLinesSink(folder: folder.logs, rank: world.rank)] + stepLogs + sinks)
     clock = PhaseClock()
     Communicator.waiting = { [clock] in try clock.measure(.wait, $0) }
     let watch = HangWatch(
@@ -35,10 +39,23 @@ package final class RunMonitor {
       })
     // All ranks would read all files: the first of them are enough, even where some are stopped.
     let isWatching = world.rank < 16 && config.hangAfter > 0
-    status = RankStatus(folder: folder.status, rank: world.rank, host: hosts[world.rank], clock: clock) {
-      if isWatching { watch.check($0) }
-    }
+    status = RankStatus(
+      folder: folder.status, rank: world.rank, host: hosts[world.rank], clock: clock,
+      watch: { if isWatching { watch.check($0) } },
+      unanswered: { record, seconds in
+        guard isWatching else { return }
+        // Sinks may wait for the same file system.
+        watch.check(record, unanswered: seconds, warn: ConsoleSink.write(warning:), end: stop.end)
+      })
     if isCoordinator { try log.record(.started(job)) }
+  }
+
+  /// FLOP/s of large GEMMs on all ranks together, measured once. Collective.
+  func gemmPeak(_ precision: Precision) throws -> Double {
+    if let peak = gemmPeaks[precision] { return peak }
+    let peak = try GEMMPeak.measure(precision, world)
+    gemmPeaks[precision] = peak
+    return peak
   }
 
   /// The job ends in order, or by an error.

@@ -66,6 +66,7 @@ package final class DVAETask: TrainingTask {
   package var precision: Precision { model.precision }
   package var activationBytes: Int { model.activationBytes }
   package var sampleBytes: Int { imageBytes }
+  package var flops: Double { model.architecture.trainingFlops }
   package var unit: (name: String, perSample: Double) { ("images", 1) }
 
   package func count(_ batch: Batch) -> Int { batch.positions.count }

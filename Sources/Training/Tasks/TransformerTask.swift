@@ -70,6 +70,7 @@ package final class TransformerTask: TrainingTask {
   package var precision: Precision { model.precision }
   package var activationBytes: Int { model.activationBytes }
   package var sampleBytes: Int { model.config.sampleBytes }
+  package var flops: Double { model.config.trainingFlops(patterns: model.patterns) }
   package var unit: (name: String, perSample: Double) { ("tokens", Double(model.config.length)) }
 
   package func count(_ batch: TransformerBatch) -> Int { batch.count }

@@ -66,6 +66,8 @@ extension TrainingHistory.Beginning {
     case "batch": batch = json.integer() ?? 0
     case "parameters": parameters = json.integer() ?? 0
     case "unit": unit = json.string() ?? ""
+    case "flopsPerSample": flopsPerSample = json.number() ?? 0
+    case "gemmPeak": gemmPeak = json.number() ?? 0
     default: json.skip()
     }
   }

@@ -13,6 +13,9 @@ package struct TrainingHistory: Sendable {
     package var batch = 0
     package var parameters = 0
     package var unit = ""
+    /// FLOPs of a sample; FLOP/s of large GEMMs on all ranks. 0 where they are not known.
+    package var flopsPerSample = 0.0
+    package var gemmPeak = 0.0
   }
 
   package struct Step: Sendable {
@@ -73,6 +76,14 @@ package struct TrainingHistory: Sendable {
 
   /// Seconds of a step, without validation and samples.
   package var secondsPerStep: Double? { mean(\.seconds) }
+
+  /// The part of the GEMMs' peak that the newest steps reach.
+  package var shareOfPeak: Double? {
+    guard let beginning, let secondsPerStep, beginning.gemmPeak > 0, beginning.flopsPerSample > 0, secondsPerStep > 0 else {
+      return nil
+    }
+    return Double(beginning.batch) * beginning.flopsPerSample / secondsPerStep / beginning.gemmPeak
+  }
 
   private func mean(_ value: KeyPath<Step, Double>) -> Double? {
     let values = paced.suffix(50).map { $0[keyPath: value] }.filter(\.isFinite)

@@ -55,6 +55,7 @@ package struct RunJSON: Encodable {
   private var throughput: Double?
   private var unit: String?
   private var secondsPerStep: Double?
+  private var shareOfPeak: Double?
   private var validation: Validation?
   private var checkpoint: Checkpoint?
   private var freeBytes: Int?
@@ -75,6 +76,7 @@ package struct RunJSON: Encodable {
     (loss, losses) = (last?.loss, last.map { byName($0.losses) })
     (lr, gradientNorm, skipped) = (last?.lr, last?.gradientNorm, training?.skippedCount)
     (throughput, unit, secondsPerStep) = (training?.throughput, training?.beginning?.unit, training?.secondsPerStep)
+    shareOfPeak = training?.shareOfPeak
     validation = training?.validations.last.map { Validation(step: $0.step, values: byName($0.values)) }
     checkpoint = run.checkpoint.map {
       Checkpoint(step: $0.step, path: $0.path, age: max(0, run.time - $0.time), bytes: $0.byteCount)
