@@ -13,16 +13,17 @@
 #define INLINE static inline __attribute__((always_inline))
 #define UNROLLED _Pragma("clang loop unroll(full)")
 
-// Sums of ROWS rows are kept in registers at a time: 12 of 32 with AVX-512, and 12 of 16 with AVX2, enough for two additions of four
-// cycles each to be under way in every cycle.
+// Sums of ROWS rows in CDNN_PANELS panels are kept in registers at a time: 24 of 32 with AVX-512, and 12 of 16 with AVX2, enough for two
+// additions of four cycles each to be under way in every cycle. Two panels halve the reads of rows for each addition.
 #ifdef __AVX512F__
 enum { LANES = 16, ROWS = 12 };
 #else
 enum { LANES = 8, ROWS = 6 };
 #endif
+// Of a panel.
 enum { VECTORS = CDNN_PANEL / LANES };
-// Words of a sum: their part of a panel, 16 kB, stays in the L1 cache.
-enum { BLOCK = 256 };
+// Words of a sum: their part of the panels, 16 kB at most, stays in the L1 cache.
+enum { BLOCK = 256 / CDNN_PANELS };
 
 typedef float vector __attribute__((vector_size(4 * LANES)));
 typedef uint32_t words __attribute__((vector_size(4 * LANES)));
@@ -54,27 +55,29 @@ INLINE vector add(format f, vector sum, vector a, vector b) {
 }
 
 // Adds the products of some words to the sums of some rows.
-INLINE void add_tile(format f, int rows, long count, const char *a, long a_row, const char *panel, float *sums) {
-  vector s[ROWS][VECTORS];
-  UNROLLED for (int r = 0; r < rows; r++) UNROLLED for (int v = 0; v < VECTORS; v++) s[r][v] = (vector){};
-  for (long i = 0; i < count; i++, panel += 4 * CDNN_PANEL) {
-    vector b[VECTORS];
-    UNROLLED for (int v = 0; v < VECTORS; v++) b[v] = load(panel + v * sizeof(vector));
+INLINE void add_tile(format f, int rows, int panels, long count, const char *a, long a_row, const char *b, long b_panel, float *sums) {
+  const int vectors = panels * VECTORS;
+  vector s[ROWS][CDNN_PANELS * VECTORS];
+  UNROLLED for (int r = 0; r < rows; r++) UNROLLED for (int v = 0; v < vectors; v++) s[r][v] = (vector){};
+  // Unrolled, it would need more registers than there are.
+  _Pragma("clang loop unroll(disable)") for (long i = 0; i < count; i++, b += 4 * CDNN_PANEL) {
+    vector y[CDNN_PANELS * VECTORS];
+    UNROLLED for (int v = 0; v < vectors; v++) y[v] = load(b + v / VECTORS * b_panel + v % VECTORS * sizeof(vector));
     UNROLLED for (int r = 0; r < rows; r++) {
       const vector x = broadcast(a + r * a_row + 4 * i);
-      UNROLLED for (int v = 0; v < VECTORS; v++) s[r][v] = add(f, s[r][v], x, b[v]);
+      UNROLLED for (int v = 0; v < vectors; v++) s[r][v] = add(f, s[r][v], x, y[v]);
     }
   }
-  UNROLLED for (int r = 0; r < rows; r++) UNROLLED for (int v = 0; v < VECTORS; v++) {
-    float *place = sums + r * CDNN_PANEL + v * LANES;
+  UNROLLED for (int r = 0; r < rows; r++) UNROLLED for (int v = 0; v < vectors; v++) {
+    float *place = sums + r * panels * CDNN_PANEL + v * LANES;
     s[r][v] += load(place);
     memcpy(place, &s[r][v], sizeof(vector));
   }
 }
 
-INLINE void add_rows(format f, int rows, long count, const char *a, long a_row, const char *panel, float *sums) {
+INLINE void add_rows(format f, int rows, int panels, long count, const char *a, long a_row, const char *b, long b_panel, float *sums) {
   // A loop for each number of rows, so that sums stay in registers.
-#define CASE(number) case number: return add_tile(f, number, count, a, a_row, panel, sums);
+#define CASE(number) case number: return add_tile(f, number, panels, count, a, a_row, b, b_panel, sums);
   switch (rows) {
     CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6)
 #ifdef __AVX512F__
@@ -84,26 +87,27 @@ INLINE void add_rows(format f, int rows, long count, const char *a, long a_row, 
 #undef CASE
 }
 
-INLINE void multiply(format f, int m, long bytes, const char *a, long a_row, const char *panel, float *sums) {
-  const long words = bytes / 4, rest = bytes % 4;
-  memset(sums, 0, 4 * CDNN_PANEL * (long)m);
+INLINE void multiply(format f, int panels, int m, long bytes, const char *a, long a_row, const char *b, float *sums) {
+  const long words = bytes / 4, rest = bytes % 4, width = panels * CDNN_PANEL, b_panel = (words + (rest > 0)) * 4 * CDNN_PANEL;
+  memset(sums, 0, 4 * width * m);
   for (long i = 0; i < words; i += BLOCK) {
     const long count = words - i < BLOCK ? words - i : BLOCK;
     for (int r = 0; r < m; r += ROWS)
-      add_rows(f, m - r < ROWS ? m - r : ROWS, count, a + r * a_row + 4 * i, a_row, panel + 4 * CDNN_PANEL * i, sums + r * CDNN_PANEL);
+      add_rows(
+          f, m - r < ROWS ? m - r : ROWS, panels, count, a + r * a_row + 4 * i, a_row, b + 4 * CDNN_PANEL * i, b_panel, sums + r * width);
   }
   // Half a word: the panel's other half is 0.
   for (int r = 0; rest > 0 && r < m; r++) {
     char last[4] = {};
     memcpy(last, a + r * a_row + 4 * words, rest);
-    add_rows(f, 1, 1, last, 4, panel + 4 * CDNN_PANEL * words, sums + r * CDNN_PANEL);
+    add_rows(f, 1, panels, 1, last, 4, b + 4 * CDNN_PANEL * words, b_panel, sums + r * width);
   }
 }
 
-void cdnn_panel_fp32(int m, int k, const float *a, long a_row, const float *panel, float *sums) {
-  multiply(FP32, m, 4 * (long)k, (const char *)a, 4 * a_row, (const char *)panel, sums);
-}
+#define MULTIPLY(f, size) \
+  if (panels == 1) return multiply(f, 1, m, size * (long)k, (const char *)a, size * a_row, (const char *)b, sums); \
+  multiply(f, CDNN_PANELS, m, size * (long)k, (const char *)a, size * a_row, (const char *)b, sums);
 
-void cdnn_panel_bf16(int m, int k, const uint16_t *a, long a_row, const uint16_t *panel, float *sums) {
-  multiply(BF16, m, 2 * (long)k, (const char *)a, 2 * a_row, (const char *)panel, sums);
-}
+void cdnn_panels_fp32(int panels, int m, int k, const float *a, long a_row, const float *b, float *sums) { MULTIPLY(FP32, 4) }
+
+void cdnn_panels_bf16(int panels, int m, int k, const uint16_t *a, long a_row, const uint16_t *b, float *sums) { MULTIPLY(BF16, 2) }

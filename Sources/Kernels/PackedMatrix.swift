@@ -70,22 +70,30 @@ public func matmul<Element: Scalar, Result: Scalar>(
   let span = KernelClock.begin(.matmul)
   defer { KernelClock.end(span) }
   let width = Int(CDNN_PANEL)
+  let most = Int(CDNN_PANELS)
+  // The columns of a panel, from their sums.
+  func finish(_ sums: UnsafePointer<Float>, rowStep: Int, first: Int) {
+    let count = min(width, b.columns - first)
+    let bias = bias.map { Lanes.load($0.base + first, first: count, fill: 0) }
+    for row in 0..<a.rows {
+      var value = Lanes.load(sums + row * rowStep)
+      let target = result.base + row * result.stride + first
+      if destination == .accumulate { value += Result.load(target, first: count, fill: 0) }
+      if let bias { value += bias }
+      if let residual { value += Lanes.load(residual.base + row * residual.stride + first, first: count, fill: 0) }
+      Result.store(value, to: target, first: count)
+    }
+  }
   let body = { (panels: Range<Int>) in
-    withUnsafeTemporaryAllocation(of: Float.self, capacity: a.rows * width) { sums in
-      for index in panels {
-        let sums = sums.baseAddress!
-        Element.multiply(a, panel: b.panel(index), into: sums)
-        let first = index * width
-        let count = min(width, b.columns - first)
-        let bias = bias.map { Lanes.load($0.base + first, first: count, fill: 0) }
-        for row in 0..<a.rows {
-          var value = Lanes.load(sums + row * width)
-          let target = result.base + row * result.stride + first
-          if destination == .accumulate { value += Result.load(target, first: count, fill: 0) }
-          if let bias { value += bias }
-          if let residual { value += Lanes.load(residual.base + row * residual.stride + first, first: count, fill: 0) }
-          Result.store(value, to: target, first: count)
+    withUnsafeTemporaryAllocation(of: Float.self, capacity: a.rows * most * width) { sums in
+      var index = panels.lowerBound
+      while index < panels.upperBound {
+        let group = panels.upperBound - index < most ? 1 : most
+        Element.multiply(a, b.panel(index), panels: group, into: sums.baseAddress!)
+        for panel in 0..<group {
+          finish(sums.baseAddress! + panel * width, rowStep: group * width, first: (index + panel) * width)
         }
+        index += group
       }
     }
   }

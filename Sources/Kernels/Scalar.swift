@@ -12,8 +12,9 @@ public protocol Scalar: BitwiseCopyable, Sendable {
   /// `result (+)= a · b (+ bias) (+ residual)` with sums in fp32; see `matmul`.
   static func gemm<Result: Scalar>(
     _ operands: GEMM<Self>, into result: MatrixView<Result>, _ destination: Destination)
-  /// The sums of `a` with a panel of a packed matrix, `[rows of a, 16]`.
-  static func multiply(_ a: MatrixView<Self>, panel: UnsafePointer<Self>, into sums: UnsafeMutablePointer<Float>)
+  /// The sums of `a` with 1 or `CDNN_PANELS` panels of a packed matrix, `[rows of a, panels · 16]`.
+  static func multiply(
+    _ a: MatrixView<Self>, _ b: UnsafePointer<Self>, panels: Int, into sums: UnsafeMutablePointer<Float>)
   /// The numbers in this format: themselves, or rounded into the first elements of `storage`.
   static func rounded(_ values: Vector, into storage: VectorView<Self>) -> VectorView<Self>
 }
@@ -24,8 +25,10 @@ extension Float: Scalar {
     lanes.store(pointer)
   }
   @inline(__always) public var float: Float { self }
-  public static func multiply(_ a: Matrix, panel: UnsafePointer<Float>, into sums: UnsafeMutablePointer<Float>) {
-    cdnn_panel_fp32(Int32(a.rows), Int32(a.columns), a.base, a.stride, panel, sums)
+  public static func multiply(
+    _ a: Matrix, _ b: UnsafePointer<Float>, panels: Int, into sums: UnsafeMutablePointer<Float>
+  ) {
+    cdnn_panels_fp32(Int32(panels), Int32(a.rows), Int32(a.columns), a.base, a.stride, b, sums)
   }
   public static func rounded(_ values: Vector, into storage: Vector) -> Vector { values }
 }
@@ -40,12 +43,12 @@ extension BFloat16: Scalar {
   }
 
   public static func multiply(
-    _ a: MatrixView<BFloat16>, panel: UnsafePointer<BFloat16>, into sums: UnsafeMutablePointer<Float>
+    _ a: MatrixView<BFloat16>, _ b: UnsafePointer<BFloat16>, panels: Int, into sums: UnsafeMutablePointer<Float>
   ) {
     func bits(_ numbers: UnsafePointer<BFloat16>) -> UnsafePointer<UInt16> {
       UnsafeRawPointer(numbers).assumingMemoryBound(to: UInt16.self)
     }
-    cdnn_panel_bf16(Int32(a.rows), Int32(a.columns), bits(a.base), a.stride, bits(panel), sums)
+    cdnn_panels_bf16(Int32(panels), Int32(a.rows), Int32(a.columns), bits(a.base), a.stride, bits(b), sums)
   }
 
   public static func rounded(_ values: Vector, into storage: VectorView<BFloat16>) -> VectorView<BFloat16> {

@@ -52,7 +52,8 @@ import Testing
     let page = text(Page(observation, body: .ranks, offset: 0, on: paper).lines, paper)
     for part in [
       "RUNNING", "transformer  step 702 of 1000 (70 %)", "left", "loss 5.38", "image 5.4", "norm 0.5120", "lr 4.50e-04",
-      "skipped 1, last at step 701", "164k tokens/s", "31 % of GEMM peak", "0.500 s/step", "slowest rank 5, 1.45×", "parameters 25.0M", "bf16",
+      "skipped 1, last at step 701", "164k tokens/s", "31 % of GEMM peak", "0.500 s/step", "slowest rank 5, 1.45×",
+      "parameters 25.0M", "bf16",
       "validation step 500  text 4.2500 (-0.2500)", "checkpoint step 600", "3.0 MB", "free", "samples /elsewhere",
       "loss, whole run", "loss, last 500 steps", "8 ranks on 1 host", "1 silent: rank 3 on node0, for 45s",
       "1 slow: rank 5 on node0, 1.43× the median", "total", "median", "2 warnings, the newest: 59m59s ago: another",

@@ -34,9 +34,16 @@ int cdnn_gemm(
 
 /// Columns of a panel of weights: [k][columns] in fp32, [(k + 1) / 2][columns][2] in bf16, where an odd k is filled with 0.
 enum { CDNN_PANEL = 16 };
-/// sums [m, CDNN_PANEL] = a [m, k] · panel. Rows of a are a_row numbers apart. Each sum is added in one order, whatever m is.
-void cdnn_panel_fp32(int m, int k, const float *a, long a_row, const float *panel, float *sums);
-void cdnn_panel_bf16(int m, int k, const uint16_t *a, long a_row, const uint16_t *panel, float *sums);
+/// Panels that are multiplied fastest at a time.
+#ifdef __AVX512F__
+enum { CDNN_PANELS = 2 };
+#else
+enum { CDNN_PANELS = 1 };
+#endif
+/// sums [m, panels * CDNN_PANEL] = a [m, k] · b, which is 1 or CDNN_PANELS panels, one after the other. Rows of a are a_row numbers
+/// apart. Each sum is added in one order, whatever m and panels are.
+void cdnn_panels_fp32(int panels, int m, int k, const float *a, long a_row, const float *b, float *sums);
+void cdnn_panels_bf16(int panels, int m, int k, const uint16_t *a, long a_row, const uint16_t *b, float *sums);
 
 /// A convolution of one shape, stride 1, odd kernel, padding (kernel - 1) / 2, with sums in fp32.
 ///
