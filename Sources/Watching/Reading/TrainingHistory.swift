@@ -13,6 +13,12 @@ package struct TrainingHistory: Sendable {
     package var batch = 0
     package var parameters = 0
     package var unit = ""
+
+    /// The name of a rank's host; nil where it is not known.
+    package func host(of rank: Int) -> String? {
+      guard hostOfRank.indices.contains(rank), hosts.indices.contains(hostOfRank[rank]) else { return nil }
+      return hosts[hostOfRank[rank]]
+    }
   }
 
   package struct Step: Sendable {

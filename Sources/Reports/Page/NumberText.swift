@@ -16,6 +16,7 @@ enum NumberText {
   /// Three digits or so: `12,345`, `123`, `12.3`, `1.23`, `0.0123`.
   static func short(_ number: Double) -> String {
     guard number.isFinite, number != 0 else { return number == 0 ? "0" : "\(number)" }
+    if abs(number) >= 1e15 { return String(format: "%.2e", number) }
     if abs(number) >= 99.95 { return grouped(Int(number.rounded())) }
     let decimals = max(0, 2 - Int(log10(abs(number)).rounded(.down)))
     let text = String(format: "%.\(decimals)f", number)
@@ -30,6 +31,56 @@ enum NumberText {
     case 1e3...: short(number / 1e3) + "k"
     default: short(number)
     }
+  }
+
+  /// The same, and small numbers as `2e-5`.
+  static func compact(_ number: Double, scientificBelow limit: Double) -> String {
+    guard number != 0, abs(number) < limit else { return compact(number) }
+    let power = Int(log10(abs(number)).rounded(.down))
+    return "\(short(number / pow(10, Double(power))))e\(power)"
+  }
+
+  /// A number beside an axis whose marks are so far apart: with as many decimals as tell them apart.
+  static func onAxis(_ number: Double, step: Double) -> String {
+    let size = abs(number) < step / 2 ? 0 : abs(number)
+    if size == 0 { return "0" }
+    if size < 1e-2 || size >= 1e12 {
+      let power = Int(log10(size).rounded(.down))
+      let unit = pow(10, Double(power))
+      return decimals(number / unit, step: step / unit) + "e\(power)"
+    }
+    for (unit, name) in [(1e9, "G"), (1e6, "M"), (1e3, "k")] where size >= unit {
+      return decimals(number / unit, step: step / unit) + name
+    }
+    return decimals(number, step: step)
+  }
+
+  private static func decimals(_ number: Double, step: Double) -> String {
+    String(format: "%.\(min(6, max(0, -Int(log10(step * 1.0001).rounded(.down)))))f", number)
+  }
+
+  /// Four digits: `5.432`, `0.0004500`, `163.8k`, `1.234e-7`.
+  static func precise(_ number: Double) -> String {
+    guard number.isFinite, number != 0 else { return number == 0 ? "0" : "\(number)" }
+    if abs(number) >= 1e15 || abs(number) < 1e-3 { return String(format: "%.3e", number) }
+    for (unit, name) in [(1e12, "T"), (1e9, "G"), (1e6, "M"), (1e4, "k")] where abs(number) >= unit {
+      return String(format: "%.4g", number / (name == "k" ? 1e3 : unit)) + name
+    }
+    return String(format: "%.4g", number)
+  }
+
+  /// `4.1 GB`
+  static func bytes(_ count: Double) -> String {
+    for (unit, name) in [(1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")] where count >= unit {
+      return "\(short(count / unit)) \(name)"
+    }
+    return "\(short(count)) bytes"
+  }
+
+  /// The beginning of a text that may be long. A character may be made of any number of signs, so those are limited, too.
+  static func start(of text: String, _ limit: Int) -> String {
+    let start = String(text.prefix(limit).unicodeScalars.prefix(4 * limit))
+    return start == text ? text : start + "…"
   }
 
   /// A small number raised: `⁻³`.

@@ -1,0 +1,45 @@
+/// Events of a run in bounded memory: of very many, the first and the newest.
+package struct EventList: Sendable {
+  private static let firstCount = 60
+  private static let newestCount = 240
+
+  private struct Part: Sendable {
+    var first: [RunEvent] = []
+    var newest: [RunEvent] = []
+    var droppedCount = 0
+
+    mutating func add(_ event: RunEvent) {
+      if newest.isEmpty {
+        if !first.isEmpty, first[first.count - 1].absorb(event) { return }
+        if first.count < EventList.firstCount { return first.append(event) }
+      } else if newest[newest.count - 1].absorb(event) {
+        return
+      }
+      newest.append(event)
+      guard newest.count >= 2 * EventList.newestCount else { return }
+      newest.removeFirst(EventList.newestCount)
+      droppedCount += EventList.newestCount
+    }
+
+    /// Also those that were kept to drop many at a time.
+    var shown: (events: [RunEvent], dropped: Int) {
+      let more = max(0, newest.count - EventList.newestCount)
+      return (first + newest.dropFirst(more), droppedCount + more)
+    }
+  }
+
+  /// Starts and ends of jobs, which no number of warnings drives out.
+  private var ofJobs = Part()
+  private var others = Part()
+
+  mutating func add(_ event: RunEvent) { if event.kind.isOfJob { ofJobs.add(event) } else { others.add(event) } }
+
+  /// In the order of time, and how many are dropped between the first and the newest.
+  package var shown: (events: [RunEvent], dropped: Int) {
+    let parts = [ofJobs.shown, others.shown]
+    let events = parts.flatMap(\.events)
+    // Events of one moment stay in the order in which they were logged.
+    let sorted = events.enumerated().sorted { ($0.element.time, $0.offset) < ($1.element.time, $1.offset) }
+    return (sorted.map(\.element), parts.reduce(0) { $0 + $1.dropped })
+  }
+}
