@@ -36,7 +36,7 @@ enum NumberText {
   /// The same, and small numbers as `2e-5`.
   static func compact(_ number: Double, scientificBelow limit: Double) -> String {
     guard number != 0, abs(number) < limit else { return compact(number) }
-    let power = Int(log10(abs(number)).rounded(.down))
+    let power = Int((log10(abs(number)) + 1e-9).rounded(.down))
     return "\(short(number / pow(10, Double(power))))e\(power)"
   }
 
@@ -45,7 +45,7 @@ enum NumberText {
     let size = abs(number) < step / 2 ? 0 : abs(number)
     if size == 0 { return "0" }
     if size < 1e-2 || size >= 1e12 {
-      let power = Int(log10(size).rounded(.down))
+      let power = Int((log10(size) + 1e-9).rounded(.down))
       let unit = pow(10, Double(power))
       return decimals(number / unit, step: step / unit) + "e\(power)"
     }
@@ -62,7 +62,10 @@ enum NumberText {
   /// Four digits: `5.432`, `0.0004500`, `163.8k`, `1.234e-7`.
   static func precise(_ number: Double) -> String {
     guard number.isFinite, number != 0 else { return number == 0 ? "0" : "\(number)" }
-    if abs(number) >= 1e15 || abs(number) < 1e-3 { return String(format: "%.3e", number) }
+    if abs(number) >= 1e15 || abs(number) < 1e-3 {
+      let parts = String(format: "%.3e", number).split(separator: "e")
+      return "\(parts[0])e\(Int(parts[1])!)"
+    }
     for (unit, name) in [(1e12, "T"), (1e9, "G"), (1e6, "M"), (1e4, "k")] where abs(number) >= unit {
       return String(format: "%.4g", number / (name == "k" ? 1e3 : unit)) + name
     }

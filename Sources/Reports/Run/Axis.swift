@@ -36,7 +36,7 @@ struct Axis {
     return share.isFinite ? min(max(share, 0), 1) : 0
   }
 
-  /// Three to six values with their texts.
+  /// Two to six values with their texts.
   var ticks: [(value: Double, label: String)] {
     if isLogarithmic {
       let powers = Int(log10(low).rounded(.down))...Int(log10(high).rounded(.up))
@@ -49,7 +49,7 @@ struct Axis {
         }
       }
     }
-    let step = NumberText.niceStep((high - low) / 4)
+    let step = NumberText.niceStep((high - low) / 6)
     let first = (low / step).rounded(.up)
     return (0..<8).map { (first + Double($0)) * step }.filter { $0 <= high }.map { ($0, NumberText.onAxis($0, step: step)) }
   }

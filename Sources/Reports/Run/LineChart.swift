@@ -55,9 +55,12 @@ struct LineChart {
     func y(_ value: Double) -> Double { ChartFrame.bottom - (ChartFrame.bottom - ChartFrame.top) * axis.share(value) }
     let grid = axis.ticks.map { ChartFrame.line(at: y($0.value), label: $0.label) }
     let step = max(1, NumberText.niceStep((steps.upperBound - steps.lowerBound) / 5))
-    let ticks = stride(from: (steps.lowerBound / step).rounded(.up) * step, through: steps.upperBound, by: step).map {
-      ChartFrame.Tick(position: (x($0) - ChartFrame.left) / (ChartFrame.right - ChartFrame.left), label: NumberText.compact($0))
-    }
+    // What the axis counts stands where no number does.
+    let ticks =
+      [ChartFrame.Tick(position: 0, label: along)]
+      + stride(from: (steps.lowerBound / step).rounded(.up) * step, through: steps.upperBound, by: step).map {
+        ChartFrame.Tick(position: (x($0) - ChartFrame.left) / (ChartFrame.right - ChartFrame.left), label: NumberText.compact($0))
+      }
     let parts = [
       grid, lines.compactMap { band($0, x, y) }, lines.map { restarts($0, x) }, lines.compactMap { curve($0, x, y) },
       lines.compactMap { marks($0, x, y) }, ChartFrame.axis(ticks), hints(steps, x),
@@ -73,16 +76,23 @@ struct LineChart {
 
   private var columns: [Curve.Point] { lines.flatMap { $0.curve?.columns ?? [] } }
 
-  /// All curves and marks are inside; a few values that are far from them are beyond the ends, for they would flatten the rest.
+  /// A few values that are far from all others are beyond the ends, for they would flatten the rest.
   private var yAxis: Axis {
-    var values = lines.flatMap { $0.marks.map(\.mean) + ($0.curve?.means ?? []) }
-    if hasBands, !columns.isEmpty {
-      let (lows, highs) = (columns.map(\.minimum).sorted(), columns.map(\.maximum).sorted())
-      values += [lows[lows.count / 100], highs[highs.count * 99 / 100]]
-      let (low, high) = (values.min()!, values.max()!)
-      let reach = (high - low) / 2
-      // Ends that are not far away are shown; a logarithmic axis shows all.
-      values += [lows[0], highs[highs.count - 1]].filter { scale == .wide || low - reach <= $0 && $0 <= high + reach }
+    let means = lines.flatMap { $0.curve?.means ?? [] }.sorted()
+    let lows = hasBands ? columns.map(\.minimum).sorted() : []
+    let highs = hasBands ? columns.map(\.maximum).sorted() : []
+    var values = lines.flatMap { $0.marks.map(\.mean) }
+    for sorted in [means, lows, highs] where !sorted.isEmpty {
+      values += sorted[sorted.count / 100...sorted.count * 99 / 100]
+    }
+    if let low = values.min(), let high = values.max() {
+      // How far, in ranges of the others: the line may begin far above its end, as losses do.
+      func near(_ ends: [Double], _ reach: Double) -> [Double] {
+        [ends.first, ends.last].compactMap(\.self).filter {
+          scale == .wide || low - reach * (high - low) <= $0 && $0 <= high + reach * (high - low)
+        }
+      }
+      values += near(means, 4) + near(lows, 0.5) + near(highs, 0.5)
     }
     return Axis(values, hasZero: scale == .fromZero, mayBeLogarithmic: scale == .wide)
   }

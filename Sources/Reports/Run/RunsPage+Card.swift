@@ -109,7 +109,7 @@ extension RunsPage {
       <tbody>
       \(rows)</tbody>
       </table></div>
-      <p class="note">Files of the folder `model`: \(files.isEmpty ? "none yet" : files.joined(separator: ", ")). The SHA-256 of a model is \
+      <p class="note">Files in \(bdi("\(run.folder)/model")): \(files.isEmpty ? "none yet" : files.joined(separator: ", ")). The SHA-256 of a model is \
       that of its weights, \(bdi("STAGE.safetensors")); of the tokenizer, that of tokenizer.json.</p>
 
       """

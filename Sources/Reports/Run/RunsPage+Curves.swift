@@ -2,6 +2,9 @@ import Watching
 
 /// Curves of a stage, of all runs that have it.
 extension RunsPage {
+  /// The name that a validation has for the loss as a whole.
+  private static let whole = "loss"
+
   func curves(of stage: String) -> HTML? {
     let found = runs.enumerated().compactMap { index, run in
       run.stages.first { $0.name == stage }.map { (run: index, stage: $0) }
@@ -18,10 +21,18 @@ extension RunsPage {
       }
     }
     let parts = Self.names(found.map { $0.stage.losses.map(\.name) })
-    let measured = Self.names(found.map { $0.stage.validations.map(\.name) }).filter { !parts.contains($0) }
+    let measured = Self.names(found.map { $0.stage.validations.map(\.name) }).filter { !parts.contains($0) && $0 != Self.whole }
     let units = Set(found.compactMap { $0.stage.beginnings.last?.unit }.filter { !$0.isEmpty })
     let unit = units.count == 1 ? units.first! : "units"
-    var charts = [LineChart(title: "Loss", lines: lines { $0.loss })]
+    var charts = [
+      LineChart(
+        title: "Loss",
+        lines: lines {
+          $0.loss
+        } marks: {
+          $0.validations.series(Self.whole)
+        })
+    ]
     charts += parts.map { name in
       LineChart(
         title: "Loss: \(name)",

@@ -17,10 +17,9 @@ extension RunsPage {
     let (shown, dropped) = events.list.shown
     let updates = runs[index].stages.reduce(0) { $0 + $1.skippedCount }
     let counts = [
-      NumberText.amount(events.jobCount, "start"), NumberText.amount(events.killedCount, "kill"),
-      NumberText.amount(events.hangCount, "hang"), NumberText.amount(events.warningCount, "warning"),
-      NumberText.amount(updates, "skipped update"), NumberText.amount(events.skippedSamples, "skipped sample"),
-    ]
+      (events.jobCount, "start"), (events.killedCount, "kill"), (events.hangCount, "hang"), (events.warningCount, "warning"),
+      (updates, "skipped update"), (events.skippedSamples, "skipped sample"),
+    ].filter { $0.0 > 0 }.map { NumberText.amount($0, $1) }
     let note: HTML? =
       dropped == 0
       ? nil
@@ -47,7 +46,7 @@ extension RunsPage {
     let text: HTML =
       start == whole ? "\(whole)" : "<details><summary>\(start)</summary>\(whole)</details>"
     return """
-      <li class="\(kind)"><time>\(DateText.moment(event.time))</time><b>\(name)</b><div><span class="count">\(place)</span> \(text)</div></li>
+      <li class="\(kind)"><time>\(DateText.moment(event.time))</time><b>\(name)</b><div><span class="count">\(place)\(place.isEmpty || whole.isEmpty ? "" : ":")</span> \(text)</div></li>
 
       """
   }

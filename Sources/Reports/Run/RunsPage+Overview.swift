@@ -108,7 +108,7 @@ struct ValidationText {
     let shown = (parts.isEmpty ? validation.values : parts).prefix(Self.count)
     if shown.isEmpty { return nil }
     names = shown.map(\.name).joined(separator: " / ")
-    values = shown.map { NumberText.short($0.value) }.joined(separator: " / ")
+    values = shown.map { NumberText.precise($0.value) }.joined(separator: " / ")
   }
 }
 

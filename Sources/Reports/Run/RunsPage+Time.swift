@@ -21,9 +21,29 @@ extension RunsPage {
       <p class="legend">
       \(keys)</p>
       <p class="note">Seconds per step by what a rank did, as means over the whole training. What a slow rank costs the others shows in \
-      their `wait`; the slow one waits least. `communicate` is summing gradients, `checkpoint` waiting until a checkpoint’s values are \
-      read, `update` optimizer, EMA and compute copy.</p>
-      \(parts)
+      their <b>wait</b>; the slow one waits least. In <b>communicate</b> ranks sum gradients, in <b>checkpoint</b> they wait until a \
+      checkpoint’s values are read; <b>update</b> is optimizer, EMA and compute copy. A rank’s line ends with its seconds per step and \
+      the most memory that it had.</p>
+      \(parts)\(memory)
+      """
+  }
+
+  /// Memory of the ranks by step, a chart for each stage.
+  private var memory: HTML? {
+    let charts = stages.compactMap { name in
+      let lines = runs.enumerated().compactMap { index, run -> LineChart.Line? in
+        guard let stage = run.stages.first(where: { $0.name == name }), !stage.ranks.memory.points.isEmpty else { return nil }
+        return LineChart.Line(run: index, name: names[index], curve: Curve(stage.ranks.memory.inGB, isSmooth: false))
+      }
+      return LineChart(title: "Memory per rank, in GB: \(name)", unit: "GB", scale: .fromZero, lines: lines).figure
+    }
+    if charts.isEmpty { return nil }
+    return """
+      <h3 class="run">Memory</h3>
+      <p class="note">What a rank had resident: mean of the ranks, and from the least to the most.</p>
+      <div class="charts">
+      \(charts)</div>
+
       """
   }
 
@@ -46,12 +66,11 @@ extension RunsPage {
         """
     }
     let charts = [
-      ranks.count > Self.listedCount ? byRank("Seconds without waiting, by rank", index, ranks) { ranks.busy(rank: $0) } : nil,
-      ranks.count > Self.listedCount ? memoryByRank(index, ranks) : nil,
-      LineChart(
-        title: "Memory of a rank: mean, least to most, in GB", unit: "GB", scale: .fromZero,
-        lines: [LineChart.Line(run: index, name: names[index], curve: Curve(ranks.memory.inGB, isSmooth: false))]
-      ).figure,
+      PhaseChart(stage).figure,
+      ranks.count > Self.listedCount
+        ? byRank("Seconds per step without waiting, by rank", index, ranks) { ranks.busy(rank: $0) } : nil,
+      ranks.count > Self.listedCount
+        ? byRank("Most memory, by rank, in GB", index, ranks, unit: "GB") { ranks.peakMemory[$0] / 1e9 } : nil,
     ].compactMap(\.self)
     return """
       <h3 class="run">\(title) <span class="count">\(NumberText.amount(ranks.count, "rank"))</span></h3>
@@ -73,9 +92,9 @@ extension RunsPage {
       let median = ranks.busy(rank: order[ranks.count / 2])
       let ratio = median > 0 ? ranks.busy(rank: slowest) / median : 1
       sentences.append("Ranks waited for others \(NumberText.percent(wait / sum)) of the time.")
-      sentences.append(
-        "\(name(slowest, stage)) computed longest: \(DateText.ofStep(ranks.busy(rank: slowest))) per step, \(NumberText.short(ratio)) times the median."
-      )
+      let part = ratio < 1.05 ? "about as long as the median" : "\(NumberText.short(ratio)) times the median"
+      let longest = "\(name(slowest, stage)) computed longest, \(DateText.ofStep(ranks.busy(rank: slowest))) per step"
+      sentences.append("\(longest), which is \(part).")
     }
     if let most = ranks.peakMemory.indices.max(by: { ranks.peakMemory[$0] < ranks.peakMemory[$1] }), ranks.peakMemory[most] > 0 {
       let all = ranks.peakMemory.reduce(0, +)
@@ -119,10 +138,6 @@ extension RunsPage {
       title: title, unit: unit, along: "rank", scale: .fromZero,
       lines: [LineChart.Line(run: index, name: names[index], curve: Curve(series, isSmooth: false))]
     ).figure
-  }
-
-  private func memoryByRank(_ index: Int, _ ranks: RankTotals) -> HTML? {
-    byRank("Most memory, by rank, in GB", index, ranks, unit: "GB") { ranks.peakMemory[$0] / 1e9 }
   }
 }
 

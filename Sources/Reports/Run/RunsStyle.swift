@@ -28,11 +28,15 @@ enum RunsStyle {
     .hint:hover { fill: var(--ink); opacity: 0.07; }
     svg.key { vertical-align: -1px; }
     .legend { display: flex; flex-wrap: wrap; gap: 0.25rem 1.25rem; margin: 1rem 0 0; font-size: 0.8125rem; color: var(--soft); }
+    .count { color: var(--soft); }
+    h3 .count { font-weight: 400; font-size: 0.8125rem; margin-left: 0.375rem; }
+    nav { margin-top: 1rem; }
     h3.run { font-size: 1.0625rem; margin: 2rem 0 0.5rem; }
     td .place { white-space: normal; }
     .zero { color: var(--soft); }
     .some { font-weight: 600; }
     code, pre { font: 0.8125rem/1.5 ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace; }
+    .differences { width: auto; }
     .differences td { white-space: normal; }
     .missing { color: var(--soft); }
     .badge { border: 1px solid; border-radius: 1rem; padding: 0.0625rem 0.5rem; font-size: 0.8125rem; white-space: nowrap; color: var(--busy); }
@@ -43,6 +47,7 @@ enum RunsStyle {
     .alert p { margin: 0.25rem 0; }
     .alert ul { margin: 0.25rem 0; padding-left: 1.25rem; max-height: 16rem; overflow-y: auto; }
 
+    .layer { fill: var(--c); }
     .phase { background: var(--c); }
     .p0 { --c: var(--p0); } .p1 { --c: var(--p1); } .p2 { --c: var(--p2); } .p3 { --c: var(--p3); }
     .p4 { --c: var(--p4); } .p5 { --c: var(--p5); } .p6 { --c: var(--p6); } .p7 { --c: var(--p7); }
@@ -74,6 +79,11 @@ enum RunsStyle {
       max-height: 40rem; overflow-y: auto;
     }
     @media (max-width: 40rem) {
+      .tiles { grid-template-columns: 1fr 1fr; }
+      .tiles b { font-size: 1.25rem; }
+      .strip { display: flex; overflow-x: auto; }
+      .strip details { flex: 0 0 75%; }
+      .strip details[open] { flex-basis: 100%; }
       .rank { grid-template-columns: 1fr auto auto; }
       .rank .phases { grid-column: 1 / -1; grid-row: 2; }
       .events li { grid-template-columns: auto 1fr; }

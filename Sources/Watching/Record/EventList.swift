@@ -10,15 +10,24 @@ package struct EventList: Sendable {
 
     mutating func add(_ event: RunEvent) {
       if newest.isEmpty {
-        if !first.isEmpty, first[first.count - 1].absorb(event) { return }
+        if Self.absorb(event, into: &first) { return }
         if first.count < EventList.firstCount { return first.append(event) }
-      } else if newest[newest.count - 1].absorb(event) {
+      } else if Self.absorb(event, into: &newest) {
         return
       }
       newest.append(event)
       guard newest.count >= 2 * EventList.newestCount else { return }
       newest.removeFirst(EventList.newestCount)
       droppedCount += EventList.newestCount
+    }
+
+    /// Checkpoints and sample sheets come in turns, so each is counted with the last one of its kind.
+    private static func absorb(_ event: RunEvent, into events: inout [RunEvent]) -> Bool {
+      for index in events.indices.reversed() {
+        if events[index].absorb(event) { return true }
+        if !event.kind.isRegular || !events[index].kind.isRegular { return false }
+      }
+      return false
     }
 
     /// Also those that were kept to drop many at a time.

@@ -11,6 +11,9 @@ package struct RunEvent: Sendable, Equatable {
     case skippedUpdates, skippedSamples
     case warning, hang
 
+    /// Whether it comes again and again as configured.
+    var isRegular: Bool { self == .checkpoint || self == .samples }
+
     /// Whether it says when jobs ran: few others are worth more.
     var isOfJob: Bool {
       switch self {
