@@ -54,7 +54,7 @@ import Testing
       "Rank 5 on node0 computed longest, 0.501 s per step",
       "1.43 times the median", "1.52 GB", "2 starts, 1 kill, 1 hang, 1 warning, 1 skipped update, 1 skipped sample",
       "2 checkpoints",
-      "steps 200 to 400", "an odd thing", "killed", "resumed at step 400", "beyond the chart: highest 1G near step 702",
+      "steps 200 to 400", "an odd thing", "killed", "resumed at step 400", "beyond the chart: highest 1G near step 703",
       "1000 samples for training, 20 for validation", "dvae:",
     ] { #expect(document.text.contains(part), "\(part)") }
     #expect(document.elements.isDisjoint(with: ["script", "link", "iframe", "object"]))

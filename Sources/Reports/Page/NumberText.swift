@@ -44,7 +44,7 @@ enum NumberText {
   static func onAxis(_ number: Double, step: Double) -> String {
     let size = abs(number) < step / 2 ? 0 : abs(number)
     if size == 0 { return "0" }
-    if size < 1e-2 || size >= 1e12 {
+    if size < 1e-2 && step < 1e-3 || size >= 1e12 {
       let power = Int((log10(size) + 1e-9).rounded(.down))
       let unit = pow(10, Double(power))
       return decimals(number / unit, step: step / unit) + "e\(power)"

@@ -22,7 +22,9 @@ struct Curve {
   }
 
   /// Points at which something was measured, such as validations.
-  static func marks(_ series: ThinnedSeries) -> [Point] { merged(series.points.map(\.clamped), into: 60) }
+  ///
+  /// - Parameter limit: of marks, so that those of several runs can be told apart.
+  static func marks(_ series: ThinnedSeries, limit: Int) -> [Point] { merged(series.points.map(\.clamped), into: limit) }
 
   /// At most so many columns of equal width.
   private static func merged(_ points: [Point], into count: Int) -> [Point] {

@@ -94,7 +94,8 @@ extension RunsPage {
       let inputs = product.inputs.sorted { $0.key < $1.key }.map { name, value -> HTML in
         "<div>\(name) <code title=\"\(value)\">\(Self.short(value))</code></div>"
       }
-      let state = product.product == nil ? "not finished" : product.isGiven ? "copied into the run" : "made by this run"
+      let steps = product.work > 0 ? ", \(NumberText.grouped(product.work)) steps" : ""
+      let state = product.product == nil ? "not finished" : product.isGiven ? "copied into the run" : "made by this run\(steps)"
       return """
         <tr><td>\(product.stage)</td><td class="long"><code>\(product.product ?? "-")</code></td><td>\(state)</td>\
         <td class="long">\(inputs)</td></tr>

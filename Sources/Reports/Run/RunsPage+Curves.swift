@@ -16,7 +16,8 @@ extension RunsPage {
         let (series, marks) = (series(stage), marks(stage))
         if series == nil && marks == nil { return nil }
         return LineChart.Line(
-          run: run, name: names[run], curve: series.map { Curve($0, isSmooth: isSmooth) }, marks: marks.map(Curve.marks) ?? [],
+          run: run, name: names[run], curve: series.map { Curve($0, isSmooth: isSmooth) },
+          marks: marks.map { Curve.marks($0, limit: runs.count > 2 ? 20 : 50) } ?? [],
           restarts: restarts(stage))
       }
     }

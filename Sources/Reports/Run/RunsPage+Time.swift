@@ -74,10 +74,10 @@ extension RunsPage {
     ].compactMap(\.self)
     return """
       <h3 class="run">\(title) <span class="count">\(NumberText.amount(ranks.count, "rank"))</span></h3>
-      \(summary(ranks, order, stage))<div class="ranks">
+      \(summary(ranks, order, stage))<div class="timing"><div>
       \(body)</div>
-      <div class="charts">
-      \(charts)</div>
+      <div>
+      \(charts)</div></div>
 
       """
   }
@@ -131,11 +131,12 @@ extension RunsPage {
       """
   }
 
+  /// A chart in which each rank is seen.
   private func byRank(_ title: String, _ index: Int, _ ranks: RankTotals, unit: String = "s", _ value: (Int) -> Double) -> HTML? {
     var series = ThinnedSeries()
     for rank in ranks.steps.indices { series.add(value(rank), step: rank) }
     return LineChart(
-      title: title, unit: unit, along: "rank", scale: .fromZero,
+      title: title, unit: unit, along: "rank", scale: .wide,
       lines: [LineChart.Line(run: index, name: names[index], curve: Curve(series, isSmooth: false))]
     ).figure
   }

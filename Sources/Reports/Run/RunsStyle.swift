@@ -18,6 +18,7 @@ enum RunsStyle {
     .r3 { --c: var(--r3); --d: 8 3 2 3; } .r4 { --c: var(--r4); --d: 12 4; } .r5 { --c: var(--r5); --d: 4 2; }
     .r6 { --c: var(--r6); --d: 10 2 2 2 2 2; } .r7 { --c: var(--r7); --d: 1 3; }
     body { max-width: 92rem; }
+    .tiles b { font-size: 1.375rem; }
     .charts { margin-top: 1rem; }
     .curve { stroke: var(--c); stroke-width: 1.6; stroke-dasharray: var(--d); }
     .band { fill: var(--c); opacity: 0.2; }
@@ -52,7 +53,9 @@ enum RunsStyle {
     .p0 { --c: var(--p0); } .p1 { --c: var(--p1); } .p2 { --c: var(--p2); } .p3 { --c: var(--p3); }
     .p4 { --c: var(--p4); } .p5 { --c: var(--p5); } .p6 { --c: var(--p6); } .p7 { --c: var(--p7); }
     .legend .phase { display: inline-block; width: 0.75rem; height: 0.75rem; border-radius: 0.125rem; vertical-align: -1px; }
-    .ranks { font-size: 0.875rem; max-width: 70rem; }
+    .timing { display: grid; gap: 1.25rem 3rem; font-size: 0.875rem; }
+    .timing figure { margin-bottom: 1rem; }
+    @media (min-width: 64rem) { .timing { grid-template-columns: minmax(0, 1fr) 22rem; } }
     .rank { display: grid; grid-template-columns: 12rem 1fr 5.5rem 5.5rem; gap: 0.25rem 1rem; align-items: center; padding: 0.125rem 0; }
     .rank > span:nth-child(n+3) { text-align: right; }
     .phases { display: flex; height: 1.125rem; gap: 1px; }

@@ -69,10 +69,10 @@ extension ThinnedSeries.Point {
     return merged
   }
 
-  /// The values of all ranks at a step; nil if none is finite.
-  static func ofRanks(_ values: some Sequence<Double>, step: Int) -> Self? {
+  /// The values of all ranks at a step; nil if none is in the range.
+  static func ofRanks(_ values: [Double], in range: Range<Double>, step: Int) -> Self? {
     var point: Self?
-    for value in values where value.isFinite {
+    for value in values where range.contains(value) {
       let next = Self(value, step: step)
       point = point?.merged(with: next) ?? next
     }

@@ -3,6 +3,9 @@ package struct RankTotals: Sendable {
   /// The most ranks that are taken for some; a larger number is damage.
   private static let rankLimit = 1 << 20
   private static let curveLimit = 256
+  // What is beyond these is damage, and its sums would be no numbers.
+  private static let secondsRange = 0.0..<1e9
+  private static let memoryRange = 0.0..<1e18
 
   /// Of each rank, the steps that are in the sums.
   package private(set) var steps: [Double] = []
@@ -27,16 +30,18 @@ package struct RankTotals: Sendable {
     let over = Double(times.over)
     for rank in 0..<count {
       steps[rank] += over
-      if times.memory.indices.contains(rank), times.memory[rank].isFinite {
+      if times.memory.indices.contains(rank), Self.memoryRange.contains(times.memory[rank]) {
         peakMemory[rank] = max(peakMemory[rank], times.memory[rank])
       }
     }
     for (index, phase) in RankTimes.phases.enumerated() {
       guard let seconds = times.seconds[phase] else { continue }
-      for (rank, value) in seconds.prefix(count).enumerated() where value.isFinite { sums[index][rank] += value * over }
-      if let point = ThinnedSeries.Point.ofRanks(seconds, step: times.step) { phases[index].add(point) }
+      for (rank, value) in seconds.prefix(count).enumerated() where Self.secondsRange.contains(value) {
+        sums[index][rank] += value * over
+      }
+      if let point = ThinnedSeries.Point.ofRanks(seconds, in: Self.secondsRange, step: times.step) { phases[index].add(point) }
     }
-    if let point = ThinnedSeries.Point.ofRanks(times.memory, step: times.step) { memory.add(point) }
+    if let point = ThinnedSeries.Point.ofRanks(times.memory, in: Self.memoryRange, step: times.step) { memory.add(point) }
   }
 
   private mutating func grow(to count: Int) {
