@@ -160,7 +160,7 @@ import Testing
     try run.append(
       [
         start(1000), start(2000), run.event("ended", time: 2100, "\"code\":79,\"text\":\"a stop\""), start(3000), start(4000),
-        run.event("ended", time: 4100, "\"code\":0,\"text\":\"\""),
+        run.event("stageFinished", time: 4100), run.event("ended", time: 4100, "\"code\":0,\"text\":\"\""),
       ], to: "rank-00000.jsonl")
     // The third job failed on another rank; that all ranks end alike is told once.
     try run.append(
@@ -171,7 +171,8 @@ import Testing
       to: "rank-00001.jsonl")
     let record = try record(run)
     let events = record.events.list.shown.events
-    #expect(events.map(\.kind) == [.started, .killed, .started, .ended(79), .started, .ended(74), .started, .ended(0)])
+    #expect(
+      events.map(\.kind) == [.started, .killed, .started, .ended(79), .started, .ended(74), .started, .stageFinished, .ended(0)])
     #expect(events[5].rank == 1 && events[5].text == "disk" && record.events.killedCount == 1 && record.events.jobCount == 4)
   }
 

@@ -105,8 +105,8 @@ extension RunsPage {
     let files = run.modelFiles.map { "\($0.name) (\(NumberText.bytes(Double($0.byteCount))))" }
     return """
       <h3>Products</h3>
-      <div class="scroll"><table>
-      <thead><tr><th>stage</th><th>SHA-256 of its product</th><th></th><th>made from</th></tr></thead>
+      <div class="scroll"><table class="products">
+      <thead><tr><th>stage</th><th>SHA-256 of its product</th><th>origin</th><th>made from</th></tr></thead>
       <tbody>
       \(rows)</tbody>
       </table></div>

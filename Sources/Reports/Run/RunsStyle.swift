@@ -38,6 +38,8 @@ enum RunsStyle {
     .some { font-weight: 600; }
     code, pre { font: 0.8125rem/1.5 ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace; }
     .differences { width: auto; }
+    .products th, .products td { text-align: left; }
+    .facts-list { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 26rem), 1fr)); gap: 0 2.5rem; }
     .differences td { white-space: normal; }
     .missing { color: var(--soft); }
     .badge { border: 1px solid; border-radius: 1rem; padding: 0.0625rem 0.5rem; font-size: 0.8125rem; white-space: nowrap; color: var(--busy); }

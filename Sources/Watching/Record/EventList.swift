@@ -40,15 +40,19 @@ package struct EventList: Sendable {
   /// Starts and ends of jobs, which no number of warnings drives out.
   private var ofJobs = Part()
   private var others = Part()
+  private var count = 0
 
-  mutating func add(_ event: RunEvent) { if event.kind.isOfJob { ofJobs.add(event) } else { others.add(event) } }
+  mutating func add(_ event: RunEvent) {
+    var event = event
+    event.number = count
+    count += 1
+    if event.kind.isOfJob { ofJobs.add(event) } else { others.add(event) }
+  }
 
   /// In the order of time, and how many are dropped between the first and the newest.
   package var shown: (events: [RunEvent], dropped: Int) {
     let parts = [ofJobs.shown, others.shown]
-    let events = parts.flatMap(\.events)
-    // Events of one moment stay in the order in which they were logged.
-    let sorted = events.enumerated().sorted { ($0.element.time, $0.offset) < ($1.element.time, $1.offset) }
-    return (sorted.map(\.element), parts.reduce(0) { $0 + $1.dropped })
+    let events = parts.flatMap(\.events).sorted { ($0.time, $0.number) < ($1.time, $1.number) }
+    return (events, parts.reduce(0) { $0 + $1.dropped })
   }
 }

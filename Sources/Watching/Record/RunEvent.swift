@@ -1,5 +1,5 @@
 /// Something that happened in a run, or several of one kind that followed each other.
-package struct RunEvent: Sendable, Equatable {
+package struct RunEvent: Sendable {
   package enum Kind: Sendable, Equatable {
     case started
     /// The job's exit code.
@@ -32,6 +32,8 @@ package struct RunEvent: Sendable, Equatable {
   package var lastStep: Int?
   package var count = 1
   package var text = ""
+  /// Its number in the order of reading, which tells the order of events of one moment.
+  var number = 0
 
   package init(_ kind: Kind, time: Double) { (self.kind, self.time) = (kind, time) }
 
