@@ -176,6 +176,19 @@ import Testing
     #expect(events[5].rank == 1 && events[5].text == "disk" && record.events.killedCount == 1 && record.events.jobCount == 4)
   }
 
+  @Test func productsFollowThoseTheyWereMadeFrom() throws {
+    let run = try RunMaker()
+    try run.append([run.started()], to: "rank-00000.jsonl")
+    try FileManager.default.createDirectory(atPath: run.folder + "/products", withIntermediateDirectories: true)
+    let products = [("a", "3", ["2", "1"]), ("b", "1", []), ("c", "2", ["1"]), ("d", "5", ["5", "6"]), ("e", "6", ["5"])]
+    for (stage, hash, inputs) in products {
+      let list = inputs.map { "\"of \($0)\":\"\($0)\"" }.joined(separator: ",")
+      let text = "{\"stage\":\"\(stage)\",\"inputs\":{\(list)},\"work\":1,\"product\":\"\(hash)\",\"isGiven\":false}"
+      try Data(text.utf8).write(to: URL(fileURLWithPath: "\(run.folder)/products/\(stage).json"))
+    }
+    #expect(try record(run).products.map(\.stage).prefix(3) == ["b", "c", "a"])
+  }
+
   @Test func eventsOfALongRunAreBounded() throws {
     var events = RunEvents()
     func add(_ line: String) {

@@ -86,11 +86,7 @@ extension RunsPage {
   /// What each stage made, from what, and the hashes by which a model is known.
   private func products(_ run: RunRecord) -> HTML? {
     if run.products.isEmpty { return nil }
-    let order = ["tokenizer"] + run.stages.map(\.name)
-    let sorted = run.products.sorted {
-      (order.firstIndex(of: $0.stage) ?? .max, $0.stage) < (order.firstIndex(of: $1.stage) ?? .max, $1.stage)
-    }
-    let rows = sorted.map { product -> HTML in
+    let rows = run.products.map { product -> HTML in
       let inputs = product.inputs.sorted { $0.key < $1.key }.map { name, value -> HTML in
         "<div>\(name) <code title=\"\(value)\">\(Self.short(value))</code></div>"
       }

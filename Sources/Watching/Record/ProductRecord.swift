@@ -13,12 +13,12 @@ package struct ProductRecord: Decodable, Sendable {
   /// It was copied into the run from elsewhere.
   package var isGiven: Bool
 
-  /// All of a run, by name.
+  /// All of a run, each after those that it was made from.
   ///
   /// - Parameter problem: called for one that cannot be read.
   static func all(in folder: String, problem: (String) -> Void) -> [ProductRecord] {
     let names = ((try? namesInFolder(folder)) ?? []).filter { $0.hasSuffix(".json") }.sorted()
-    return names.compactMap { name in
+    let products: [ProductRecord] = names.compactMap { name in
       do {
         return try JSONDecoder().decode(Self.self, from: readFile("\(folder)/\(name)"))
       } catch let error as DecodingError {
@@ -26,6 +26,15 @@ package struct ProductRecord: Decodable, Sendable {
       } catch { problem("\(error)") }
       return nil
     }
+    return products.sorted { ($0.depth(in: products), $0.stage) < ($1.depth(in: products), $1.stage) }
+  }
+
+  /// How many products follow from each other up to this one.
+  ///
+  /// - Parameter limit: of damaged files that name each other.
+  private func depth(in products: [ProductRecord], limit: Int = 6) -> Int {
+    let makers = products.filter { maker in maker.product.map { inputs.values.contains($0) } ?? false }
+    return limit == 0 ? 0 : makers.map { 1 + $0.depth(in: products, limit: limit - 1) }.max() ?? 0
   }
 }
 
