@@ -118,13 +118,13 @@ let package = Package(
         "Memory", "Errors", .product(name: "HeapModule", package: "swift-collections"),
       ]),
 
+    module("Watching", dependencies: ["Monitoring", "Files", "Errors", "Yams"]),
     module(
       "Reports",
       dependencies: [
-        "Generation", "Shards", "Datasets", "Images", "Tokenizer", "Models", "Layers", "Random", "Files", "Errors",
+        "Watching", "Generation", "Shards", "Datasets", "Images", "Tokenizer", "Models", "Layers", "Monitoring", "Random",
+        "Files", "Errors",
       ]),
-
-    module("Watching", dependencies: ["Monitoring", "Files", "Errors", "Yams"]),
 
     // Executables.
     module(
@@ -149,7 +149,7 @@ let package = Package(
         "Models", "Layers", "Kernels", "Hashing", "Monitoring", "MPI", "Tokens", "Random", "Files", "Memory", "Errors",
       ]),
 
-    executable("dalle-monitor", dependencies: ["Watching"]),
+    executable("dalle-monitor", dependencies: ["Reports", "Watching", "Files", "Errors"]),
 
     // Tests.
     .target(
@@ -159,7 +159,7 @@ let package = Package(
     tests("Memory", dependencies: ["Memory"]),
     tests("Files", dependencies: ["Files", "Errors"]),
     tests("Monitoring", dependencies: ["Monitoring", "Files", "Errors"]),
-    tests("Watching", dependencies: ["Watching", "Errors"]),
+    tests("Watching", dependencies: ["Reports", "Watching", "Images", "Errors"]),
     tests("Random", dependencies: ["Random"]),
     tests("Kernels", dependencies: ["Kernels", "Random", "Memory"]),
     tests("Models", dependencies: ["Safetensors", "Models", "Layers", "Kernels", "Tokens", "Memory", "Errors"]),

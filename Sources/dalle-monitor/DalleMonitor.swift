@@ -6,7 +6,7 @@ import Watching
 @main
 struct DalleMonitor: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "dalle-monitor", abstract: "Shows how a run is doing.", subcommands: [WatchCommand.self],
+    commandName: "dalle-monitor", abstract: "Shows how a run is doing.", subcommands: [WatchCommand.self, ReportCommand.self],
     defaultSubcommand: WatchCommand.self)
 }
 

@@ -9,43 +9,6 @@ import Tokenizer
 
 @testable import Reports
 
-#if canImport(FoundationXML)
-  import FoundationXML
-#endif
-
-/// What a strict parser finds in a page.
-private final class Document: NSObject, XMLParserDelegate {
-  var elements: Set<String> = []
-  var attributes: [(name: String, value: String)] = []
-  /// The text of elements that captions are in.
-  var captions: [String] = []
-  private var open: [String?] = []
-
-  /// - Throws: if the page is not well-formed.
-  init(_ html: String) throws {
-    super.init()
-    let parser = XMLParser(data: Data(html.utf8))
-    parser.delegate = self
-    if !parser.parse() { throw parser.parserError ?? CocoaError(.coderReadCorrupt) }
-  }
-
-  func parser(
-    _ parser: XMLParser, didStartElement name: String, namespaceURI: String?, qualifiedName: String?, attributes: [String: String]
-  ) {
-    elements.insert(name)
-    self.attributes += attributes.map { ($0.key, $0.value) }
-    open.append(attributes["dir"] == nil ? nil : "")
-  }
-
-  func parser(_ parser: XMLParser, foundCharacters text: String) {
-    for index in open.indices { open[index]?.append(text) }
-  }
-
-  func parser(_ parser: XMLParser, didEndElement name: String, namespaceURI: String?, qualifiedName: String?) {
-    if let text = open.removeLast() { captions.append(text) }
-  }
-}
-
 @Suite struct ReportTests {
   private func report(_ dataset: Dataset, _ shop: Workshop, tokenizer: Tokenizer? = nil, seed: UInt64 = 1) throws -> DatasetReport {
     try DatasetSurvey(dataset, in: DatasetFolder(shop.path + "/out"), tokenizer: tokenizer, seed: seed).report { _, _ in }
@@ -162,7 +125,7 @@ private final class Document: NSObject, XMLParserDelegate {
     try shop.write("f/<u>bad.txt", "<u>")
     let dataset = try shop.collect([DatasetSource("f")])
     let html = try page(dataset, shop)
-    let document = try Document(html)
+    let document = try HTMLDocument(html)
     #expect(document.elements.isDisjoint(with: ["script", "i", "u"]))
     for caption in hostile {
       let shown = cleaned[caption] ?? caption.replacing("&lt;script&gt;", with: "<script>")
@@ -218,7 +181,7 @@ private final class Document: NSObject, XMLParserDelegate {
     #expect(codes.images == 35 && codes.tokens == 35 * 64 && codes.vocabulary == 32 && codes.shards == nil)
     let html = ReportPage(report, cards: cards).html
     #expect(html.contains("perplexity") && html.contains("the dVAE's reconstruction".replacing("'", with: "&#39;")))
-    _ = try Document(html)
+    _ = try HTMLDocument(html)
   }
 
   @Test func largeImagesAreShrunk() throws {

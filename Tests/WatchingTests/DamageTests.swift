@@ -1,6 +1,8 @@
 import Foundation
+import TestSupport
 import Testing
 
+@testable import Reports
 @testable import Watching
 
 /// Whatever a file has in it, the monitor reads on and shows something.
@@ -73,6 +75,27 @@ import Testing
         #expect(lines.allSatisfy { $0.width <= 80 && !$0.text(on: paper).contains("\u{1B}") })
       }
       #expect(throws: Never.self) { try RunJSON(observation).line }
+    }
+  }
+
+  @Test func anyBytesMakeAPage() throws {
+    var generator = Generator()
+    for _ in 0..<40 {
+      let run = try RunMaker(ranks: 4, hosts: 1)
+      let steps = [run.beginning(), run.step(3), run.step(40), run.step(4), run.validation(4, text: 4)]
+      let events = [
+        run.started(), run.event("ended", "\"code\":3,\"text\":\"x\""), run.event("warning", "\"text\":\"x\""),
+        run.event("checkpoint", "\"stage\":\"a\",\"step\":4"),
+      ]
+      for _ in 0..<30 {
+        for (lines, name) in [
+          (steps, "a.steps.jsonl"), ([run.times(step: 1), run.times(step: 30)], "a.ranks.jsonl"), (events, "rank-00000.jsonl"),
+        ] {
+          let line = String(decoding: damaged(lines.randomElement(using: &generator)!, &generator), as: UTF8.self)
+          try run.append([line], to: name)
+        }
+      }
+      #expect(throws: Never.self) { try HTMLDocument(RunsPage(try RunRecord.read([run.folder])).html) }
     }
   }
 }

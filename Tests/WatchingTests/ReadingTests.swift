@@ -2,6 +2,7 @@ import Errors
 import Foundation
 import Testing
 
+@testable import Reports
 @testable import Watching
 
 /// Files that grow, are cut, are damaged, and are large.
@@ -159,5 +160,7 @@ import Testing
     let points = training.loss.points
     #expect(points.count <= ThinnedSeries.limit && points.count > ThinnedSeries.limit / 4)
     #expect(points.reduce(0) { $0 + $1.count } == 1_000_000 && points.first?.firstStep == 1 && points.last?.lastStep == 1_000_000)
+    let page = RunsPage(try RunRecord.read([run.folder])).html
+    #expect(page.contains("1,000,000") && page.utf8.count < 500_000)
   }
 }

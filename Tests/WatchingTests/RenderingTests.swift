@@ -121,7 +121,7 @@ import Testing
   }
 
   @Test func plotOfALine() {
-    let points = (1...8).map { ThinnedSeries.Point(firstStep: $0, lastStep: $0, mean: Double($0), count: 1) }
+    let points = (1...8).map { ThinnedSeries.Point(Double($0), step: $0) }
     let braille = Plot("rises", points).lines(columns: 12, rows: 4, Paper(columns: 12, rows: 4)).map {
       $0.text(on: Paper(columns: 12, rows: 4))
     }
@@ -133,7 +133,7 @@ import Testing
 
   @Test func plotsOfLittle() {
     let paper = Paper(columns: 30, rows: 5)
-    let point = ThinnedSeries.Point(firstStep: 7, lastStep: 7, mean: -1e300, count: 1)
+    let point = ThinnedSeries.Point(-1e300, step: 7)
     for points in [[], [point], [point, point]] {
       #expect(Plot("loss", points).lines(columns: 30, rows: 5, paper).allSatisfy { $0.width == 30 })
     }

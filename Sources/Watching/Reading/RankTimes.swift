@@ -6,6 +6,8 @@ package struct RankTimes: Sendable {
   package static let phases = Phase.ofStep.map(\.name)
 
   package var step = 0
+  /// Steps of which these are the means.
+  package var over = 1
   package var memory: [Double] = []
   /// Seconds per step: a list for each phase, with an entry for each rank.
   package var seconds: [String: [Double]] = [:]
@@ -18,6 +20,7 @@ package struct RankTimes: Sendable {
       while let key = json.nextKey() {
         switch key {
         case "step": step = json.integer() ?? 0
+        case "over": over = max(1, json.integer() ?? 1)
         case "memory": memory = json.list { $0.number() ?? .nan } ?? []
         case "phases":
           guard json.enterObject() else { break }

@@ -53,18 +53,26 @@ package final class RunWatcher {
 
   /// Reads all, and tells what is known then. A job that does not seem to report is looked at twice, with a heartbeat between: the
   /// clocks of its hosts may be wrong.
-  package func observeOnce() -> Observation {
-    func whole() -> Observation {
-      while true {
-        let observation = observe()
-        if observation.isComplete { return observation }
-      }
+  package func observeOnce() -> Observation { Self.observeOnce([self])[0] }
+
+  /// The same for several runs, with one heartbeat between the looks at all of them.
+  static func observeOnce(_ watchers: [RunWatcher]) -> [Observation] {
+    let first = watchers.map { $0.observeAll() }
+    let again = zip(watchers, first).map { $0.needsSecondLook(after: $1) }
+    if again.contains(true) { Thread.sleep(forTimeInterval: heartbeat + 1) }
+    return watchers.indices.map { again[$0] ? watchers[$0].observeAll() : first[$0] }
+  }
+
+  private func observeAll() -> Observation {
+    while true {
+      let observation = observe()
+      if observation.isComplete { return observation }
     }
-    let first = whole()
+  }
+
+  private func needsSecondLook(after first: Observation) -> Bool {
     let isOver = ![.running, .stalled].contains(first.verdict.state) && !first.ranks.contains { $0.mark == .silent }
-    if isOver || !heartbeats.areUncertain(first.start, clock: first.time) { return first }
-    Thread.sleep(forTimeInterval: Self.heartbeat + 1)
-    return whole()
+    return !isOver && heartbeats.areUncertain(first.start, clock: first.time)
   }
 
   // MARK: Reading

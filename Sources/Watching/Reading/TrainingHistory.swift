@@ -16,6 +16,12 @@ package struct TrainingHistory: Sendable {
     /// FLOPs of a sample; FLOP/s of large GEMMs on all ranks. 0 where they are not known.
     package var flopsPerSample = 0.0
     package var gemmPeak = 0.0
+
+    /// The name of a rank's host; nil where it is not known.
+    package func host(of rank: Int) -> String? {
+      guard hostOfRank.indices.contains(rank), hosts.indices.contains(hostOfRank[rank]) else { return nil }
+      return hosts[hostOfRank[rank]]
+    }
   }
 
   package struct Step: Sendable {

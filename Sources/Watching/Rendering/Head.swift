@@ -76,7 +76,7 @@ struct Head {
     flow.add("skipped", value: skipped, training.skippedCount > 0 ? .warning : .strong)
     guard let beginning = training.beginning else { return flow }
     if let throughput = training.throughput { flow.add("\(Texts.rounded(throughput)) \(beginning.unit)/s", .strong) }
-    if let share = training.shareOfPeak { flow.add("\(Int((100 * share).rounded())) % of GEMM peak", .strong) }
+    if let share = training.shareOfPeak { flow.add("\(String(format: "%.0f", 100 * share)) % of GEMM peak", .strong) }
     if let seconds = training.secondsPerStep { flow.add("\(Texts.seconds(seconds)) s/step", .strong) }
     if let slowest = training.slowest {
       let text = "rank \(slowest.rank), \(String(format: "%.2f", slowest.ratio))\(paper.times)"

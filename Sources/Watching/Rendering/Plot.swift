@@ -8,7 +8,7 @@ struct Plot {
   /// Columns of the numbers to the left.
   private static let margin = 7
 
-  /// Points that are not finite, or so large that their sums would not be, are left out.
+  /// Points that are not finite, or so large that their sums would not be, are dropped.
   init(_ title: String, _ points: [ThinnedSeries.Point]) {
     (self.title, self.points) = (title, points.filter { abs($0.mean) < 1e300 })
   }

@@ -7,9 +7,7 @@ enum Plots {
   /// As many plots as fit: the loss over the whole run and its recent part, and below it the loss's parts.
   static func lines(_ run: Observation, rows: Int, on paper: Paper) -> [StyledLine] {
     guard let training = run.training, !training.loss.points.isEmpty, rows >= leastRows, paper.columns >= 20 else { return [] }
-    let recent = training.recent.map {
-      ThinnedSeries.Point(firstStep: $0.step, lastStep: $0.step, mean: $0.loss, count: 1)
-    }
+    let recent = training.recent.map { ThinnedSeries.Point($0.loss, step: $0.step) }
     let loss = [Plot("loss, whole run", training.loss.points), Plot("loss, last \(training.recent.count) steps", recent)]
     let parts = training.parts.count > 1 ? training.parts.map { Plot("\($0.name), whole run", $0.series.points) } : []
     let fits = max(1, paper.columns / 38)

@@ -4,7 +4,7 @@ import Foundation
 struct RankColumn {
   var title: String
   var width: Int
-  /// On narrow paper, those with the largest number are left out first.
+  /// On narrow paper, those with the largest number are dropped first.
   var expendability: Int
   var isText = false
   var text: (RankView) -> String

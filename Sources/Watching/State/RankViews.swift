@@ -47,11 +47,3 @@ extension RankView {
     quiet = max(0, status.idle) + max(0, age)
   }
 }
-
-extension TrainingHistory.Beginning {
-  /// The name of a rank's host.
-  fileprivate func host(of rank: Int) -> String? {
-    guard hostOfRank.indices.contains(rank), hosts.indices.contains(hostOfRank[rank]) else { return nil }
-    return hosts[hostOfRank[rank]]
-  }
-}

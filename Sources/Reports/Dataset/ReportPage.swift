@@ -14,43 +14,22 @@ package struct ReportPage {
       ("samples", "Samples", samples), ("sources", "Sources", sources), ("filters", "Skipped", filters),
       ("captions", "Captions", captions), ("words", "Words", words), ("images", "Images", images),
       ("codebook", "Codebook", codebook),
-    ].compactMap { name, title, body in body.map { (name: name, title: title, body: $0) } }
-    let links = sections.map { section -> HTML in "<a href=\"#\(section.name)\">\(section.title)</a>\n" }
-    let bodies = sections.map { section -> HTML in
-      "<section id=\"\(section.name)\">\n<h2>\(section.title)</h2>\n\(section.body)</section>\n"
-    }
+    ].compactMap { id, title, body in body.map { Document.Section(id: id, title: title, body: $0) } }
     let name = (report.dataset as NSString).lastPathComponent
-    // Allows the page nothing but its own images and style, whatever else might get into it.
-    let policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
-    let page: HTML = """
-      <!DOCTYPE html>
-      <html lang="en">
-      <head>
-      <meta charset="utf-8"/>
-      <meta http-equiv="Content-Security-Policy" content="\(policy)"/>
-      <meta name="viewport" content="width=device-width, initial-scale=1"/>
-      <meta name="color-scheme" content="light dark"/>
-      <title>\(name): dataset report</title>
-      <style>\(ReportStyle.css)</style>
-      </head>
-      <body>
-      <header>
-      <h1>\(bdi(name))</h1>
-      <p class="place">\(bdi(report.dataset))</p>
-      \(tiles)<nav>
-      \(links)</nav>
-      </header>
-      <main>
-      \(bodies)</main>
-      <footer>
-      <p>Made by dalle-prep report. Samples and examples were chosen with seed \(String(report.seed)). The numbers are in the \
-      .json file beside this page.</p>
-      </footer>
-      </body>
-      </html>
+    return Document(
+      title: "\(name): dataset report", style: ReportStyle.css,
+      header: """
+        <h1>\(bdi(name))</h1>
+        <p class="place">\(bdi(report.dataset))</p>
+        \(tiles)
+        """,
+      sections: sections,
+      footer: """
+        <p>Made by dalle-prep report. Samples and examples were chosen with seed \(String(report.seed)). The numbers are in the \
+        .json file beside this page.</p>
 
-      """
-    return page.markup
+        """
+    ).html
   }
 
   // MARK: Overview
@@ -62,19 +41,15 @@ package struct ReportPage {
     let others = parts == 0 ? "samples" : "samples, and \(NumberText.amount(parts, "caption")) of others"
     let different = summary.repeated == 0 ? "each once per epoch" : "per epoch; \(NumberText.grouped(report.distinct)) different"
     let tiles: [HTML] = [
-      tile(summary.training, "training samples", different),
-      tile(summary.validation, "validation", "chosen by the images' hashes"),
+      tile(NumberText.grouped(summary.training), "training samples", different),
+      tile(NumberText.grouped(summary.validation), "validation", "chosen by the images' hashes"),
       tile(
-        report.captions, "captions",
+        NumberText.grouped(report.captions), "captions",
         "\(NumberText.percent(report.captionStatistics.different, of: report.captionStatistics.total)) different"),
-      tile(summary.merged, "merged", "as duplicates of an image"),
-      tile(skipped, "skipped", others),
+      tile(NumberText.grouped(summary.merged), "merged", "as duplicates of an image"),
+      tile(NumberText.grouped(skipped), "skipped", others),
     ]
     return "<dl class=\"tiles\">\n\(tiles)</dl>\n"
-  }
-
-  private func tile(_ number: Int, _ name: String, _ note: String) -> HTML {
-    "<div><dt>\(name)</dt><dd><b>\(NumberText.grouped(number))</b><span>\(note)</span></dd></div>\n"
   }
 
   private var sources: HTML? {
@@ -100,7 +75,4 @@ package struct ReportPage {
 
       """
   }
-
-  /// Text whose direction of writing does not disturb what is around it.
-  func bdi(_ text: String) -> HTML { "<bdi>\(text)</bdi>" }
 }

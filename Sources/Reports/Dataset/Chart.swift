@@ -1,20 +1,13 @@
 import Foundation
 
-/// Charts of the page, as SVG. Colors come from the page's style.
+/// Charts of a dataset's report, as SVG.
 enum Chart {
-  // In units that are about a pixel.
-  private static let width = 360.0
-  private static let height = 170.0
-  private static let left = 38.0
-  private static let right = 356.0
-  private static let top = 8.0
-  private static let bottom = 144.0
+  private typealias Tick = ChartFrame.Tick
 
-  /// A mark on the axis below a chart, at a share of its width.
-  private struct Tick {
-    var position: Double
-    var label: String
-  }
+  private static let left = ChartFrame.left
+  private static let right = ChartFrame.right
+  private static let top = ChartFrame.top
+  private static let bottom = ChartFrame.bottom
 
   /// - Parameters:
   ///   - name: what is counted, as the chart's text alternative.
@@ -36,9 +29,9 @@ enum Chart {
     }
     let step = NumberText.niceStep(max(1, most / 3))
     let lines = stride(from: step, through: most, by: step).map { value in
-      line(at: bottom - (bottom - top) * value / most, label: NumberText.compact(value))
+      ChartFrame.line(at: bottom - (bottom - top) * value / most, label: NumberText.compact(value))
     }
-    return frame(name, [lines, body, axis(ticks(bars, histogram.scale))].flatMap { $0 })
+    return ChartFrame.svg(name, [lines, body, ChartFrame.axis(ticks(bars, histogram.scale))].flatMap { $0 })
   }
 
   /// How often codes are used by rank, on a logarithmic scale; 1 is what each would have if all were used equally.
@@ -54,9 +47,9 @@ enum Chart {
       digits.map { (power: power, value: $0 * pow(10, Double(power))) }
     }
     let lines = values.filter { (low...high).contains(log10($0.value)) }.map { power, value in
-      line(at: y(value), label: power < -2 ? "10" + NumberText.superscript(power) : NumberText.compact(value))
+      ChartFrame.line(at: y(value), label: power < -2 ? "10" + NumberText.superscript(power) : NumberText.compact(value))
     }
-    let points = uses.map { "\(tenth(x($0.rank))),\(tenth(y($0.use)))" }.joined(separator: " ")
+    let points = ChartFrame.points(uses.map { (x: x($0.rank), y: y($0.use)) })
     let (first, last) = (x(uses.first!.rank), x(uses.last!.rank))
     let step = max(1, NumberText.niceStep(vocabulary / 5))
     let ticks = stride(from: 0, through: vocabulary, by: step).map {
@@ -68,45 +61,7 @@ enum Chart {
       <line class="even" x1="\(left)" x2="\(right)" y1="\(y(1))" y2="\(y(1))"/>
       <text class="note" x="\(right)" y="\(y(1) - 4)" text-anchor="end">if all were used equally</text>
       """
-    return frame(name, [lines, [chart], axis(ticks)].flatMap { $0 })
-  }
-
-  private static func tenth(_ coordinate: Double) -> String { String(format: "%.1f", coordinate) }
-
-  private static func frame(_ name: String, _ parts: [HTML]) -> HTML {
-    """
-    <svg viewBox="0 0 \(width) \(height)" role="img" aria-label="\(name)">\(parts)</svg>
-
-    """
-  }
-
-  private static func line(at y: Double, label: String) -> HTML {
-    """
-    <line class="grid" x1="\(left)" x2="\(right)" y1="\(y)" y2="\(y)"/>\
-    <text x="\(left - 6)" y="\(y + 3.5)" text-anchor="end">\(label)</text>
-    """
-  }
-
-  /// The line below a chart with its marks; marks too close to the next one are dropped.
-  private static func axis(_ ticks: [Tick]) -> [HTML] {
-    var shown: [Tick] = []
-    for tick in ticks.reversed() {
-      let distance = Double(tick.label.count + (shown.last?.label.count ?? 0)) * 3 + 8
-      if let next = shown.last, (next.position - tick.position) * (right - left) < distance { continue }
-      shown.append(tick)
-    }
-    let line: HTML = """
-      <line class="axis" x1="\(left)" x2="\(right)" y1="\(bottom)" y2="\(bottom)"/>
-      """
-    return [line]
-      + shown.map { tick in
-        let x = left + tick.position * (right - left)
-        // The outermost stay inside the chart.
-        let anchor = tick.position > 0.97 ? "end" : tick.position < 0.02 ? "start" : "middle"
-        return """
-          <text x="\(x)" y="\(bottom + 17)" text-anchor="\(anchor)">\(tick.label)</text>
-          """
-      }
+    return ChartFrame.svg(name, [lines, [chart], ChartFrame.axis(ticks)].flatMap { $0 })
   }
 
   // MARK: Histograms

@@ -9,16 +9,6 @@ import Models
 
 /// A sample as the page shows it.
 package struct SampleCard: Sendable {
-  /// An image that is embedded in the page.
-  package struct Inlay: Sendable {
-    /// The image's text alternative.
-    package var name: String
-    package var width: Int
-    package var height: Int
-    /// `data:image/...;base64,...`
-    package var address: String
-  }
-
   package var sample: Sample
   /// The image; with a dVAE its center crop, and the reconstruction of that.
   package var images: [Inlay]
@@ -59,27 +49,5 @@ package struct SampleCard: Sendable {
       progress(cards.count, chosen.count)
     }
     return cards
-  }
-}
-
-extension SampleCard.Inlay {
-  /// Longest side that is stored without loss: JPEG would be no smaller, and blur the pixels.
-  private static let lossless = 96
-
-  init(_ image: Image, name: String) throws {
-    let isSmall = max(image.width, image.height) <= Self.lossless
-    let bytes = try isSmall ? image.png() : image.jpeg(quality: 85)
-    self.init(
-      name: name, width: image.width, height: image.height,
-      address: "data:image/\(isSmall ? "png" : "jpeg");base64,\(bytes.base64EncodedString())")
-  }
-}
-
-extension Image {
-  /// Shrunk, if it must be, until neither side is longer than `side`.
-  fileprivate func fitted(into side: Int) -> Image {
-    let longest = max(width, height)
-    if longest <= side { return self }
-    return resized(width: max(1, width * side / longest), height: max(1, height * side / longest))
   }
 }

@@ -1,10 +1,17 @@
-/// The lines of `logs/STAGE.steps.jsonl`.
-extension TrainingHistory {
-  mutating func add(line: UnsafeRawBufferPointer) {
+/// A line of `logs/STAGE.steps.jsonl`.
+enum StepsLine {
+  case step(TrainingHistory.Step)
+  case beginning(TrainingHistory.Beginning)
+  case validation(TrainingHistory.Validation)
+  /// An event that this version does not know.
+  case unknown
+
+  /// Reads a line; nil if it is damaged.
+  init?(_ line: UnsafeRawBufferPointer) {
     var event: String?
-    var beginning = Beginning()
-    var step = Step()
-    var validation = Validation()
+    var beginning = TrainingHistory.Beginning()
+    var step = TrainingHistory.Step()
+    var validation = TrainingHistory.Validation()
     let isWhole = JSONCursor.object(line) { json in
       while let key = json.nextKey() {
         switch key {
@@ -18,25 +25,34 @@ extension TrainingHistory {
         case "seconds": step.seconds = json.number() ?? .nan
         case "throughput": step.throughput = json.number() ?? .nan
         case "skipped": step.isSkipped = json.bool() ?? false
-        case "slowest": step.slowest = SlowestRank(&json)
+        case "slowest": step.slowest = TrainingHistory.SlowestRank(&json)
         case "values": validation.values = json.numbersByName() ?? []
         default: beginning.read(key, &json)
         }
       }
     }
-    guard isWhole else {
-      damagedCount += 1
-      return
-    }
+    guard isWhole else { return nil }
     switch event {
-    case nil: add(step)
+    case nil: self = .step(step)
     case "begin":
       (beginning.step, beginning.time) = (step.step, step.time)
-      add(beginning)
+      self = .beginning(beginning)
     case "validation":
       validation.step = step.step
-      add(validation)
-    default: break
+      self = .validation(validation)
+    default: self = .unknown
+    }
+  }
+}
+
+extension TrainingHistory {
+  mutating func add(line: UnsafeRawBufferPointer) {
+    switch StepsLine(line) {
+    case .step(let step): add(step)
+    case .beginning(let beginning): add(beginning)
+    case .validation(let validation): add(validation)
+    case .unknown: break
+    case nil: damagedCount += 1
     }
   }
 }

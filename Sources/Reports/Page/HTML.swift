@@ -18,10 +18,13 @@ package struct HTML: ExpressibleByStringInterpolation, Equatable, Sendable {
     /// Plain digits, as attributes need them.
     package mutating func appendInterpolation(_ number: Int) { markup += String(number) }
     /// A coordinate, to a tenth.
-    package mutating func appendInterpolation(_ coordinate: Double) {
-      let tenths = Int((coordinate * 10).rounded())
-      markup += tenths % 10 == 0 ? String(tenths / 10) : String(Double(tenths) / 10)
-    }
+    package mutating func appendInterpolation(_ coordinate: Double) { markup += HTML.tenth(coordinate) }
+  }
+
+  /// A coordinate, to a tenth.
+  static func tenth(_ coordinate: Double) -> String {
+    let tenths = Int((coordinate * 10).rounded())
+    return tenths % 10 == 0 ? String(tenths / 10) : String(Double(tenths) / 10)
   }
 
   /// Text as markup that shows it. Characters that no document may have, such as most control characters, are replaced.
