@@ -5,7 +5,7 @@ extension RunsPage {
   /// The head of a page of one run.
   func tiles(_ run: RunRecord) -> HTML {
     let verdict = run.observation.verdict
-    let read = "on \(DateText.moment(run.observation.time))"
+    let read = "as read on \(DateText.moment(run.observation.time))"
     var tiles = [
       tile(verdict.state.rawValue, "state", verdict.reason.isEmpty ? read : "\(read): \(NumberText.start(of: verdict.reason, 160))")
     ]
@@ -18,7 +18,9 @@ extension RunsPage {
       }
       if let throughput = run.observation.training?.throughput, let unit = stage.beginnings.last?.unit {
         let seconds = run.observation.training?.secondsPerStep.map { "\(DateText.ofStep($0)) per step" }
-        tiles.append(tile(NumberText.compact(throughput), "\(unit) per second", seconds ?? ""))
+        let share = run.observation.training?.shareOfPeak.map { "\(NumberText.compact(100 * $0)) % of GEMM peak" }
+        let remarks = [seconds, share].compactMap(\.self).joined(separator: ", ")
+        tiles.append(tile(NumberText.compact(throughput), "\(unit) per second", remarks))
       }
     }
     tiles.append(
