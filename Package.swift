@@ -88,7 +88,7 @@ let package = Package(
     module("Shards", dependencies: ["Tokens", "Random", "Files", "Errors", "CZstd"]),
 
     // Training.
-    module("Optimization", dependencies: ["Layers", "Kernels", "Memory", "CLanes"]),
+    module("Optimization", dependencies: ["Layers", "Kernels", "Random", "Memory", "CLanes"]),
     module("Parallel", dependencies: ["Optimization", "Layers", "Kernels", "Monitoring", "MPI", "Random", "Memory", "Errors"]),
     module("Safetensors", dependencies: ["Files", "Memory", "Errors"]),
     module(
@@ -167,7 +167,7 @@ let package = Package(
     tests("Images", dependencies: ["Images", "Random", "Files", "Errors"]),
     tests("Scenes", dependencies: ["Scenes", "Images", "Random"]),
     tests("Shards", dependencies: ["Shards", "Random", "Errors"]),
-    tests("Optimization", dependencies: ["Optimization", "Layers", "Memory"]),
+    tests("Optimization", dependencies: ["Optimization", "Layers", "Memory", "CLanes"]),
     tests("Parallel", dependencies: ["Parallel", "Optimization", "Layers"]),
     tests("Safetensors", dependencies: ["Safetensors", "Memory"]),
     tests("Datasets", dependencies: ["Datasets", "Images", "Errors"]),

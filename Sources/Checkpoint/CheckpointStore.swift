@@ -135,13 +135,15 @@ package final class CheckpointStore {
     into parameters: NodeParameterStore
   ) throws {
     let range = parameter.offset..<parameter.offset + parameter.count
-    guard let array, array.elementType == .bf16 else {
-      let values = parameters.fp32Values(array, of: parameter.block)[range]
-      return try reader.read(
-        name, shape: parameter.shape, into: UnsafeMutableBufferPointer(start: values.base, count: values.count))
+    func read(_ values: VectorView<some TensorElement>) throws {
+      try reader.read(
+        name, shape: parameter.shape, into: UnsafeMutableBufferPointer(start: values[range].base, count: range.count))
     }
-    let values = parameters.bf16Values(array, of: parameter.block)[range]
-    try reader.read(name, shape: parameter.shape, into: UnsafeMutableBufferPointer(start: values.base, count: values.count))
+    switch array?.elementType {
+    case .bf16?: try read(parameters.bf16Values(array!, of: parameter.block))
+    case .float169?, .float610?: try read(parameters.halfValues(array!, of: parameter.block))
+    case .fp32?, nil: try read(parameters.fp32Values(array, of: parameter.block))
+    }
   }
 
   /// Steps of the complete checkpoints in a folder, ascending.
@@ -152,15 +154,20 @@ package final class CheckpointStore {
     }.sorted()
   }
 
-  /// Writes the EMA weights of the newest complete checkpoint in a folder to one safetensors file, whole or not at all.
+  /// Writes the weights of the newest complete checkpoint in a folder to one safetensors file, whole or not at all.
   ///
-  /// - Parameter metadata: for the file's header, beside `step`.
+  /// - Parameters:
+  ///   - averaged: whether those of the EMA are taken.
+  ///   - metadata: for the file's header, beside `step`.
   /// - Throws: `DalleError` if there is no checkpoint.
-  package static func exportEMA(in folder: String, to path: String, metadata: [String: String] = [:]) throws {
+  package static func exportWeights(
+    in folder: String, averaged: Bool, to path: String, metadata: [String: String] = [:]
+  ) throws {
     guard let step = try steps(in: folder).last else {
       throw DalleError(.noInput, "\(folder): holds no complete checkpoint; train the model first")
     }
-    let reader = try ShardedSafetensorsReader(folder: "\(folder)/\(CheckpointWriter.name(step))", name: CheckpointFile.ema)
+    let reader = try ShardedSafetensorsReader(
+      folder: "\(folder)/\(CheckpointWriter.name(step))", name: averaged ? CheckpointFile.ema : CheckpointFile.model)
     let tensors = reader.names.sorted().map { (name: $0, shape: reader.info($0)!.shape, type: TensorType.f32) }
     let temporary = path + ".partial"
     do {

@@ -62,7 +62,7 @@ struct CheckpointWriter {
     for (set, arrays) in CheckpointFile.contents(parameters) {
       var tensors: [(name: String, shape: [Int], type: TensorType)] = []
       for (array, prefix) in arrays {
-        let type: TensorType = array?.elementType == .bf16 ? .bf16 : .f32
+        let type = array?.elementType.tensorType ?? .f32
         tensors += parameters.table.parameters.map { (prefix + $0.name, $0.shape, type) }
       }
       let writer = try ShardedSafetensorsWriter(
@@ -71,10 +71,14 @@ struct CheckpointWriter {
         for parameter in parameters.table.parameters {
           parameters.clock.tick()
           let range = parameter.offset..<parameter.offset + parameter.count
-          if let array, array.elementType == .bf16 {
-            let values = parameters.bf16Values(array, of: parameter.block)[range]
+          switch array?.elementType {
+          case .bf16?:
+            let values = parameters.bf16Values(array!, of: parameter.block)[range]
             try writer.write(UnsafeBufferPointer(start: values.base, count: values.count))
-          } else {
+          case .float169?, .float610?:
+            let values = parameters.halfValues(array!, of: parameter.block)[range]
+            try writer.write(UnsafeBufferPointer(start: values.base, count: values.count))
+          case .fp32?, nil:
             let values = parameters.fp32Values(array, of: parameter.block)[range]
             guard values.isFinite || set == CheckpointFile.optimizer else {
               throw DalleError(
@@ -109,4 +113,15 @@ struct CheckpointWriter {
 func removeCheckpoint(_ path: String) throws {
   unlink(path + "/" + Manifest.name)
   try removeAll(path)
+}
+
+extension StateArray.ElementType {
+  /// How it lies in a safetensors file, which has no name for the paper's formats.
+  fileprivate var tensorType: TensorType {
+    switch self {
+    case .fp32: .f32
+    case .bf16: .bf16
+    case .float169, .float610: .u16
+    }
+  }
 }

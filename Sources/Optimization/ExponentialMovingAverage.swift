@@ -7,16 +7,20 @@ import Memory
 package struct ExponentialMovingAverage: Sendable {
   package static let state = StateArray("ema", initialValue: .weights)
 
+  /// 0 for no average.
   private let every: Int
   private let decay: Float
 
   /// - Parameters:
-  ///   - every: updates between two additions to the average.
+  ///   - every: updates between two additions to the average; 0 for none, which needs no memory.
   ///   - decay: `ema = decay · ema + (1 - decay) · weights`.
   package init(every: Int, decay: Double) { (self.every, self.decay) = (every, Float(decay)) }
 
+  /// The arrays that it keeps.
+  package var state: [StateArray] { every > 0 ? [Self.state] : [] }
+
   /// Whether update number `number`, from 1, is added.
-  package func includes(_ number: Int) -> Bool { number % every == 0 }
+  package func includes(_ number: Int) -> Bool { every > 0 && number % every == 0 }
 
   /// Adds the piece's weights, which update number `number` has changed.
   package func update(_ piece: ParameterPiece, number: Int) {

@@ -5,6 +5,9 @@ import Memory
 package struct StateArray: Sendable, Hashable {
   package enum ElementType: String, Sendable, Hashable {
     case fp32, bf16
+    /// The paper's 16-bit formats (appendix B.2): bits of sign, exponent and significand. The exponent's bias is 60.
+    case float169 = "1-6-9"
+    case float610 = "0-6-10"
     /// Bytes of an element.
     package var size: Int { self == .fp32 ? 4 : 2 }
   }
@@ -96,11 +99,25 @@ package struct ParameterPiece {
 
   package var count: Int { weights.count }
 
+  /// The same rows as floats of the parameter's block.
+  package var range: Range<Int> {
+    let first = parameter.offset + rows.lowerBound * parameter.valuesPerRow
+    return first..<first + count
+  }
+
   /// One of the declared arrays, in fp32.
   package func values(_ array: StateArray) -> Vector { view(array, .fp32) }
 
   /// One of the declared arrays, in bf16.
   package func bf16Values(_ array: StateArray) -> VectorView<BFloat16> { view(array, .bf16) }
+
+  /// The values of one of the declared arrays, as they lie in memory.
+  func base<Element: BitwiseCopyable>(_ array: StateArray, of _: Element.Type) -> UnsafeMutablePointer<Element> {
+    guard array.elementType.size == MemoryLayout<Element>.stride, let base = arrays[array] else {
+      preconditionFailure("the optimizer's state has no array `\(array.name)` of \(MemoryLayout<Element>.stride) bytes a value")
+    }
+    return base.assumingMemoryBound(to: Element.self) + start
+  }
 
   private func view<Element>(_ array: StateArray, _ type: StateArray.ElementType) -> VectorView<Element> {
     guard array.elementType == type, let base = arrays[array] else {

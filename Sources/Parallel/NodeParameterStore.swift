@@ -25,7 +25,8 @@ package final class NodeParameterStore: ParameterStore {
   private let weightArray: NodeArray<Float>
   private let computeCopy: NodeArray<BFloat16>?
   private let fp32States: [StateArray: NodeArray<Float>]
-  private let bf16States: [StateArray: NodeArray<BFloat16>]
+  /// Arrays in formats of 16 bits.
+  private let halfStates: [StateArray: NodeArray<UInt16>]
   private let reducer: GradientReducer
   /// Compute copies of states that are read in place of the weights, by name; made when they are first read.
   private var stateCopies: [StateArray: NodeArray<BFloat16>] = [:]
@@ -55,14 +56,14 @@ package final class NodeParameterStore: ParameterStore {
     partition = Partition(table, ranks: grid.node.size, granularity: granularity)
     weightArray = try NodeArray(table, node: grid.node)
     computeCopy = precision == .bf16 ? try NodeArray(table, node: grid.node) : nil
-    var (fp32States, bf16States): ([StateArray: NodeArray<Float>], [StateArray: NodeArray<BFloat16>]) = ([:], [:])
+    var (fp32States, halfStates): ([StateArray: NodeArray<Float>], [StateArray: NodeArray<UInt16>]) = ([:], [:])
     for array in stateArrays {
       switch array.elementType {
       case .fp32: fp32States[array] = try NodeArray(table, node: grid.node)
-      case .bf16: bf16States[array] = try NodeArray(table, node: grid.node)
+      case .bf16, .float169, .float610: halfStates[array] = try NodeArray(table, node: grid.node)
       }
     }
-    (self.fp32States, self.bf16States) = (fp32States, bf16States)
+    (self.fp32States, self.halfStates) = (fp32States, halfStates)
     reducer = try GradientReducer(table, grid: grid, partition: partition, blocks: gradientBlocks, clock: clock)
   }
 
@@ -138,7 +139,7 @@ package final class NodeParameterStore: ParameterStore {
         table.initialize(parameter, from: range.lowerBound - parameter.offset, into: weights, seed: seed)
         for array in stateArrays where array.initialValue == .weights {
           fp32States[array]?.values(of: block)[range].copy(from: weights)
-          if let values = bf16States[array]?.values(of: block)[range] { round(weights, into: values) }
+          if array.elementType == .bf16 { round(weights, into: bf16Values(array, of: block)[range]) }
         }
       }
     }
@@ -186,7 +187,7 @@ package final class NodeParameterStore: ParameterStore {
 
   /// Bytes of the weights and of all state arrays: what a checkpoint takes.
   package var keptByteCount: Int {
-    table.parameterCount * (4 + stateArrays.reduce(0) { $0 + ($1.elementType == .bf16 ? 2 : 4) })
+    table.parameterCount * (4 + stateArrays.reduce(0) { $0 + $1.elementType.size })
   }
 
   /// A block of the weights (nil) or of an fp32 state array, for the whole node.
@@ -195,7 +196,13 @@ package final class NodeParameterStore: ParameterStore {
   }
 
   /// A block of a bf16 state array, for the whole node.
-  package func bf16Values(_ array: StateArray, of block: BlockID) -> VectorView<BFloat16> { bf16States[array]!.values(of: block) }
+  package func bf16Values(_ array: StateArray, of block: BlockID) -> VectorView<BFloat16> {
+    let values = halfValues(array, of: block)
+    return VectorView(UnsafeMutableRawPointer(values.base).assumingMemoryBound(to: BFloat16.self), count: values.count)
+  }
+
+  /// The bits of a block of a state array in a format of 16 bits, for the whole node.
+  package func halfValues(_ array: StateArray, of block: BlockID) -> VectorView<UInt16> { halfStates[array]!.values(of: block) }
 
   /// A store to compute with, whose weights are those of an fp32 state array as they are now; it is valid until the next update.
   /// There is one compute copy of it per node. Collective over the node.
@@ -214,7 +221,7 @@ package final class NodeParameterStore: ParameterStore {
     let (block, range) = (owned.parameter.block, owned.range)
     var arrays: [StateArray: UnsafeMutableRawPointer] = [:]
     for (array, values) in fp32States { arrays[array] = UnsafeMutableRawPointer(values.values(of: block)[range].base) }
-    for (array, values) in bf16States { arrays[array] = UnsafeMutableRawPointer(values.values(of: block)[range].base) }
+    for (array, values) in halfStates { arrays[array] = UnsafeMutableRawPointer(values.values(of: block)[range].base) }
     return ParameterPiece(
       owned.parameter, rows: owned.rows, weights: weightArray.values(of: block)[range],
       computeCopy: computeCopy?.values(of: block)[range], gradient: gradient, arrays: arrays)

@@ -80,7 +80,7 @@ package struct Plan {
     let one = Double(try activations(1))
     let activationBytes = one + Double(training.microBatch - 1) * (Double(try activations(2)) - one)
     return TrainingMemory(
-      table, state: AdamW(training.adamw).state + [ExponentialMovingAverage.state], precision: precision,
+      table, state: AdamW(training.adamw).state + training.ema.average.state, precision: precision,
       activations: Int(min(activationBytes, 1e15)),
       batches: TrainingMemory.batchBytes(training, ranks: ranks, sampleBytes: sampleBytes), ranksPerNode: ranksPerNode,
       gradientBlocks: config.parallel.gradientBlocks, available: AvailableMemory.byteCount)

@@ -51,9 +51,9 @@ package final class Trainer<Task: TrainingTask> {
       health = TrainingHealth(stage: task.name, job: monitor.job, checkpointEvery: config.checkpointEvery)
     }
     let memory = try TrainingMemory(
-      task, config, state: optimizer.state + [ExponentialMovingAverage.state], grid: grid, gradientBlocks: gradientBlocks)
+      task, config, state: optimizer.state + config.ema.average.state, grid: grid, gradientBlocks: gradientBlocks)
     parameters = try NodeParameterStore(
-      task.table, grid: grid, optimizer: optimizer, others: [ExponentialMovingAverage.state], precision: task.precision,
+      task.table, grid: grid, optimizer: optimizer, others: config.ema.average.state, precision: task.precision,
       gradientBlocks: memory.gradientBlocks, clock: monitor.clock)
     update = TrainingStep(task, config, optimizer: optimizer, grid: grid, parameters: parameters)
     checkpoints = try CheckpointStore(
@@ -212,11 +212,11 @@ package final class Trainer<Task: TrainingTask> {
 
   /// Validation is for people: where it fails on a rank, training continues without its numbers.
   private func validate() throws {
-    let ema = try parameters.reading(ExponentialMovingAverage.state)
+    let weights = try evaluatedWeights()
     let sums = Result {
       try log.reporting("validates", stage: task.name) {
         try monitor.clock.measure(.validate) {
-          try task.validate(rank: grid.world.rank, of: grid.world.size, source: StoppableStore(ema, stop))
+          try task.validate(rank: grid.world.rank, of: grid.world.size, source: StoppableStore(weights, stop))
         }
       }
     }
@@ -237,14 +237,20 @@ package final class Trainer<Task: TrainingTask> {
     }
   }
 
-  /// Samples come from the EMA weights, as those of the finished model will. Where that fails, training continues without them.
+  /// The weights that the finished model will have if training ends here: their EMA, where there is one. Collective over the node.
+  private func evaluatedWeights() throws -> any ParameterStore {
+    guard let ema = config.ema.average.state.first else { return parameters }
+    return try parameters.reading(ema)
+  }
+
+  /// Samples come from the same weights as validation. Where that fails, training continues without them.
   private func generateSamples() throws {
-    let ema = try parameters.reading(ExponentialMovingAverage.state)
+    let weights = try evaluatedWeights()
     guard grid.isCoordinator else { return }
     let path = "\(samplesFolder)/\(task.name)-\(zeroPadded(state.step, digits: 8)).png"
     do {
       let image = try log.reporting("generating samples", stage: task.name) {
-        try monitor.clock.measure(.sample) { try task.sampleImage(StoppableStore(ema, stop)) }
+        try monitor.clock.measure(.sample) { try task.sampleImage(StoppableStore(weights, stop)) }
       }
       guard let image else { return }
       try image.write(to: path)

@@ -167,7 +167,7 @@ package struct TrainingHealth {
       )
     }
     guard let last = lastCheckpoint, step > last.step, time > last.time else { return warnings }
-    if waited > 0.1 * (time - last.time) {
+    if waited >= 1, waited > 0.1 * (time - last.time) {
       warnings += tell(
         .slowCheckpoints,
         "training waited \(RemainingTime.text(seconds: waited)) for the checkpoint before: a checkpoint takes longer than the "

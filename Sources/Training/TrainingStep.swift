@@ -14,13 +14,13 @@ package struct TrainingStep<Task: TrainingTask> {
   private let ema: ExponentialMovingAverage
   private let clock: PhaseClock
 
-  /// - Parameter parameters: the task's, which keeps the state of `optimizer` and `ExponentialMovingAverage.state`.
+  /// - Parameter parameters: the task's, which keeps the state of `optimizer` and of the EMA.
   package init(
     _ task: Task, _ config: TrainingConfig, optimizer: any Optimizer, grid: ProcessGrid, parameters: NodeParameterStore
   ) {
     clock = parameters.clock
     (self.task, self.config, self.optimizer, self.grid, self.parameters) = (task, config, optimizer, grid, parameters)
-    ema = ExponentialMovingAverage(every: config.ema.every, decay: config.ema.decay)
+    ema = config.ema.average
   }
 
   /// What became of an update: the same on all ranks.

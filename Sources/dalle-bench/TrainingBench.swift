@@ -72,7 +72,7 @@ struct TrainingBench: Codable {
     let grid = try ProcessGrid(world)
     let optimizer = AdamW(training.adamw)
     let parameters = try NodeParameterStore(
-      task.table, grid: grid, optimizer: optimizer, others: [ExponentialMovingAverage.state], precision: task.precision,
+      task.table, grid: grid, optimizer: optimizer, others: training.ema.average.state, precision: task.precision,
       gradientBlocks: gradientBlocks ?? task.table.blocks.count)
     Communicator.waiting = { [clock = parameters.clock] in try clock.measure(.wait, $0) }
     try parameters.initialize(seed: 1)

@@ -26,6 +26,7 @@ struct Momentum: Optimizer {
         v[i] = BFloat16(Self.decay * v[i].float + piece.gradient[i])
         piece.weights[i] -= lr * v[i].float
       }
+    case .float169, .float610: preconditionFailure("a velocity in \(velocity.elementType.rawValue)")
     }
   }
 }

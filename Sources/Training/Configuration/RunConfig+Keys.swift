@@ -199,12 +199,19 @@ extension RunConfig {
           .number("weightDecay", .atLeast(0), "Decoupled weight decay of matrices; biases, norms, embeddings and heads have none."),
           .number("clipNorm", .atLeast(0), "Largest global norm of the gradient; 0 does not clip."),
           .number("varianceClip", .atLeast(0), "Ceiling of the second moment before bias correction; 0 has none."),
+          .choice(
+            "moments", MomentFormat.self,
+            "What the moments are kept in. `bf16` and `published` (1-6-9 and 0-6-10 of the paper's appendix B.2) take half the memory."
+          ),
         ]),
       ConfigSection(
         path: "\(path).ema",
         text: "Exponential moving average (EMA) of the weights of \(model), which validation, samples and export use.",
         keys: [
-          .integer("every", 1...1_000_000_000, unit: "steps", "Updates between two updates of the EMA."),
+          .integer(
+            "every", 0...1_000_000_000, unit: "steps",
+            "Updates between two updates of the EMA; 0 for none: validation, samples and export use the weights, and 4 bytes per parameter are "
+              + "saved, 6 in bf16."),
           .number("decay", .between(0, 1), "EMA = decay · EMA + (1 - decay) · weights."),
         ]),
     ]

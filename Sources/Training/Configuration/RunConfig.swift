@@ -157,8 +157,10 @@ package struct EMAConfig: Codable, Sendable, Equatable {
   package var every: Int
   package var decay: Double
 
-  /// - Parameter every: updates between two additions to the average.
+  /// - Parameter every: updates between two additions to the average; 0 for none.
   package init(every: Int, decay: Double) { (self.every, self.decay) = (every, decay) }
+
+  package var average: ExponentialMovingAverage { ExponentialMovingAverage(every: every, decay: decay) }
 }
 
 /// How work and memory are divided: section `parallel`.

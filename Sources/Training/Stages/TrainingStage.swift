@@ -65,7 +65,8 @@ package struct TrainingStage<Task: TrainingTask>: Stage {
     try run.grid.world.onCoordinator {
       try VersionedJSON.write(model.shape, to: shape(run.folder), version: ModelBundle.formatVersion)
       try run.log.reporting("writes \(weights(run.folder))", stage: name) {
-        try CheckpointStore.exportEMA(in: checkpoints, to: weights(run.folder), metadata: inputs)
+        try CheckpointStore.exportWeights(
+          in: checkpoints, averaged: training.ema.every > 0, to: weights(run.folder), metadata: inputs)
       }
       try run.log.message("wrote \(weights(run.folder))", stage: name)
     }
