@@ -32,13 +32,15 @@ package final class Trainer<Task: TrainingTask> {
   private var timedSteps = 0
 
   /// - Parameters:
-  ///   - gradientBlocks: as configured (`parallel.gradientBlocks`).
+  ///   - parallel: blocks of gradients, and when nodes begin to compress theirs.
+  ///   - exchange: how nodes sum gradients.
   ///   - folder: where the stage keeps its checkpoints.
   ///   - seed: decides the initial weights.
   ///   - state: configuration and input hashes; position and counters come from the newest checkpoint, if there is one.
   package init(
-    _ task: Task, _ config: TrainingConfig, optimizer: any Optimizer, grid: ProcessGrid, gradientBlocks: Int, folder: String,
-    samplesFolder: String, seed: UInt64, state: TrainingState, monitor: RunMonitor, stop: StopRequest
+    _ task: Task, _ config: TrainingConfig, optimizer: any Optimizer, grid: ProcessGrid, parallel: ParallelConfig,
+    exchange: ExchangeSettings, folder: String, samplesFolder: String, seed: UInt64, state: TrainingState, monitor: RunMonitor,
+    stop: StopRequest
   ) throws {
     self.task = task
     self.config = config
@@ -50,15 +52,23 @@ package final class Trainer<Task: TrainingTask> {
     if grid.isCoordinator {
       health = TrainingHealth(stage: task.name, job: monitor.job, checkpointEvery: config.checkpointEvery)
     }
+    let cost = ExchangeCost(
+      exchange, task.table, nodes: grid.nodeCount, ranksPerNode: grid.node.size, granularity: optimizer.granularity(of:))
     let memory = try TrainingMemory(
-      task, config, state: optimizer.state + [ExponentialMovingAverage.state], grid: grid, gradientBlocks: gradientBlocks)
+      task, config, state: optimizer.state + [ExponentialMovingAverage.state] + exchange.state, grid: grid, exchange: cost,
+      gradientBlocks: parallel.gradientBlocks)
     parameters = try NodeParameterStore(
       task.table, grid: grid, optimizer: optimizer, others: [ExponentialMovingAverage.state], precision: task.precision,
-      gradientBlocks: memory.gradientBlocks, clock: monitor.clock)
-    update = TrainingStep(task, config, optimizer: optimizer, grid: grid, parameters: parameters)
+      gradientBlocks: memory.gradientBlocks, exchange: exchange, clock: monitor.clock)
+    let compressionStart = parallel.powersgd.firstStep(warmupSteps: config.lr.warmupSteps)
+    update = TrainingStep(
+      task, config, optimizer: optimizer, grid: grid, parameters: parameters, compressionStart: compressionStart)
     checkpoints = try CheckpointStore(
       folder: folder, grid: grid, keepLast: config.keepLast, keepEvery: config.keepEvery,
       warn: { [log] in try? log.warning($0, stage: task.name) })
+    if grid.nodeCount > 1 {
+      try log.message("network: \(cost.text(exchange, firstStep: compressionStart))", stage: task.name)
+    }
     try resumeOrStart(seed: seed)
   }
 
