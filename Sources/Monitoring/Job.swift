@@ -39,11 +39,13 @@ package struct TrainingFacts: Sendable {
   /// What throughput counts, `tokens` or `images`, and how many of them a sample has.
   package var unit: String
   package var unitsPerSample: Double
+  /// Bytes that each node sends to others per step.
+  package var sentBytes: Int
 
   package init(
-    job: Job, steps: Int, logEvery: Int, batch: Int, parameters: Int, unit: String, unitsPerSample: Double
+    job: Job, steps: Int, logEvery: Int, batch: Int, parameters: Int, unit: String, unitsPerSample: Double, sentBytes: Int = 0
   ) {
     (self.job, self.steps, self.logEvery, self.batch) = (job, steps, logEvery, batch)
-    (self.parameters, self.unit, self.unitsPerSample) = (parameters, unit, unitsPerSample)
+    (self.parameters, self.unit, self.unitsPerSample, self.sentBytes) = (parameters, unit, unitsPerSample, sentBytes)
   }
 }

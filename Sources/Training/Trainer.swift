@@ -22,6 +22,7 @@ package final class Trainer<Task: TrainingTask> {
   private let stop: StopRequest
   private let samplesFolder: String
   private let monitor: RunMonitor
+  private let exchangeCost: ExchangeCost
   private var state: TrainingState
   /// Of the coordinator.
   private var health: TrainingHealth?
@@ -52,10 +53,10 @@ package final class Trainer<Task: TrainingTask> {
     if grid.isCoordinator {
       health = TrainingHealth(stage: task.name, job: monitor.job, checkpointEvery: config.checkpointEvery)
     }
-    let cost = ExchangeCost(
+    exchangeCost = ExchangeCost(
       exchange, task.table, nodes: grid.nodeCount, ranksPerNode: grid.node.size, granularity: optimizer.granularity(of:))
     let memory = try TrainingMemory(
-      task, config, state: optimizer.state + [ExponentialMovingAverage.state] + exchange.state, grid: grid, exchange: cost,
+      task, config, state: optimizer.state + [ExponentialMovingAverage.state] + exchange.state, grid: grid, exchange: exchangeCost,
       gradientBlocks: parallel.gradientBlocks)
     parameters = try NodeParameterStore(
       task.table, grid: grid, optimizer: optimizer, others: [ExponentialMovingAverage.state], precision: task.precision,
@@ -67,7 +68,7 @@ package final class Trainer<Task: TrainingTask> {
       folder: folder, grid: grid, keepLast: config.keepLast, keepEvery: config.keepEvery,
       warn: { [log] in try? log.warning($0, stage: task.name) })
     if grid.nodeCount > 1 {
-      try log.message("network: \(cost.text(exchange, firstStep: compressionStart))", stage: task.name)
+      try log.message("network: \(exchangeCost.text(exchange, firstStep: compressionStart))", stage: task.name)
     }
     try resumeOrStart(seed: seed)
   }
@@ -169,7 +170,8 @@ package final class Trainer<Task: TrainingTask> {
   private var facts: TrainingFacts {
     TrainingFacts(
       job: monitor.job, steps: config.steps, logEvery: config.logEvery, batch: config.batch,
-      parameters: task.table.parameterCount, unit: task.unit.name, unitsPerSample: task.unit.perSample)
+      parameters: task.table.parameterCount, unit: task.unit.name, unitsPerSample: task.unit.perSample,
+      sentBytes: exchangeCost.sent)
   }
 
   private func save() throws {

@@ -12,10 +12,12 @@ final class CompressedBlock {
   let exempt: [Range<Int>]
   /// First P of each matrix, then the exempt floats: of this node, then summed over the nodes.
   private let first: Buffer<Float>
-  /// Q of each matrix, summed over the nodes.
+  /// Q of each matrix: what the step begins with, then the sum over the nodes.
   private let second: Buffer<Float>
-  /// Random numbers, then this node's Q of each matrix.
+  /// This node's Q of each matrix.
   private let own: Buffer<Float>
+  /// Whether `second` has what the next step begins with.
+  private var isWarm = false
   private(set) var isFinite = true
   private var firstSum, secondSum: PendingSum?
 
@@ -59,12 +61,16 @@ final class CompressedBlock {
 
   // MARK: A step
 
+  /// The next step begins with random numbers.
+  func cool() { isWarm = false }
+
   /// Sends P = M Q of this node's gradients.
   func startFirst(_ gradients: OwnedGradients, seed: UInt64, over group: Communicator) throws {
-    forEachMatrix { factors, p, _, ownQ in
-      factors.fillRandom(ownQ, seed: seed)
-      factors.project(gradients.vector(block, factors.piece.range), ownQ, into: p)
+    forEachMatrix { factors, p, q, _ in
+      if !isWarm { factors.fillRandom(q, seed: seed) }
+      factors.project(gradients.vector(block, factors.piece.range), q, into: p)
     }
+    isWarm = false
     forEachExempt { range, values in values.copy(from: gradients.vector(block, range)) }
     (firstSum, secondSum) = (try PendingSum(first.vector, over: group, owner: first), nil)
   }
@@ -99,7 +105,10 @@ final class CompressedBlock {
   var areSumsFinite: Bool { isFinite && second.vector.isFinite }
 
   /// Puts the summed gradient in the place of this node's, and what this node's factors left out of that into `errors`, the block's.
-  func complete(_ gradients: OwnedGradients, errors: Vector, scratch: [LowRankFactors.Scratch]) {
+  ///
+  /// - Parameter staysWarm: the next step begins with the Q of this one.
+  func complete(_ gradients: OwnedGradients, errors: Vector, scratch: [LowRankFactors.Scratch], staysWarm: Bool) {
+    isWarm = staysWarm
     var index = 0
     forEachMatrix { factors, p, q, ownQ in
       let (range, m) = (factors.piece.range, gradients.vector(block, factors.piece.range))

@@ -70,7 +70,7 @@ package struct ExchangeSettings: Sendable {
     case .bf16: try RoundedExchange(gradients, across: across, clock: clock)
     case .powersgd:
       try PowerSGDExchange(
-        gradients, across: across, errors: errors!, seed: seed, clock: clock, rank: powersgd.rank(rows:columns:))
+        gradients, across: across, errors: errors!, powersgd, seed: seed, clock: clock)
     }
   }
 }

@@ -26,8 +26,7 @@ struct LowRankFactors {
   func q(_ values: Vector) -> Matrix { values.matrix(rows: rank, columns: max(rows, columns)) }
   func m(_ values: Vector) -> Matrix { values.matrix(rows: rows, columns: columns) }
 
-  /// Random normal numbers for Q, the same on all nodes and in all steps: as published, neither drawn again nor kept from the step before.
-  /// They depend on the parameter and its rows alone.
+  /// Random normal numbers for Q, the same on all nodes and in all steps: they depend on the parameter and its rows alone.
   func fillRandom(_ q: Vector, seed: UInt64) {
     let address = fnv1a("powersgd/\(piece.parameter.name)/\(piece.rows.lowerBound)".utf8)
     fillNormal(q, seed: seed, stream: address, std: 1)

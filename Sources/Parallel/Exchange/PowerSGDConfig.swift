@@ -6,6 +6,8 @@ package struct PowerSGDConfig: Codable, Sendable, Equatable {
   package var compression = 0.85
   /// Rank of every piece's factors; 0 for the largest that `compression` allows.
   package var rank = 0
+  /// Whether a step begins with the Q of the step before, instead of random numbers.
+  package var warmStart = false
   /// The first step whose gradients are compressed; 0 for the first after the warm-up.
   package var startStep = 0
 

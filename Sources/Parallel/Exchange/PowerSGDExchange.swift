@@ -8,9 +8,10 @@ import Optimization
 /// Sums between nodes of gradients that are compressed to low rank (PowerSGD, Vogels et al. 2019), as the published transformer was
 /// trained (section 2.5 and appendix E).
 ///
-/// Each rank compresses the rows of matrices that it owns. With M, the node's gradient plus what earlier steps left out of it: P = M Q
-/// with a fixed random Q, summed over the nodes, its columns made orthonormal; then Q = Mᵀ P, summed. The sum of all M is applied as
-/// P Qᵀ, and each node keeps M - P (Mᵀ P)ᵀ for the next step. Summed over the nodes, that is what was accumulated and not applied.
+/// Each rank compresses the rows of matrices that it owns. With M, the node's gradient plus what earlier steps left out of it: P = M Q,
+/// summed over the nodes, its columns made orthonormal; then Q = Mᵀ P, summed. The sum of all M is applied as P Qᵀ, and each node keeps
+/// M - P (Mᵀ P)ᵀ for the next step. Summed over the nodes, that is what was accumulated and not applied. A step begins with a Q of random
+/// numbers, the same in all steps, or with that of the step before.
 final class PowerSGDExchange: GradientExchange {
   /// What a node's gradients have that was not applied yet.
   static let errors = StateArray("exchange_error", placement: .summed)
@@ -21,6 +22,7 @@ final class PowerSGDExchange: GradientExchange {
   private let exact: SumExchange
   /// One group for each round: calls have the same order on all nodes within a group, not between them.
   private let firstRound, secondRound: Communicator
+  private let config: PowerSGDConfig
   private let seed: UInt64
   private let clock: PhaseClock
   /// Nil for blocks that are sent as they are.
@@ -39,17 +41,18 @@ final class PowerSGDExchange: GradientExchange {
   ///
   /// - Parameters:
   ///   - errors: the node's, for `PowerSGDExchange.errors`.
-  ///   - rank: of the factors of a matrix; nil for one that is not compressed.
+  ///   - seed: of the random numbers.
   init(
-    _ gradients: OwnedGradients, across: Communicator, errors: NodeArray<Float>, seed: UInt64, clock: PhaseClock,
-    rank: (_ rows: Int, _ columns: Int) -> Int?
+    _ gradients: OwnedGradients, across: Communicator, errors: NodeArray<Float>, _ config: PowerSGDConfig, seed: UInt64,
+    clock: PhaseClock
   ) throws {
-    (self.gradients, self.across, self.errors, self.seed, self.clock) = (gradients, across, errors, seed, clock)
+    (self.gradients, self.across, self.errors, self.clock) = (gradients, across, errors, clock)
+    (self.config, self.seed) = (config, seed)
     exact = try SumExchange(gradients, across: across)
     firstRound = try across.split(color: 0, key: across.rank)
     secondRound = try across.split(color: 0, key: across.rank)
     let blocks = gradients.table.blockIDs.map { block in
-      across.size == 1 ? nil : CompressedBlock(block, gradients.pieces(of: block), rank: rank)
+      across.size == 1 ? nil : CompressedBlock(block, gradients.pieces(of: block), rank: config.rank(rows:columns:))
     }
     let matrices = blocks.map { $0?.factors ?? [] }
     let (arena, views) = Arena.layOut { space in
@@ -100,14 +103,18 @@ final class PowerSGDExchange: GradientExchange {
     isPending[block.index] = false
     let values = errors.values(of: block)
     if let compressed = compressed(block) {
-      withExtendedLifetime(arena) { compressed.complete(gradients, errors: values, scratch: scratch[block.index]) }
+      withExtendedLifetime(arena) {
+        compressed.complete(gradients, errors: values, scratch: scratch[block.index], staysWarm: config.warmStart)
+      }
     } else {
       for range in gradients.ranges(of: block) { values[range].fill(0) }
     }
   }
 
-  /// The first node gets the sum of all nodes' errors, and the others none: only their sum counts, and a checkpoint has one copy.
+  /// The first node gets the sum of all nodes' errors, and the others none: only their sum counts, and a checkpoint has one copy. The next
+  /// step begins with random numbers, as that of a training that resumes from the checkpoint does.
   func settle() throws {
+    for block in blocks { block?.cool() }
     if across.size == 1 { return }
     for block in gradients.table.blockIDs {
       for range in gradients.ranges(of: block) {

@@ -134,6 +134,9 @@ extension RunConfig {
           ),
           .integer(
             "rank", 0...1_000_000, "Rank of the factors of every matrix, whatever `compression` is; 0 takes that of `compression`."),
+          .flag(
+            "warmStart",
+            "Begin a step with the factors of the step before, instead of the same random numbers in all steps, as published."),
           .integer(
             "startStep", steps, unit: "steps",
             "First step whose gradients are compressed; 0 for the first after `lr.warmupSteps`. Earlier ones are sent in fp32."),
