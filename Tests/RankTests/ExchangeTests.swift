@@ -58,7 +58,7 @@ extension RankTest {
 }
 
 /// Sums in fp32 and bf16 are those of all ranks within their rounding, and the same bits on all nodes. In bf16 a sum of n numbers has
-/// n + 1 roundings, each of at most 2⁻⁹ of a number or of a partial sum.
+/// n + 1 roundings, each of at most 2⁻⁸ of a number or of a partial sum.
 func testSums(_ test: RankTest) throws {
   for format in [ExchangeFormat.fp32, .bf16] {
     let store = try test.makeStore(format)
@@ -71,7 +71,7 @@ func testSums(_ test: RankTest) throws {
         for (i, value) in values.enumerated() {
           let numbers = ranks.map { $0[parameter.offset + first + i] }
           let size = numbers.reduce(0) { $0 + abs($1) }
-          let tolerance: Float = format == .bf16 && test.grid.nodeCount > 1 ? size * 2.01 / 512 : 5e-6
+          let tolerance: Float = format == .bf16 && test.grid.nodeCount > 1 ? size * 2.01 / 256 : 5e-6
           test.expect(
             abs(value - numbers.reduce(0, +)) <= tolerance, "\(format): \(name), value \(first + i): \(value) of \(numbers)")
           hash = hash &* 31 &+ Int(value.bitPattern)
@@ -276,11 +276,9 @@ func testErrorsOnOtherNodes(_ test: RankTest) throws {
   try test.grid.node.barrier()
   try test.reduce(store, step: 0, isCompressing: false)
   for (name, parameter, first, values) in test.gradients(store) {
+    let ranks = (0..<test.world.size).map { RankTest.gradient(rank: $0, step: 0, microBatch: 0, parameter.block) }
     for (i, value) in values.enumerated() {
-      let gradients = (0..<test.world.size).map {
-        RankTest.gradient(rank: $0, step: 0, microBatch: 0, parameter.block)[parameter.offset + first + i]
-      }
-      let expected = gradients.reduce(error(parameter, first + i), +)
+      let expected = ranks.reduce(error(parameter, first + i)) { $0 + $1[parameter.offset + first + i] }
       test.expect(abs(value - expected) < 2e-5, "\(name), value \(first + i): \(value), expected \(expected)")
     }
   }

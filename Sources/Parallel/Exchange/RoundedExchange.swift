@@ -7,7 +7,7 @@ import Monitoring
 /// Sums between nodes of gradients in bf16: half of the bytes.
 ///
 /// Every node rounds its gradient, and gets from all others their numbers of its part of the rows. It adds them in fp32, in the order of
-/// nodes, rounds the sum once, and sends it to all. So a sum of n numbers has n + 1 roundings of at most 2⁻⁹ each, whatever n is; MPI's
+/// nodes, rounds the sum once, and sends it to all. So a sum of n numbers has n + 1 roundings of at most 2⁻⁸ each, whatever n is; MPI's
 /// own sums in bf16 would round after every addition.
 final class RoundedExchange: GradientExchange {
   let gradients: OwnedGradients
