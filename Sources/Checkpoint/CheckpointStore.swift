@@ -109,8 +109,8 @@ package final class CheckpointStore {
     let path = path(step: newest.step)
     if newest.hasSums, grid.isCoordinator, !parameters.stateArrays.contains(where: { $0.placement == .summed }) {
       warn(
-        "\(path)/\(CheckpointFile.exchange).safetensors: gradients that parallel.exchange had not applied yet are dropped, because it was "
-          + "powersgd and is no more")
+        "\(path)/\(CheckpointFile.exchange).safetensors: has gradients that PowerSGD has not applied yet; they are dropped, because "
+          + "parallel.exchange is not powersgd any more. Resume from this checkpoint with powersgd to apply them")
     }
     if grid.node.rank == 0 {
       for (set, arrays) in CheckpointFile.contents(parameters) {

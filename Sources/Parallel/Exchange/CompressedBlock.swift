@@ -18,7 +18,7 @@ final class CompressedBlock {
   private let own: Buffer<Float>
   /// Whether `second` has what the next step begins with.
   private var isWarm = false
-  private(set) var isFinite = true
+  private var isFinite = true
   private var firstSum, secondSum: PendingSum?
 
   /// Nil for a block that has no such matrix.
@@ -27,19 +27,10 @@ final class CompressedBlock {
     factors = pieces.compactMap { piece in piece.rank(rank).map { LowRankFactors(piece, rank: $0) } }
     guard !factors.isEmpty else { return nil }
     exempt = pieces.filter { $0.rank(rank) == nil }.map(\.range)
-    let counts = Self.counts(factors, exempt)
-    (first, second, own) = (Buffer(count: counts.first), Buffer(count: counts.second), Buffer(count: counts.second))
+    first = Buffer(count: factors.reduce(0) { $0 + $1.pCount } + exempt.reduce(0) { $0 + $1.count })
+    let qCount = factors.reduce(0) { $0 + $1.qCount }
+    (second, own) = (Buffer(count: qCount), Buffer(count: qCount))
   }
-
-  /// Floats of the two messages.
-  static func counts(_ factors: [LowRankFactors], _ exempt: [Range<Int>]) -> (first: Int, second: Int) {
-    (factors.reduce(0) { $0 + $1.pCount } + exempt.reduce(0) { $0 + $1.count }, factors.reduce(0) { $0 + $1.qCount })
-  }
-
-  /// Bytes that a step sums over the nodes.
-  var messageByteCount: Int { 4 * (first.count + second.count) }
-  /// Bytes of the buffers.
-  var byteCount: Int { 4 * (first.count + second.count + own.count) }
 
   /// Calls `body` with each matrix and its parts of the buffers.
   private func forEachMatrix(_ body: (_ factors: LowRankFactors, _ p: Vector, _ q: Vector, _ ownQ: Vector) -> Void) {

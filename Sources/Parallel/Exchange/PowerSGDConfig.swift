@@ -2,7 +2,7 @@ import Layers
 
 /// Settings of PowerSGD: section `parallel.powersgd`.
 package struct PowerSGDConfig: Codable, Sendable, Equatable {
-  /// Share of the bytes of a matrix that is saved at least.
+  /// Share of the bytes of matrices that is saved.
   package var compression = 0.85
   /// Rank of every piece's factors; 0 for the largest that `compression` allows.
   package var rank = 0

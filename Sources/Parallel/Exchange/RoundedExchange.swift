@@ -40,15 +40,18 @@ final class RoundedExchange: GradientExchange {
     scattering = try across.split(color: 0, key: across.rank)
     gathering = try across.split(color: 0, key: across.rank)
     slots = (0..<Self.slots(gradients.floatCount, nodes: across.size)).map { _ in
-      Slot(count: PendingSum.pieceCount + across.size)
+      Slot(count: Self.slotFloats(gradients.floatCount, nodes: across.size))
     }
   }
 
   private static func slots(_ floatCount: Int, nodes: Int) -> Int { nodes == 1 || floatCount == 0 ? 0 : slotCount }
 
+  /// Numbers of the longest part, with those past its end.
+  private static func slotFloats(_ floatCount: Int, nodes: Int) -> Int { min(PendingSum.pieceCount, floatCount) + nodes }
+
   /// Bytes that a rank takes for it.
   static func byteCount(floatCount: Int, nodes: Int) -> Int {
-    slots(floatCount, nodes: nodes) * 2 * MemoryLayout<BFloat16>.stride * (PendingSum.pieceCount + nodes)
+    slots(floatCount, nodes: nodes) * 2 * MemoryLayout<BFloat16>.stride * slotFloats(floatCount, nodes: nodes)
   }
 
   func beginStep(isCompressing: Bool) {

@@ -130,7 +130,7 @@ extension RunConfig {
         keys: [
           .number(
             "compression", .atLeastAndBelow(0, 1),
-            "Share of a matrix' bytes that is saved at least; the rank of its factors follows from it, for the rows that a rank owns."
+            "Share of the bytes of matrices that is saved; the rank of a matrix' factors, at least 1, follows from it for the rows that a rank owns."
           ),
           .integer(
             "rank", 0...1_000_000, "Rank of the factors of every matrix, whatever `compression` is; 0 takes that of `compression`."),
