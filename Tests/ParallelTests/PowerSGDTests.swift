@@ -162,6 +162,12 @@ private func reference(_ f: LowRankFactors, _ gradients: [[Float]]) -> [Double] 
     #expect(cost(.fp32, nodes: 1).sent == 0 && cost(.powersgd, nodes: 1).sent == 0)
     // 0.15 · 512 · 512 / 1024 = 38.4
     #expect(cost(.powersgd, nodes: 2).payload == 4 * (64_000 + 512 + 38 * 1024))
+    var vectors = PowerSGDConfig()
+    vectors.exempt = .vectors
+    // 0.15 · 1000 · 64 / 1064 = 9.02
+    #expect(
+      ExchangeCost(ExchangeSettings(.powersgd, powersgd: vectors), table, nodes: 2, ranksPerNode: 1).payload
+        == 4 * (9 * 1064 + 512 + 38 * 1024))
     let two = cost(.powersgd, nodes: 2, ranksPerNode: 2)
     let ranks = (0..<2).map { Partition(table, ranks: 2).pieces(of: block, rank: $0).first { $0.parameter.role == .matrix } }
     let factors = ranks.compactMap { $0 }.map { piece in

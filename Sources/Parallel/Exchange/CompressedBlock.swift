@@ -22,11 +22,11 @@ final class CompressedBlock {
   private var firstSum, secondSum: PendingSum?
 
   /// Nil for a block that has no such matrix.
-  init?(_ block: BlockID, _ pieces: [Partition.Piece], rank: (_ rows: Int, _ columns: Int) -> Int?) {
+  init?(_ block: BlockID, _ pieces: [Partition.Piece], _ config: PowerSGDConfig) {
     self.block = block
-    factors = pieces.compactMap { piece in piece.rank(rank).map { LowRankFactors(piece, rank: $0) } }
+    factors = pieces.compactMap { piece in config.rank(of: piece).map { LowRankFactors(piece, rank: $0) } }
     guard !factors.isEmpty else { return nil }
-    exempt = pieces.filter { $0.rank(rank) == nil }.map(\.range)
+    exempt = pieces.filter { config.rank(of: $0) == nil }.map(\.range)
     first = Buffer(count: factors.reduce(0) { $0 + $1.pCount } + exempt.reduce(0) { $0 + $1.count })
     let qCount = factors.reduce(0) { $0 + $1.qCount }
     (second, own) = (Buffer(count: qCount), Buffer(count: qCount))

@@ -29,7 +29,7 @@ package struct ExchangeCost: Sendable {
       for rank in 0..<ranksPerNode {
         let factors = table.blockIDs.flatMap { block in
           partition.pieces(of: block, rank: rank).compactMap { piece in
-            piece.rank(settings.powersgd.rank(rows:columns:)).map { LowRankFactors(piece, rank: $0) }
+            settings.powersgd.rank(of: piece).map { LowRankFactors(piece, rank: $0) }
           }
         }
         let scratch = Arena.measure { space in space.overlaid(factors.map { factors in { factors.layOutScratch(&$0) } }) }

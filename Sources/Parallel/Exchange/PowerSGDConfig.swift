@@ -2,6 +2,14 @@ import Layers
 
 /// Settings of PowerSGD: section `parallel.powersgd`.
 package struct PowerSGDConfig: Codable, Sendable, Equatable {
+  /// What is not compressed.
+  package enum Exempt: String, Codable, Sendable, CaseIterable {
+    /// Embeddings, heads, norms and biases.
+    case published
+    /// Norms and biases.
+    case vectors
+  }
+  package var exempt = Exempt.published
   /// Share of the bytes of matrices that is saved.
   package var compression = 0.85
   /// Rank of every piece's factors; 0 for the largest that `compression` allows.
@@ -20,14 +28,17 @@ package struct PowerSGDConfig: Codable, Sendable, Equatable {
     return Double(rank) < most ? rank : nil
   }
 
+  /// The rank of a piece's factors; nil if it is sent as it is.
+  func rank(of piece: Partition.Piece) -> Int? {
+    let isCompressed =
+      switch piece.parameter.role {
+      case .matrix: true
+      case .embedding, .head: exempt == .vectors
+      case .normWeight, .bias: false
+      }
+    return isCompressed ? rank(rows: piece.rows.count, columns: piece.parameter.valuesPerRow) : nil
+  }
+
   /// - Parameter warmupSteps: of the learning rate.
   package func firstStep(warmupSteps: Int) -> Int { startStep > 0 ? startStep : warmupSteps }
-}
-
-extension Partition.Piece {
-  /// The rank of the piece's factors; nil if it is sent as it is: as published, everything but matrices (embeddings, heads, norms and
-  /// biases), and what compression would not make smaller.
-  func rank(_ rank: (_ rows: Int, _ columns: Int) -> Int?) -> Int? {
-    parameter.role == .matrix ? rank(rows.count, parameter.valuesPerRow) : nil
-  }
 }

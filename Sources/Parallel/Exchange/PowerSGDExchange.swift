@@ -52,7 +52,7 @@ final class PowerSGDExchange: GradientExchange {
     firstRound = try across.split(color: 0, key: across.rank)
     secondRound = try across.split(color: 0, key: across.rank)
     let blocks = gradients.table.blockIDs.map { block in
-      across.size == 1 ? nil : CompressedBlock(block, gradients.pieces(of: block), rank: config.rank(rows:columns:))
+      across.size == 1 ? nil : CompressedBlock(block, gradients.pieces(of: block), config)
     }
     let matrices = blocks.map { $0?.factors ?? [] }
     let (arena, views) = Arena.layOut { space in

@@ -134,6 +134,9 @@ extension RunConfig {
           ),
           .integer(
             "rank", 0...1_000_000, "Rank of the factors of every matrix, whatever `compression` is; 0 takes that of `compression`."),
+          .choice(
+            "exempt", PowerSGDConfig.Exempt.self,
+            "What is sent in fp32: embeddings, heads, norms and biases, as `published`, or norms and biases alone (`vectors`)."),
           .flag(
             "warmStart",
             "Begin a step with the factors of the step before, instead of the same random numbers in all steps, as published."),
