@@ -168,7 +168,7 @@ let package = Package(
     tests("Scenes", dependencies: ["Scenes", "Images", "Random"]),
     tests("Shards", dependencies: ["Shards", "Random", "Errors"]),
     tests("Optimization", dependencies: ["Optimization", "Layers", "Memory", "CLanes"]),
-    tests("Parallel", dependencies: ["Parallel", "Optimization", "Layers"]),
+    tests("Parallel", dependencies: ["Parallel", "Optimization", "Layers", "Kernels", "Memory"]),
     tests("Safetensors", dependencies: ["Safetensors", "Memory"]),
     tests("Datasets", dependencies: ["Datasets", "Images", "Errors"]),
     tests("Reports", dependencies: ["Reports", "Shards", "Datasets", "Images", "Tokenizer", "Models", "Layers", "Random"]),

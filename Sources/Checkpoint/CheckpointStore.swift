@@ -56,6 +56,9 @@ package final class CheckpointStore {
 
   /// Starts writing checkpoint `step`. Collective; waits for the one before.
   package func save(step: Int, parameters: NodeParameterStore, state: some Encodable) throws {
+    // What settles may be read for the checkpoint before.
+    try waitUntilRead()
+    try parameters.settle()
     mustWait = true
     guard grid.isCoordinator else { return }
     try waitForJob()
@@ -97,16 +100,22 @@ package final class CheckpointStore {
   package func loadLatest<State: Codable>(
     _: State.Type, into parameters: NodeParameterStore, defaults: some Encodable = [String: Int]()
   ) throws -> State? {
-    var newest = [-1]
-    if grid.isCoordinator, let step = try Self.steps(in: folder).last {
-      _ = try Manifest.verified(in: folder + "/" + CheckpointWriter.name(step))
-      newest = [step]
+    let newest: Newest? = try grid.world.decide {
+      guard let step = try Self.steps(in: folder).last else { return nil }
+      let manifest = try Manifest.verified(in: self.path(step: step))
+      return Newest(step: step, hasSums: manifest.files.keys.contains { $0.hasPrefix(CheckpointFile.exchange) })
     }
-    try grid.world.allReduce(&newest, .maximum)
-    guard newest[0] >= 0 else { return nil }
-    let path = folder + "/" + CheckpointWriter.name(newest[0])
+    guard let newest else { return nil }
+    let path = path(step: newest.step)
+    if newest.hasSums, grid.isCoordinator, !parameters.stateArrays.contains(where: { $0.placement == .summed }) {
+      warn(
+        "\(path)/\(CheckpointFile.exchange).safetensors: has gradients that PowerSGD has not applied yet; they are dropped, because "
+          + "parallel.exchange is not powersgd any more. Resume from this checkpoint with powersgd to apply them")
+    }
     if grid.node.rank == 0 {
       for (set, arrays) in CheckpointFile.contents(parameters) {
+        // A training that did not compress has no sums yet; those of one that did go to the first node.
+        if set == CheckpointFile.exchange, !newest.hasSums || grid.across.rank > 0 { continue }
         let reader = try ShardedSafetensorsReader(folder: path, name: set)
         var expected = Set<String>()
         for (array, prefix) in arrays {
@@ -128,6 +137,13 @@ package final class CheckpointStore {
       try VersionedJSON.read(
         State.self, from: "\(path)/\(CheckpointFile.state)", version: CheckpointFile.stateVersion, defaults: defaults)
     }
+  }
+
+  /// What the coordinator finds.
+  private struct Newest: Codable {
+    var step: Int
+    /// Whether it has what nodes have sums of.
+    var hasSums: Bool
   }
 
   private func read(

@@ -12,6 +12,8 @@ enum CheckpointFile {
   static let model = "model"
   static let ema = "ema"
   static let optimizer = "optimizer"
+  /// What was not applied of the gradients yet, where nodes exchange them with loss.
+  static let exchange = "exchange"
   static let state = "state.json"
   /// Format of the state; goes up when a key gets another meaning.
   static let stateVersion = 1
@@ -19,12 +21,14 @@ enum CheckpointFile {
   /// An array of the training: the weights (nil) or one of the state arrays, with what comes before the parameters' names.
   typealias NamedArray = (array: StateArray?, prefix: String)
 
-  /// Which arrays lie in which set: the weights, their EMA, and the rest under its own names.
+  /// Which arrays lie in which set: the weights, their EMA, what nodes have sums of, and the rest under its own names.
   static func contents(_ parameters: NodeParameterStore) -> [(set: String, arrays: [NamedArray])] {
     let ema = parameters.stateArrays.filter { $0 == ExponentialMovingAverage.state }
-    let rest = parameters.stateArrays.filter { !ema.contains($0) }
+    let summed = parameters.stateArrays.filter { $0.placement == .summed }
+    let rest = parameters.stateArrays.filter { !ema.contains($0) && !summed.contains($0) }
+    func named(_ arrays: [StateArray]) -> [NamedArray] { arrays.map { ($0, "\($0.name)/") } }
     let sets: [(String, [NamedArray])] = [
-      (model, [(nil, "")]), (self.ema, ema.map { ($0, "") }), (optimizer, rest.map { ($0, "\($0.name)/") }),
+      (model, [(nil, "")]), (self.ema, ema.map { ($0, "") }), (optimizer, named(rest)), (exchange, named(summed)),
     ]
     return sets.filter { !$0.1.isEmpty }.map { (set: $0.0, arrays: $0.1) }
   }
@@ -80,7 +84,7 @@ struct CheckpointWriter {
             try writer.write(UnsafeBufferPointer(start: values.base, count: values.count))
           case .fp32?, nil:
             let values = parameters.fp32Values(array, of: parameter.block)[range]
-            guard values.isFinite || set == CheckpointFile.optimizer else {
+            guard values.isFinite || ![CheckpointFile.model, CheckpointFile.ema].contains(set) else {
               throw DalleError(
                 .diverged,
                 "\(final): is not written, because values of `\(parameter.name)` are infinite or NaN after step \(step): the training has "

@@ -75,8 +75,10 @@ public func add(_ x: Vector, to y: Vector) {
   }
 }
 
-/// `y = factor · x`.
-func scaled<Element: Scalar>(_ x: Vector, by factor: Float, into y: VectorView<Element>) {
+/// `y = factor · x`, which may be `y`.
+@specialized(where Element == Float)
+@specialized(where Element == BFloat16)
+public func scaled<Element: Scalar>(_ x: Vector, by factor: Float, into y: VectorView<Element>) {
   var i = 0
   while i + 16 <= x.count {
     Element.store(Lanes.load(x.base + i) * factor, to: y.base + i)

@@ -73,3 +73,10 @@ public func round(_ values: Vector, into result: VectorView<BFloat16>) {
     i += 1
   }
 }
+
+/// Each number in fp32.
+public func widen(_ values: VectorView<BFloat16>, into result: Vector) {
+  precondition(values.count == result.count, "widening \(values.count) numbers into \(result.count)")
+  forEachRun(values.count) { i, count in BFloat16.load(values.base + i, first: count, fill: 0).store(result.base + i, first: count)
+  }
+}

@@ -74,6 +74,12 @@ package final class Communicator {
     values = wide.map(Int.init)
   }
 
+  /// Replaces the `count` floats at `values` by their sum over the ranks, on rank 0 alone. Others keep theirs.
+  package func reduceToFirst(_ values: UnsafeMutablePointer<Float>, count: Int) throws {
+    precondition(count <= Int(Int32.max), "a sum of \(count) floats; cut it in pieces")
+    try Self.waiting { try check(cmpi_reduce_to_first_float(values, Int32(count), Int32(rank), handle), "MPI_Reduce") }
+  }
+
   /// Every rank's value, in the order of ranks.
   package func allGather<Value: BitwiseCopyable>(_ value: Value) throws -> [Value] {
     // Whole strides, as arrays have them: a value may end before its stride does.
@@ -95,46 +101,6 @@ package final class Communicator {
     var result = rank == root ? bytes : [UInt8](repeating: 0, count: count[0])
     try Self.waiting { try check(cmpi_broadcast_bytes(&result, Int32(count[0]), Int32(root), handle), "MPI_Bcast") }
     return result
-  }
-
-  /// Starts summing `count` floats at `values` over the ranks, in place. `owner` is kept alive until the sum is complete.
-  package func iAllReduce(_ values: UnsafeMutablePointer<Float>, count: Int, owner: AnyObject) throws -> AllReduceRequest {
-    precondition(count <= Int(Int32.max), "a sum of \(count) floats; cut it in pieces")
-    var request: MPI_Request?
-    try check(cmpi_iallreduce_float(values, Int32(count), handle, &request), "MPI_Iallreduce")
-    return AllReduceRequest(request, owner: owner)
-  }
-}
-
-/// A sum under way. It advances only while a thread is inside MPI, so test it now and then; it must be waited for, unless an error
-/// ends the job.
-package final class AllReduceRequest {
-  private var request: MPI_Request?
-  private var owner: AnyObject?
-
-  init(_ request: MPI_Request?, owner: AnyObject) {
-    self.request = request
-    self.owner = owner
-  }
-
-  deinit {
-    // An error unwinds past it: other ranks may still send, so what they write to stays for the rest of the process.
-    if let owner { _ = Unmanaged.passRetained(owner) }
-  }
-
-  /// Whether it is complete; lets it advance.
-  package func test() throws -> Bool {
-    if owner == nil { return true }
-    var done: Int32 = 0
-    try check(cmpi_test(&request, &done), "MPI_Test")
-    if done != 0 { owner = nil }
-    return done != 0
-  }
-
-  package func wait() throws {
-    if owner == nil { return }
-    try check(cmpi_wait(&request), "MPI_Wait")
-    owner = nil
   }
 }
 

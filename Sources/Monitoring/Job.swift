@@ -43,13 +43,15 @@ package struct TrainingFacts: Sendable {
   package var flopsPerSample: Double
   /// FLOP/s of large GEMMs on all ranks together, as training begins.
   package var gemmPeak: Double
+  /// Bytes that each node sends to others per step.
+  package var sentBytes: Int
 
   package init(
     job: Job, steps: Int, logEvery: Int, batch: Int, parameters: Int, unit: String, unitsPerSample: Double,
-    flopsPerSample: Double, gemmPeak: Double
+    flopsPerSample: Double, gemmPeak: Double, sentBytes: Int = 0
   ) {
     (self.job, self.steps, self.logEvery, self.batch) = (job, steps, logEvery, batch)
     (self.parameters, self.unit, self.unitsPerSample) = (parameters, unit, unitsPerSample)
-    (self.flopsPerSample, self.gemmPeak) = (flopsPerSample, gemmPeak)
+    (self.flopsPerSample, self.gemmPeak, self.sentBytes) = (flopsPerSample, gemmPeak, sentBytes)
   }
 }

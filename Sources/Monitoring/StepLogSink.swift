@@ -78,12 +78,14 @@ private struct BeginLine: Encodable {
   let batch, parameters: Int
   let unit: String
   let unitsPerSample, flopsPerSample, gemmPeak: Double
+  let sentBytes: Int
 
   init(_ facts: TrainingFacts, step: Int, time: Double) {
     (self.time, self.step, steps, logEvery) = (time, step, facts.steps, facts.logEvery)
     (ranks, hosts, hostOfRank, precision) = (facts.job.ranks, facts.job.hosts, facts.job.hostOfRank, facts.job.precision)
     (batch, parameters, unit, unitsPerSample) = (facts.batch, facts.parameters, facts.unit, facts.unitsPerSample)
     (flopsPerSample, gemmPeak) = (rounded(facts.flopsPerSample), rounded(facts.gemmPeak, digits: 3))
+    sentBytes = facts.sentBytes
   }
 }
 

@@ -17,12 +17,22 @@ package struct StateArray: Sendable, Hashable {
     case weights
   }
 
+  package enum Placement: Sendable, Hashable {
+    /// All nodes have the same values.
+    case replicated
+    /// Each node has values of its own, of which the sum counts. Checkpoints have the sum; the first node gets it, and the others 0.
+    case summed
+  }
+
   package let name: String
   package let elementType: ElementType
   package let initialValue: InitialValue
+  package let placement: Placement
 
-  package init(_ name: String, _ elementType: ElementType = .fp32, initialValue: InitialValue = .zero) {
-    (self.name, self.elementType, self.initialValue) = (name, elementType, initialValue)
+  package init(
+    _ name: String, _ elementType: ElementType = .fp32, initialValue: InitialValue = .zero, placement: Placement = .replicated
+  ) {
+    (self.name, self.elementType, self.initialValue, self.placement) = (name, elementType, initialValue, placement)
   }
 }
 

@@ -9,11 +9,11 @@ import Monitoring
 ///
 /// A rank fills its ring block by block, in backward order. When all ranks of the node that have a micro-batch have filled a block,
 /// each owner adds its rows over their rings into its accumulator, in rank order, so that bits do not depend on timing; then the
-/// place is free for a later block. After the last micro-batch, owners of the same rows on other nodes sum theirs. A rank that is
-/// alone on its node owns everything: its ring is its accumulator.
+/// place is free for a later block. After the last micro-batch, owners of the same rows on other nodes sum theirs, as their
+/// `GradientExchange` does. A rank that is alone on its node owns everything: its ring is its accumulator.
 ///
 /// A step: `beginStep`, then for each micro-batch `buffer(for:)` and `markReady` for every block in reverse order of the table,
-/// then `finish`.
+/// then `finish`; then `exchange` has the norm, and the sums of a block once it is completed.
 package final class GradientReducer {
   /// How far a block's gradient is in a step, on this rank as an owner.
   package enum BlockState: Int, Comparable, Sendable {
@@ -30,9 +30,9 @@ package final class GradientReducer {
   private let clock: PhaseClock
   private let ring: GradientRing
   private let rings: NodeMemory
-  /// Owned floats of each block, where they lie in the block and in `accumulators`.
-  private let owned: [[(range: Range<Int>, start: Int)]]
-  private let accumulators: Buffer<Float>
+  private let owned: OwnedGradients
+  package let exchange: any GradientExchange
+  private let overlaps: Bool
 
   /// Micro-batches of each rank of the node in this step.
   private var microBatches: [Int] = []
@@ -44,34 +44,34 @@ package final class GradientReducer {
   private var added = 0
   /// Whether the block that is next to be filled has its buffer.
   private var isOpen = false
-  private var requests: [AllReduceRequest] = []
+  /// Blocks that are summed in the node, and whose sum between nodes has not begun.
+  private var held: [BlockID] = []
   private var states: [BlockState]
 
-  /// Floats that one sum between nodes moves at most: Open MPI is slow with larger ones.
-  private static let pieceCount = 1 << 19
   /// Bytes before a rank's ring: two counters, a cache line each.
   private static let headerBytes = 128
 
   /// Collective.
   ///
-  /// - Parameter blocks: consecutive blocks whose gradients a rank holds at a time; see `GradientRing`.
+  /// - Parameters:
+  ///   - blocks: consecutive blocks whose gradients a rank holds at a time; see `GradientRing`.
+  ///   - exchange: how nodes sum theirs.
+  ///   - errors: the array of the exchange's state, if it has one.
+  ///   - overlaps: false holds sums between nodes back until all backward passes are done: to measure what that costs.
   /// - Throws: an error of kind `software` if the ranks' models differ; so do all methods for a block out of its turn, since sums over
   ///   different blocks would be wrong.
-  package init(_ table: ParameterTable, grid: ProcessGrid, partition: Partition, blocks: Int, clock: PhaseClock = PhaseClock())
-    throws
-  {
+  package init(
+    _ table: ParameterTable, grid: ProcessGrid, partition: Partition, blocks: Int,
+    exchange: ExchangeSettings = ExchangeSettings(), errors: NodeArray<Float>? = nil, overlaps: Bool = true,
+    clock: PhaseClock = PhaseClock()
+  ) throws {
     (self.table, self.grid, self.clock) = (table, grid, clock)
     ring = GradientRing(table, blocks: blocks)
     states = Array(repeating: .done, count: table.blocks.count)
-    var start = 0
-    owned = table.blockIDs.map { block in
-      partition.ranges(of: block, rank: grid.node.rank).map { range in
-        defer { start += (range.count + 15) & ~15 }
-        return (range, start)
-      }
-    }
-    accumulators = Buffer(count: start)
+    owned = OwnedGradients(table, partition: partition, rank: grid.node.rank)
+    self.overlaps = overlaps
     try Self.checkEqualModels(table, grid.world)
+    self.exchange = try exchange.make(owned, across: grid.across, errors: errors, clock: clock)
     let isAlone = grid.node.size == 1
     rings = try NodeMemory(grid.node, byteCount: Self.headerBytes + (isAlone ? 0 : 4 * ring.floatCount))
   }
@@ -95,8 +95,10 @@ package final class GradientReducer {
   // MARK: A step
 
   /// Begins a step in which this rank has `microBatches` micro-batches, 0 where it has no samples. Collective over the node.
-  package func beginStep(microBatches count: Int) throws {
-    precondition(requests.isEmpty && added == places.count, "a step began before the last one's gradients were finished")
+  ///
+  /// - Parameter isCompressing: false asks for sums as exact as in fp32, of an exchange that can choose.
+  package func beginStep(microBatches count: Int, isCompressing: Bool = true) throws {
+    precondition(states.allSatisfy { $0 == .done }, "a step began before the last one's gradients were finished")
     base += UInt64(places.count)
     let before = microBatches
     // Nobody reads a ring any more when all ranks have come here.
@@ -106,17 +108,15 @@ package final class GradientReducer {
     if microBatches != before { places = ring.places(rounds: rounds) }
     (filled, added, isOpen) = (0, 0, false)
     states = Array(repeating: .filling, count: table.blocks.count)
-    if grid.node.size == 1 { accumulators.vector.fill(0) }
+    if grid.node.size == 1 { owned.fill(0) }
+    exchange.beginStep(isCompressing: isCompressing)
   }
 
   /// Zeroed room for the gradient of `block`, the next one of this rank's backward pass; the same until `markReady`. Waits while
   /// other ranks still read what lay there.
   package func buffer(for block: BlockID) throws -> Vector {
     try checkOrder(block)
-    guard grid.node.size > 1 else {
-      let (_, start) = owned[block.index].first ?? (0..<0, 0)
-      return accumulators.vector[start..<start + table[block].count]
-    }
+    guard grid.node.size > 1 else { return owned.whole(block) }
     let place = places[filled]
     let vector = ringValues(of: grid.node.rank, place.range)
     if isOpen { return vector }
@@ -143,7 +143,7 @@ package final class GradientReducer {
     try progress()
   }
 
-  /// Waits until this rank's accumulators hold the gradient summed over all ranks.
+  /// Waits until the gradient of this rank's rows is summed over all ranks.
   package func finish() throws {
     guard filled == microBatches[grid.node.rank] * ring.order.count else {
       throw DalleError(.software, "a step ended before the block \(name(ring.order[filled % ring.order.count])) was finished")
@@ -153,22 +153,24 @@ package final class GradientReducer {
         try progress()
         if added < places.count { yieldCore() }
       }
-      // Sums between nodes advance meanwhile.
-      if !requests.isEmpty { try grid.across.barrier() }
+      if grid.nodeCount > 1 {
+        let arrival = try grid.across.iBarrier()
+        while try !arrival.test() {
+          _ = try exchange.advance()
+          yieldCore()
+        }
+      }
     }
-    try clock.measure(.communicate) { for request in requests { try request.wait() } }
-    requests = []
+    try clock.measure(.communicate) {
+      for block in held { try exchange.start(block) }
+      while try !exchange.advance() { yieldCore() }
+    }
+    held = []
     states = Array(repeating: .done, count: states.count)
   }
 
-  /// The owned floats `range` of a block, summed over all ranks after `finish`.
-  package func gradient(of block: BlockID, _ range: Range<Int>) -> Vector {
-    for (owned, start) in owned[block.index] where owned.lowerBound <= range.lowerBound && range.upperBound <= owned.upperBound {
-      let first = start + range.lowerBound - owned.lowerBound
-      return accumulators.vector[first..<first + range.count]
-    }
-    preconditionFailure("the floats \(range) of block \(name(block)) belong to another rank")
-  }
+  /// The owned floats `range` of a block, which `exchange` has completed: summed over all ranks.
+  package func gradient(of block: BlockID, _ range: Range<Int>) -> Vector { owned.vector(block, range) }
 
   package func state(of block: BlockID) -> BlockState { states[block.index] }
 
@@ -190,31 +192,23 @@ package final class GradientReducer {
       addedCounter(grid.node.rank).publish(base + UInt64(added))
       if added > places.count - ring.order.count { try summedInNode(block) }
     }
-    for request in requests { _ = try request.test() }
+    _ = try exchange.advance()
   }
 
   /// Adds the owned rows of a block over the rings of `ranks`, in their order.
   private func add(_ block: BlockID, of ranks: [Int], at start: Int, isFirst: Bool) {
-    for (range, first) in owned[block.index] {
+    for range in owned.ranges(of: block) {
       let sources = ranks.map { ringValues(of: $0, start + range.lowerBound..<start + range.upperBound) }
-      sum(sources, into: accumulators.vector[first..<first + range.count], isFirst ? .overwrite : .accumulate)
+      sum(sources, into: owned.vector(block, range), isFirst ? .overwrite : .accumulate)
     }
   }
 
   /// The node's last micro-batch is added.
   private func summedInNode(_ block: BlockID) throws {
     states[block.index] = .summedInNode
-    guard grid.nodeCount > 1 else {
-      states[block.index] = .done
-      return
-    }
+    guard overlaps else { return held.append(block) }
     states[block.index] = .summingBetweenNodes
-    for (range, start) in owned[block.index] {
-      for first in stride(from: 0, to: range.count, by: Self.pieceCount) {
-        let count = min(Self.pieceCount, range.count - first)
-        requests.append(try grid.across.iAllReduce(accumulators.base + start + first, count: count, owner: accumulators))
-      }
-    }
+    try clock.measure(.communicate) { try exchange.start(block) }
   }
 
   private func checkOrder(_ block: BlockID) throws {

@@ -41,16 +41,18 @@ package final class NodeParameterStore: ParameterStore {
   ///   - others: further arrays to keep, such as `ExponentialMovingAverage.state`.
   ///   - precision: for bf16 a compute copy of the weights is kept.
   ///   - gradientBlocks: blocks whose gradients a rank holds at a time; see `GradientRing`.
+  ///   - exchange: how nodes sum gradients; its state is kept, too.
+  ///   - overlaps: false holds that back until the backward pass is done: to measure what that costs.
   package init(
     _ table: ParameterTable, grid: ProcessGrid, optimizer: any Optimizer, others: [StateArray] = [], precision: Precision = .fp32,
-    gradientBlocks: Int, clock: PhaseClock = PhaseClock()
+    gradientBlocks: Int, exchange: ExchangeSettings = ExchangeSettings(), overlaps: Bool = true, clock: PhaseClock = PhaseClock()
   ) throws {
     self.table = table
     self.grid = grid
     self.precision = precision
     self.clock = clock
     granularity = { optimizer.granularity(of: $0) }
-    let stateArrays = optimizer.state + others
+    let stateArrays = optimizer.state + others + exchange.state
     precondition(Set(stateArrays.map(\.name)).count == stateArrays.count, "two state arrays have one name")
     self.stateArrays = stateArrays
     partition = Partition(table, ranks: grid.node.size, granularity: granularity)
@@ -64,7 +66,9 @@ package final class NodeParameterStore: ParameterStore {
       }
     }
     (self.fp32States, self.halfStates) = (fp32States, halfStates)
-    reducer = try GradientReducer(table, grid: grid, partition: partition, blocks: gradientBlocks, clock: clock)
+    reducer = try GradientReducer(
+      table, grid: grid, partition: partition, blocks: gradientBlocks, exchange: exchange,
+      errors: exchange.state.first.map { fp32States[$0]! }, overlaps: overlaps, clock: clock)
   }
 
   // MARK: What the model asks for
@@ -83,37 +87,35 @@ package final class NodeParameterStore: ParameterStore {
   // MARK: A step
 
   /// Begins a step in which this rank has `microBatches` micro-batches, 0 where it has no samples. Collective over the node.
-  package func beginStep(microBatches: Int) throws { try reducer.beginStep(microBatches: microBatches) }
+  ///
+  /// - Parameter isCompressing: false asks for sums as exact as in fp32, of an exchange that can choose.
+  package func beginStep(microBatches: Int, isCompressing: Bool = true) throws {
+    try reducer.beginStep(microBatches: microBatches, isCompressing: isCompressing)
+  }
 
   /// Waits until the gradients of this rank's rows are summed over all ranks.
   package func finishReduction() throws { try reducer.finish() }
 
   /// Norm of the whole gradient: the same number on every rank. Collective over the node.
   package func gradientNorm() throws -> Double {
-    var mine = 0.0
-    for block in table.blockIDs {
-      for range in partition.ranges(of: block, rank: grid.node.rank) {
-        mine += sumOfSquares(reducer.gradient(of: block, range))
-      }
-    }
+    let mine = table.blockIDs.reduce(0) { $0 + reducer.exchange.sumOfSquares($1) }
     // Every node holds the same sums; adding in rank order gives every rank the same bits.
     return try grid.node.allGather(mine).reduce(0, +).squareRoot()
   }
 
   /// The first block whose gradient is not finite, by name; nil if there is none. Collective.
   package func firstNonFiniteBlock() throws -> String? {
-    let mine = table.blockIDs.first { block in
-      partition.ranges(of: block, rank: grid.node.rank).contains { !reducer.gradient(of: block, $0).isFinite }
-    }
+    let mine = table.blockIDs.first { !reducer.exchange.isFinite($0) }
     var first = [mine?.index ?? .max]
     try grid.world.allReduce(&first, .minimum)
     return first[0] == .max ? nil : table[BlockID(first[0])].name
   }
 
-  /// Calls `body` for all that this rank owns. Pieces that need not stay whole come in chunks that stay in the cache, so that
-  /// optimizer, EMA and compute copy read memory once.
+  /// Calls `body` for all that this rank owns, with gradients summed over all ranks. Pieces that need not stay whole come in chunks that
+  /// stay in the cache, so that optimizer, EMA and compute copy read memory once. A step whose update is not applied does without.
   package func forEachOwnedPiece(_ body: (ParameterPiece) -> Void) {
     for block in table.blockIDs {
+      reducer.exchange.complete(block)
       for owned in partition.pieces(of: block, rank: grid.node.rank) {
         let piece = piece(owned, gradient: reducer.gradient(of: block, owned.range))
         if granularity(owned.parameter) == .whole {
@@ -184,6 +186,12 @@ package final class NodeParameterStore: ParameterStore {
   }
 
   // MARK: Reading and writing what is kept
+
+  /// Brings what nodes keep apart from each other to the first node, from which a checkpoint is written. Collective.
+  package func settle() throws {
+    try reducer.exchange.settle()
+    try grid.node.barrier()
+  }
 
   /// Bytes of the weights and of all state arrays: what a checkpoint takes.
   package var keptByteCount: Int {

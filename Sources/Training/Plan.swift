@@ -4,6 +4,7 @@ import Layers
 import Memory
 import Models
 import Optimization
+import Parallel
 
 /// What a run would take: parameters, FLOPs, memory, and how batches are cut. Nothing is trained or allocated.
 package struct Plan {
@@ -38,6 +39,7 @@ package struct Plan {
     /// FLOPs of one sample's forward and backward pass.
     let flops: Double
     let memory: TrainingMemory
+    let exchange: ExchangeCost
   }
 
   /// - Throws: `DalleError` if this CPU cannot compute in the configured precision.
@@ -56,7 +58,7 @@ package struct Plan {
         flops: architecture.trainingFlops,
         memory: try memory(architecture.table, config.dvae.training, precision, sampleBytes: dvae.pixelValues) {
           try DVAE.activationBytes(dvae, batch: $0, precision: precision)
-        }),
+        }, exchange: exchange(of: architecture.table)),
       Model(
         name: "transformer",
         summary: "\(transformer.layers) layers, width \(transformer.width), \(transformer.textLength) text tokens of "
@@ -65,8 +67,12 @@ package struct Plan {
         flops: transformer.trainingFlops(patterns: Transformer.patterns(transformer)),
         memory: memory(transformerTable, config.transformer.training, precision, sampleBytes: transformer.sampleBytes) {
           Transformer.activationBytes(transformer, batch: $0, precision: precision)
-        }),
+        }, exchange: exchange(of: transformerTable)),
     ]
+  }
+
+  private func exchange(of table: ParameterTable) -> ExchangeCost {
+    ExchangeCost(config.exchange, table, nodes: ranks / ranksPerNode, ranksPerNode: ranksPerNode)
   }
 
   /// - Parameters:
@@ -80,10 +86,10 @@ package struct Plan {
     let one = Double(try activations(1))
     let activationBytes = one + Double(training.microBatch - 1) * (Double(try activations(2)) - one)
     return TrainingMemory(
-      table, state: AdamW(training.adamw).state + training.ema.average.state, precision: precision,
+      table, state: AdamW(training.adamw).state + training.ema.average.state + config.exchange.state, precision: precision,
       activations: Int(min(activationBytes, 1e15)),
-      batches: TrainingMemory.batchBytes(training, ranks: ranks, sampleBytes: sampleBytes), ranksPerNode: ranksPerNode,
-      gradientBlocks: config.parallel.gradientBlocks, available: AvailableMemory.byteCount)
+      batches: TrainingMemory.batchBytes(training, ranks: ranks, sampleBytes: sampleBytes), exchange: exchange(of: table).memory,
+      ranksPerNode: ranksPerNode, gradientBlocks: config.parallel.gradientBlocks, available: AvailableMemory.byteCount)
   }
 
   /// Throws if this node has too little memory for a stage of the run: before the first begins, not when its turn comes.
@@ -104,6 +110,10 @@ package struct Plan {
     let most = (training.batch + ranks - 1) / ranks
     let microBatches = (most + training.microBatch - 1) / training.microBatch
     let blocks = model.table.blocks.count
+    let messages = memory.exchange == 0 ? "" : ", messages to other nodes \(Self.scaled(memory.exchange))"
+    let kept = config.exchange.state.isEmpty ? "moments and EMA" : "moments, EMA and errors of compression"
+    let first = config.parallel.powersgd.firstStep(warmupSteps: training.lr.warmupSteps)
+    let network = model.exchange.nodes == 1 ? "" : "\n  network      \(model.exchange.text(config.exchange, firstStep: first))"
     return """
       \(model.name): \(model.summary)
         parameters   \(model.table.parameterCount.formatted())
@@ -111,14 +121,17 @@ package struct Plan {
         batch        \(training.batch) samples: \(most == training.batch ? "" : "at most ")\(most) per rank, in \(microBatches) \
       \(microBatches == 1 ? "micro-batch" : "micro-batches") of at most \(training.microBatch)
         per rank     \(Self.scaled(memory.perRank)): activations \(Self.scaled(memory.activations)), batches \(Self.scaled(memory.batches)), gradients \
-      \(Self.scaled(memory.gradients)) (\(min(memory.gradientBlocks, blocks)) of \(blocks) blocks at a time)
-        per node     \(Self.scaled(memory.perNode)): its ranks, and weights, moments and EMA \
-      \(Self.scaled(memory.shared)); \(AvailableMemory.byteCount.map(Self.scaled) ?? "unknown") available here
+      \(Self.scaled(memory.gradients)) (\(min(memory.gradientBlocks, blocks)) of \(blocks) blocks at a time)\(messages)
+        per node     \(Self.scaled(memory.perNode)): its ranks, and weights, \(kept) \
+      \(Self.scaled(memory.shared)); \(AvailableMemory.byteCount.map(Self.scaled) ?? "unknown") available here\(network)
       """
   }
 
   /// "12.3 GB"
   static func scaled(_ bytes: Int) -> String { scaled(Double(bytes), "B") }
+
+  /// "12.3 %"
+  static func percent(_ share: Double) -> String { String(format: "%.1f %%", 100 * share) }
 
   private static func scaled(_ value: Double, _ unit: String) -> String {
     var value = value

@@ -22,6 +22,7 @@ package final class Trainer<Task: TrainingTask> {
   private let stop: StopRequest
   private let samplesFolder: String
   private let monitor: RunMonitor
+  private let exchangeCost: ExchangeCost
   private var state: TrainingState
   /// Of the coordinator.
   private var health: TrainingHealth?
@@ -32,13 +33,15 @@ package final class Trainer<Task: TrainingTask> {
   private var timedSteps = 0
 
   /// - Parameters:
-  ///   - gradientBlocks: as configured (`parallel.gradientBlocks`).
+  ///   - parallel: blocks of gradients, and when nodes begin to compress theirs.
+  ///   - exchange: how nodes sum gradients.
   ///   - folder: where the stage keeps its checkpoints.
   ///   - seed: decides the initial weights.
   ///   - state: configuration and input hashes; position and counters come from the newest checkpoint, if there is one.
   package init(
-    _ task: Task, _ config: TrainingConfig, optimizer: any Optimizer, grid: ProcessGrid, gradientBlocks: Int, folder: String,
-    samplesFolder: String, seed: UInt64, state: TrainingState, monitor: RunMonitor, stop: StopRequest
+    _ task: Task, _ config: TrainingConfig, optimizer: any Optimizer, grid: ProcessGrid, parallel: ParallelConfig,
+    exchange: ExchangeSettings, folder: String, samplesFolder: String, seed: UInt64, state: TrainingState, monitor: RunMonitor,
+    stop: StopRequest
   ) throws {
     self.task = task
     self.config = config
@@ -50,15 +53,23 @@ package final class Trainer<Task: TrainingTask> {
     if grid.isCoordinator {
       health = TrainingHealth(stage: task.name, job: monitor.job, checkpointEvery: config.checkpointEvery)
     }
+    exchangeCost = ExchangeCost(
+      exchange, task.table, nodes: grid.nodeCount, ranksPerNode: grid.node.size, granularity: optimizer.granularity(of:))
     let memory = try TrainingMemory(
-      task, config, state: optimizer.state + config.ema.average.state, grid: grid, gradientBlocks: gradientBlocks)
+      task, config, state: optimizer.state + config.ema.average.state + exchange.state, grid: grid, exchange: exchangeCost,
+      gradientBlocks: parallel.gradientBlocks)
     parameters = try NodeParameterStore(
       task.table, grid: grid, optimizer: optimizer, others: config.ema.average.state, precision: task.precision,
-      gradientBlocks: memory.gradientBlocks, clock: monitor.clock)
-    update = TrainingStep(task, config, optimizer: optimizer, grid: grid, parameters: parameters)
+      gradientBlocks: memory.gradientBlocks, exchange: exchange, clock: monitor.clock)
+    let compressionStart = parallel.powersgd.firstStep(warmupSteps: config.lr.warmupSteps)
+    update = TrainingStep(
+      task, config, optimizer: optimizer, grid: grid, parameters: parameters, compressionStart: compressionStart)
     checkpoints = try CheckpointStore(
       folder: folder, grid: grid, keepLast: config.keepLast, keepEvery: config.keepEvery,
       warn: { [log] in try? log.warning($0, stage: task.name) })
+    if grid.nodeCount > 1 {
+      try log.message("network: \(exchangeCost.text(exchange, firstStep: compressionStart))", stage: task.name)
+    }
     try resumeOrStart(seed: seed)
   }
 
@@ -161,7 +172,7 @@ package final class Trainer<Task: TrainingTask> {
     TrainingFacts(
       job: monitor.job, steps: config.steps, logEvery: config.logEvery, batch: config.batch,
       parameters: task.table.parameterCount, unit: task.unit.name, unitsPerSample: task.unit.perSample,
-      flopsPerSample: task.flops, gemmPeak: try monitor.gemmPeak(task.precision))
+      flopsPerSample: task.flops, gemmPeak: try monitor.gemmPeak(task.precision), sentBytes: exchangeCost.sent)
   }
 
   private func save() throws {

@@ -15,7 +15,9 @@ package struct TrainingMemory: Sendable {
   package let batches: Int
   /// Bytes of each rank: its ring of gradients and the sums of the rows that it owns.
   package let gradients: Int
-  /// Bytes of the node: weights, their compute copies, optimizer state, EMA.
+  /// Bytes of each rank: messages to other nodes.
+  package let exchange: Int
+  /// Bytes of the node: weights, their compute copies, optimizer state, EMA, errors of compressed gradients.
   package let shared: Int
   package let ranksPerNode: Int
   /// Blocks whose gradients a rank holds at a time.
@@ -25,21 +27,22 @@ package struct TrainingMemory: Sendable {
   ///   - state: arrays beside the weights.
   ///   - activations: bytes of one rank's.
   ///   - batches: bytes of one rank's.
+  ///   - exchange: bytes of one rank's.
   ///   - gradientBlocks: as configured; 0 for as many as fit.
   ///   - available: bytes that the node can give; nil where that is not known.
   package init(
-    _ table: ParameterTable, state: [StateArray], precision: Precision, activations: Int, batches: Int, ranksPerNode: Int,
-    gradientBlocks: Int, available: Int?
+    _ table: ParameterTable, state: [StateArray], precision: Precision, activations: Int, batches: Int, exchange: Int,
+    ranksPerNode: Int, gradientBlocks: Int, available: Int?
   ) {
     let values = table.floatCount
     // In bf16 the weights and the EMA have a compute copy each.
     let copies = precision == .bf16 ? 2 * values * (state.contains(ExponentialMovingAverage.state) ? 2 : 1) : 0
     let shared = values * state.reduce(4) { $0 + $1.elementType.size } + copies
-    (self.shared, self.activations, self.batches) = (shared, activations, batches)
+    (self.shared, self.activations, self.batches, self.exchange) = (shared, activations, batches, exchange)
     self.ranksPerNode = ranksPerNode
     func bytes(_ blocks: Int) -> Int { GradientReducer.byteCount(table, ranksPerNode: ranksPerNode, blocks: blocks) }
     // A tenth is left to the system, the data and what libraries take.
-    let budget = available.map { ($0 / 10 * 9 - shared) / ranksPerNode - activations - batches } ?? .max
+    let budget = available.map { ($0 / 10 * 9 - shared) / ranksPerNode - activations - batches - exchange } ?? .max
     let blocks = gradientBlocks > 0 ? gradientBlocks : Self.mostBlocks(of: table) { bytes($0) <= budget }
     (self.gradientBlocks, gradients) = (blocks, bytes(blocks))
   }
@@ -55,7 +58,7 @@ package struct TrainingMemory: Sendable {
   }
 
   /// Bytes of one rank's own memory.
-  package var perRank: Int { activations + batches + gradients }
+  package var perRank: Int { activations + batches + gradients + exchange }
 
   /// Bytes that one rank's part of the batches takes that are loaded at a time.
   ///
@@ -93,7 +96,7 @@ package struct TrainingMemory: Sendable {
       .unavailable,
       "training the \(name) needs \(need): \(Plan.scaled(shared)) for weights and optimizer state, and for each of "
         + "\(ranksPerNode) ranks \(Plan.scaled(activations)) for activations, \(Plan.scaled(batches)) for batches and "
-        + "\(Plan.scaled(gradients)) for gradients. Start fewer ranks per node, or set \(name).training.microBatch or "
+        + "\(Plan.scaled(gradients + exchange)) for gradients. Start fewer ranks per node, or set \(name).training.microBatch or "
         + "\(name).training.batch lower, \(name).model.recompute: true or parallel.gradientBlocks: 3")
   }
 }
@@ -109,7 +112,7 @@ enum LoadedBatches {
 extension TrainingMemory {
   /// The memory of a model on this rank's node, checked against what is there before any of it is touched. Collective over the node.
   init<Task: TrainingTask>(
-    _ task: Task, _ training: TrainingConfig, state: [StateArray], grid: ProcessGrid, gradientBlocks: Int
+    _ task: Task, _ training: TrainingConfig, state: [StateArray], grid: ProcessGrid, exchange: ExchangeCost, gradientBlocks: Int
   ) throws {
     let node = grid.node
     var least = [AvailableMemory.byteCount ?? .max]
@@ -119,8 +122,8 @@ extension TrainingMemory {
     let available = least[0] == .max ? nil : least[0]
     self.init(
       task.table, state: state, precision: task.precision, activations: most[0],
-      batches: Self.batchBytes(training, ranks: grid.world.size, sampleBytes: task.sampleBytes), ranksPerNode: node.size,
-      gradientBlocks: gradientBlocks, available: available)
+      batches: Self.batchBytes(training, ranks: grid.world.size, sampleBytes: task.sampleBytes), exchange: exchange.memory,
+      ranksPerNode: node.size, gradientBlocks: gradientBlocks, available: available)
     // The activations are allocated already.
     try check(task.name, available: available, addressSpace: AvailableMemory.addressSpace.map { $0 + task.activationBytes })
   }

@@ -12,12 +12,17 @@ package struct TrainingStep<Task: TrainingTask> {
   private let parameters: NodeParameterStore
   private let optimizer: any Optimizer
   private let ema: ExponentialMovingAverage
+  private let compressionStart: Int
   private let clock: PhaseClock
 
-  /// - Parameter parameters: the task's, which keeps the state of `optimizer` and of the EMA.
+  /// - Parameters:
+  ///   - parameters: the task's, which keeps the state of `optimizer` and of the EMA.
+  ///   - compressionStart: first step whose gradients nodes may compress.
   package init(
-    _ task: Task, _ config: TrainingConfig, optimizer: any Optimizer, grid: ProcessGrid, parameters: NodeParameterStore
+    _ task: Task, _ config: TrainingConfig, optimizer: any Optimizer, grid: ProcessGrid, parameters: NodeParameterStore,
+    compressionStart: Int = 0
   ) {
+    self.compressionStart = compressionStart
     clock = parameters.clock
     (self.task, self.config, self.optimizer, self.grid, self.parameters) = (task, config, optimizer, grid, parameters)
     ema = config.ema.average
@@ -51,7 +56,7 @@ package struct TrainingStep<Task: TrainingTask> {
     var sums: [Double] = []
     let count = task.count(batch)
     let microBatches = stride(from: 0, to: count, by: config.microBatch).map { $0..<min($0 + config.microBatch, count) }
-    try parameters.beginStep(microBatches: microBatches.count)
+    try parameters.beginStep(microBatches: microBatches.count, isCompressing: state.step >= compressionStart)
     for rows in microBatches {
       // The backward pass begins where the store is first asked for a gradient.
       let part = try clock.measure(.forward) {

@@ -3,6 +3,7 @@ import Files
 import Kernels
 import MPI
 import Monitoring
+import Parallel
 import Preparation
 import Training
 
@@ -36,7 +37,19 @@ struct TrainingBenchOptions: ParsableArguments {
   @Option(help: "auto, fp32 or bf16; auto takes bf16 where the CPU is faster with it.")
   var precision = PrecisionChoice.auto
 
+  @Option(parsing: .unconditional, help: "Ranks that share memory; fewer than there are make simulated nodes. 0: all of a machine.")
+  var ranksPerNode = 0
+
+  @Option(help: "What nodes send each other: fp32, bf16 or powersgd (at a compression of 85 %).")
+  var exchange = ExchangeFormat.fp32
+
+  @Flag(inversion: .prefixedNo, help: "Exchange gradients during the backward pass, or after it.")
+  var overlap = true
+
   func validate() throws {
+    guard (0...65_536).contains(ranksPerNode) else {
+      throw ValidationError("--ranks-per-node is \(ranksPerNode); it must lie between 0 and 65536")
+    }
     if let gradientBlocks, gradientBlocks < 3 {
       throw ValidationError("--gradient-blocks is \(gradientBlocks); it must be at least 3")
     }
@@ -44,6 +57,7 @@ struct TrainingBenchOptions: ParsableArguments {
 }
 
 extension PrecisionChoice: ExpressibleByArgument {}
+extension ExchangeFormat: ExpressibleByArgument {}
 
 /// Ranks and threads of a measurement.
 struct BenchSetting {

@@ -29,7 +29,7 @@ struct DVAECommand: ParsableCommand {
       let batch = batch ?? shape.batch
       let precision = try self.training.precision.resolved()
       let training = try TrainingBench.dvae(
-        shape, batch: batch, precision: precision, gradientBlocks: self.training.gradientBlocks, repeats: options.repeats, world)
+        shape, batch: batch, precision: precision, self.training, repeats: options.repeats, world)
       let encoding = try EncodingBench(shape, batch: batch, precision: precision, repeats: options.repeats, world)
       let peaks = try MachinePeaks(world, repeats: options.repeats)
       guard world.rank == 0 else { return }

@@ -31,7 +31,7 @@ struct TrainCommand: ParsableCommand {
       let setting = try BenchSetting(world)
       // The training first: its start and its memory are measured from the process's.
       let result = try TrainingBench.transformer(
-        ReferenceShape.small, batch: batch, precision: try training.precision.resolved(), gradientBlocks: training.gradientBlocks,
+        ReferenceShape.small, batch: batch, precision: try training.precision.resolved(), training,
         repeats: options.repeats, world)
       let peaks = try MachinePeaks(world, repeats: options.repeats)
       guard world.rank == 0 else { return }

@@ -29,11 +29,14 @@ struct TrainingBench: Codable {
   var phases: [String: Double]
   /// Seconds of a step in kernels, on the coordinator.
   var kernels: [String: Double]
+  /// Bytes that a node sends to others per step.
+  var sent: Int
   /// Peak resident bytes of the largest rank.
   var peakMemory: Int
 
   static func transformer(
-    _ shape: TransformerConfig, batch: Int, precision: Precision, gradientBlocks: Int?, repeats: Int, _ world: Communicator
+    _ shape: TransformerConfig, batch: Int, precision: Precision, _ options: TrainingBenchOptions, repeats: Int,
+    _ world: Communicator
   ) throws -> TrainingBench {
     let mine = ProcessGrid.share(of: batch, rank: world.rank, ranks: world.size)
     let model = try Transformer(shape, batch: max(1, mine.count), precision: precision)
@@ -49,11 +52,12 @@ struct TrainingBench: Codable {
     config.transformer.training.batch = batch
     config.transformer.training.microBatch = max(1, mine.count)
     return try measure(
-      task, config, config.transformer.training, samples, name: "small", gradientBlocks: gradientBlocks, repeats: repeats, world)
+      task, config, config.transformer.training, samples, name: "small", options, repeats: repeats, world)
   }
 
   static func dvae(
-    _ shape: ReferenceShape.DVAE, batch: Int, precision: Precision, gradientBlocks: Int?, repeats: Int, _ world: Communicator
+    _ shape: ReferenceShape.DVAE, batch: Int, precision: Precision, _ options: TrainingBenchOptions, repeats: Int,
+    _ world: Communicator
   ) throws -> TrainingBench {
     let mine = ProcessGrid.share(of: batch, rank: world.rank, ranks: world.size)
     var config = shape.config
@@ -61,19 +65,20 @@ struct TrainingBench: Codable {
     config.dvae.training.microBatch = max(1, mine.count)
     let task = try DVAETask(config, precision: precision, data: NoiseImages(size: config.data.imageSize)) { _ in }
     return try measure(
-      task, config, config.dvae.training, task.load(0, mine), name: shape.rawValue, gradientBlocks: gradientBlocks,
+      task, config, config.dvae.training, task.load(0, mine), name: shape.rawValue, options,
       repeats: repeats, world)
   }
 
   private static func measure<Task: TrainingTask>(
     _ task: Task, _ config: RunConfig, _ training: TrainingConfig, _ batch: Task.Batch, name: String,
-    gradientBlocks: Int?, repeats: Int, _ world: Communicator
+    _ options: TrainingBenchOptions, repeats: Int, _ world: Communicator
   ) throws -> TrainingBench {
-    let grid = try ProcessGrid(world)
+    let grid = try ProcessGrid(world, ranksPerNode: options.ranksPerNode)
+    let exchange = ExchangeSettings(options.exchange, seed: 1)
     let optimizer = AdamW(training.adamw)
     let parameters = try NodeParameterStore(
       task.table, grid: grid, optimizer: optimizer, others: training.ema.average.state, precision: task.precision,
-      gradientBlocks: gradientBlocks ?? task.table.blocks.count)
+      gradientBlocks: options.gradientBlocks ?? task.table.blocks.count, exchange: exchange, overlaps: options.overlap)
     Communicator.waiting = { [clock = parameters.clock] in try clock.measure(.wait, $0) }
     try parameters.initialize(seed: 1)
     let step = TrainingStep(task, training, optimizer: optimizer, grid: grid, parameters: parameters)
@@ -97,7 +102,8 @@ struct TrainingBench: Codable {
       firstStep: first, throughput: Double(training.batch) * task.unit.perSample / median.total, unit: "\(task.unit.name)/s",
       flops: Double(training.batch) * task.flops,
       phases: Dictionary(uniqueKeysWithValues: Phase.ofStep.map { ($0.name, median[$0]) }),
-      kernels: kernels.seconds.mapValues { $0 / Double(repeats) }, peakMemory: memory[0])
+      kernels: kernels.seconds.mapValues { $0 / Double(repeats) },
+      sent: ExchangeCost(exchange, task.table, nodes: grid.nodeCount, ranksPerNode: grid.node.size).sent, peakMemory: memory[0])
   }
 
   func text(peak: Double) -> String {
@@ -113,6 +119,7 @@ struct TrainingBench: Codable {
       \(String(format: "%.1f", 100 * flops / seconds / peak)) % of GEMM peak
       phases       \(table(phases))
       kernels      \(table(kernels))
+      network      \(String(format: "%.1f", Double(sent) / 1e6)) MB sent per node and step
       memory       \(String(format: "%.2f", Double(peakMemory) / 1e9)) GB peak per rank, shared memory included
       """
   }

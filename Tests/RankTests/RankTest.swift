@@ -15,9 +15,9 @@ struct RankTest {
   let scratch: String
 
   /// Ends the whole job if the condition fails on any rank.
-  func expect(_ condition: Bool, _ what: String, file: String = #fileID, line: Int = #line) {
+  func expect(_ condition: Bool, _ what: @autoclosure () -> String, file: String = #fileID, line: Int = #line) {
     if condition { return }
-    print("rank \(world.rank) of \(world.size): \(file):\(line): \(what)")
+    print("rank \(world.rank) of \(world.size): \(file):\(line): \(what())")
     world.abort(1)
   }
 

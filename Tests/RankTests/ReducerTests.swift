@@ -33,6 +33,7 @@ func testReducer(_ test: RankTest) throws {
       try reducer.finish()
       for block in table.blockIDs {
         test.expect(reducer.state(of: block) == .done, "block \(block.index) is \(reducer.state(of: block))")
+        reducer.exchange.complete(block)
         let expected = RankTest.sum(step: step, microBatches: all, block)
         for range in partition.ranges(of: block, rank: grid.node.rank) {
           for (i, value) in zip(range, reducer.gradient(of: block, range).array) {

@@ -9,10 +9,12 @@ import Optimization
 import Parallel
 
 extension RankTest {
-  func makeStore(_ optimizer: any Optimizer = AdamW(AdamWConfig()), precision: Precision = .fp32) throws -> NodeParameterStore {
+  func makeStore(
+    _ optimizer: any Optimizer = AdamW(AdamWConfig()), precision: Precision = .fp32, exchange: ExchangeSettings = ExchangeSettings()
+  ) throws -> NodeParameterStore {
     let store = try NodeParameterStore(
       Self.table, grid: grid, optimizer: optimizer, others: [ExponentialMovingAverage.state], precision: precision,
-      gradientBlocks: 3)
+      gradientBlocks: 3, exchange: exchange)
     try store.initialize(seed: 3)
     return store
   }

@@ -15,8 +15,14 @@ try testThreads(test)
 try testReducer(test)
 try testReducerOrder(test)
 try testStore(test)
+try testSums(test)
+for isWarm in [false, true] { try testCompression(test, isWarm: isWarm) }
+try testFullRank(test)
+try testNonFiniteGradients(test)
 try testResume(test)
 try testOtherRanks(test)
+for isWarm in [false, true] { try testResumeCompressed(test, isWarm: isWarm) }
+try testErrorsOnOtherNodes(test)
 try testDamage(test)
 try testIncompleteCheckpoints(test)
 if world.rank == 0 { test.print("done") }

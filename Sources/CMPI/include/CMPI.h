@@ -57,6 +57,20 @@ static inline int cmpi_iallreduce_float(float *values, int count, MPI_Comm comm,
   return MPI_Iallreduce(MPI_IN_PLACE, values, count, MPI_FLOAT, MPI_SUM, comm, request);
 }
 
+static inline int cmpi_ialltoall_bytes(const void *mine, int count, void *parts, MPI_Comm comm, MPI_Request *request) {
+  return MPI_Ialltoall(mine, count, MPI_BYTE, parts, count, MPI_BYTE, comm, request);
+}
+
+static inline int cmpi_iallgather_bytes(const void *mine, int count, void *all, MPI_Comm comm, MPI_Request *request) {
+  return MPI_Iallgather(mine, count, MPI_BYTE, all, count, MPI_BYTE, comm, request);
+}
+
+static inline int cmpi_ibarrier(MPI_Comm comm, MPI_Request *request) { return MPI_Ibarrier(comm, request); }
+
+static inline int cmpi_reduce_to_first_float(float *values, int count, int rank, MPI_Comm comm) {
+  return MPI_Reduce(rank == 0 ? MPI_IN_PLACE : values, values, count, MPI_FLOAT, MPI_SUM, 0, comm);
+}
+
 static inline int cmpi_test(MPI_Request *request, int *done) { return MPI_Test(request, done, MPI_STATUS_IGNORE); }
 static inline int cmpi_wait(MPI_Request *request) { return MPI_Wait(request, MPI_STATUS_IGNORE); }
 

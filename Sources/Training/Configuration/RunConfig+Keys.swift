@@ -1,5 +1,6 @@
 import Models
 import Optimization
+import Parallel
 import Tokenizer
 
 extension RunConfig {
@@ -118,6 +119,30 @@ extension RunConfig {
             "gradientBlocks", 0...100_000, unit: "blocks",
             "Consecutive blocks of the model whose gradients a rank holds at a time: at least 3, or 0 for as many as memory allows."
           ),
+          .choice(
+            "exchange", ExchangeFormat.self,
+            "What nodes send each other of gradients: all numbers in `fp32` or `bf16`, or, with `powersgd`, matrices as low-rank factors "
+              + "(Docs/exchange.md)."),
+        ]),
+      ConfigSection(
+        path: "parallel.powersgd",
+        text: "For `parallel.exchange: powersgd`: compression of gradients between nodes (paper sections 2.5 and E).",
+        keys: [
+          .number(
+            "compression", .atLeastAndBelow(0, 1),
+            "Share of the bytes of matrices that is saved; the rank of a matrix' factors, at least 1, follows from it for the rows that a rank owns."
+          ),
+          .integer(
+            "rank", 0...1_000_000, "Rank of the factors of every matrix, whatever `compression` is; 0 takes that of `compression`."),
+          .choice(
+            "exempt", PowerSGDConfig.Exempt.self,
+            "What is sent in fp32: embeddings, heads, norms and biases, as `published`, or norms and biases alone (`vectors`)."),
+          .flag(
+            "warmStart",
+            "Begin a step with the factors of the step before, instead of the same random numbers in all steps, as published."),
+          .integer(
+            "startStep", steps, unit: "steps",
+            "First step whose gradients are compressed; 0 for the first after `lr.warmupSteps`. Earlier ones are sent in fp32."),
         ]),
       ConfigSection(
         path: "monitoring", text: "How a run is watched.",
@@ -131,6 +156,8 @@ extension RunConfig {
         ]),
     ]
 
+  private static let steps = 0...1_000_000_000
+
   private static func ramp(_ path: String, _ limits: Numbers, _ text: String) -> ConfigSection {
     ConfigSection(
       path: path, text: text,
@@ -143,8 +170,8 @@ extension RunConfig {
 
   /// The keys of `TrainingConfig`, which every trained model has.
   private static func training(_ path: String, _ model: String) -> [ConfigSection] {
-    let steps = 0...1_000_000_000
-    return [
+    [
+
       ConfigSection(
         path: path, text: "How \(model) is trained.",
         keys: [

@@ -1,4 +1,5 @@
 import Models
+import Parallel
 
 extension RunConfig {
   /// The dVAE that this run trains.
@@ -12,6 +13,11 @@ extension RunConfig {
     config.vocabulary = dvae.model.vocabulary
     config.recompute = dvae.model.recompute
     return config
+  }
+
+  /// How its nodes exchange gradients.
+  package var exchange: ExchangeSettings {
+    ExchangeSettings(parallel.exchange, powersgd: parallel.powersgd, seed: UInt64(seed))
   }
 
   /// The transformer that this run trains.

@@ -2,6 +2,7 @@ import Errors
 import Generation
 import Kernels
 import Optimization
+import Parallel
 import Tokenizer
 
 /// Everything that decides a run. The defaults are the published system; a YAML file or `--set` changes single keys. What each key
@@ -167,6 +168,8 @@ package struct EMAConfig: Codable, Sendable, Equatable {
 package struct ParallelConfig: Codable, Sendable, Equatable {
   package var ranksPerNode = 0
   package var gradientBlocks = 0
+  package var exchange = ExchangeFormat.fp32
+  package var powersgd = PowerSGDConfig()
 }
 
 /// How a run is watched: section `monitoring`.

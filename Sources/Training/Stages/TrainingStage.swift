@@ -57,8 +57,8 @@ package struct TrainingStage<Task: TrainingTask>: Stage {
         + "in micro-batches of up to \(training.microBatch) per rank", stage: name)
     let checkpoints = run.folder.checkpoints(name)
     let trainer = try Trainer(
-      model.task, training, optimizer: model.optimizer, grid: run.grid, gradientBlocks: run.config.parallel.gradientBlocks,
-      folder: checkpoints, samplesFolder: run.folder.samples, seed: UInt64(run.config.seed),
+      model.task, training, optimizer: model.optimizer, grid: run.grid, parallel: run.config.parallel,
+      exchange: run.config.exchange, folder: checkpoints, samplesFolder: run.folder.samples, seed: UInt64(run.config.seed),
       state: TrainingState(run.config, ranks: run.grid.world.size, inputs: inputs), monitor: run.monitor,
       stop: run.stop)
     try trainer.run()

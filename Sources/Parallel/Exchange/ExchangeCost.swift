@@ -1,0 +1,48 @@
+import Layers
+import Memory
+import Optimization
+
+/// What an exchange takes of network and memory; known before anything is allocated.
+package struct ExchangeCost: Sendable {
+  package let nodes: Int
+  /// Bytes of a node's gradients as they travel in a step; and as they would in fp32.
+  package let payload, payloadInFP32: Int
+  /// Bytes of a rank for messages and factors, beside the arrays of `ExchangeSettings.state`.
+  package let memory: Int
+
+  /// - Parameter granularity: the largest part of a parameter that must stay together, as the optimizer asks.
+  package init(
+    _ settings: ExchangeSettings, _ table: ParameterTable, nodes: Int, ranksPerNode: Int,
+    granularity: (Parameter) -> UpdateGranularity = { _ in .rows }
+  ) {
+    self.nodes = nodes
+    payloadInFP32 = 4 * table.floatCount
+    switch settings.format {
+    case .fp32: (payload, memory) = (payloadInFP32, 0)
+    case .bf16:
+      payload = payloadInFP32 / 2
+      memory = RoundedExchange.byteCount(floatCount: table.floatCount / ranksPerNode, nodes: nodes)
+    case .powersgd where nodes == 1: (payload, memory) = (payloadInFP32, 0)
+    case .powersgd:
+      let partition = Partition(table, ranks: ranksPerNode, granularity: granularity)
+      var (saved, memory) = (0, 0)
+      for rank in 0..<ranksPerNode {
+        let factors = table.blockIDs.flatMap { block in
+          partition.pieces(of: block, rank: rank).compactMap { piece in
+            settings.powersgd.rank(of: piece).map { LowRankFactors(piece, rank: $0) }
+          }
+        }
+        let scratch = Arena.measure { space in space.overlaid(factors.map { factors in { factors.layOutScratch(&$0) } }) }
+        memory = max(memory, scratch + factors.reduce(0) { $0 + 4 * ($1.pCount + 2 * $1.qCount) })
+        saved += factors.reduce(0) { $0 + 4 * ($1.rows * $1.columns - $1.pCount - $1.qCount) }
+      }
+      (payload, self.memory) = (payloadInFP32 - saved, memory)
+    }
+  }
+
+  /// Bytes that each node sends, and receives, in a step: sums are reduced in parts and gathered again, which moves all parts but a
+  /// node's own twice.
+  package var sent: Int { 2 * (payload - payload / nodes) }
+  /// Share of the bytes that fp32 would take which is saved.
+  package var compression: Double { payloadInFP32 == 0 ? 0 : 1 - Double(payload) / Double(payloadInFP32) }
+}
