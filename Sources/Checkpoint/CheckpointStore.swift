@@ -103,10 +103,18 @@ package final class CheckpointStore {
     let newest: Newest? = try grid.world.decide {
       guard let step = try Self.steps(in: folder).last else { return nil }
       let manifest = try Manifest.verified(in: self.path(step: step))
-      return Newest(step: step, hasSums: manifest.files.keys.contains { $0.hasPrefix(CheckpointFile.exchange) })
+      func has(_ set: String) -> Bool { manifest.files.keys.contains { $0.hasPrefix("\(set).") || $0.hasPrefix("\(set)-") } }
+      return Newest(step: step, hasSums: has(CheckpointFile.exchange), hasEMA: has(CheckpointFile.ema))
     }
     guard let newest else { return nil }
     let path = path(step: newest.step)
+    let keepsEMA = parameters.stateArrays.contains(ExponentialMovingAverage.state)
+    if newest.hasEMA != keepsEMA, grid.isCoordinator {
+      warn(
+        keepsEMA
+          ? "\(path): has no EMA, since the training kept none; it begins with these weights"
+          : "\(path): has an EMA, which is dropped, because ema.every is 0 now; models are made of the weights themselves")
+    }
     if newest.hasSums, grid.isCoordinator, !parameters.stateArrays.contains(where: { $0.placement == .summed }) {
       warn(
         "\(path)/\(CheckpointFile.exchange).safetensors: has gradients that PowerSGD has not applied yet; they are dropped, because "
@@ -116,6 +124,7 @@ package final class CheckpointStore {
       for (set, arrays) in CheckpointFile.contents(parameters) {
         // A training that did not compress has no sums yet; those of one that did go to the first node.
         if set == CheckpointFile.exchange, !newest.hasSums || grid.across.rank > 0 { continue }
+        if set == CheckpointFile.ema, !newest.hasEMA { continue }
         let reader = try ShardedSafetensorsReader(folder: path, name: set)
         var expected = Set<String>()
         for (array, prefix) in arrays {
@@ -133,6 +142,7 @@ package final class CheckpointStore {
       }
     }
     try grid.node.barrier()
+    if keepsEMA, !newest.hasEMA { parameters.restart(ExponentialMovingAverage.state) }
     return try grid.world.decide {
       try VersionedJSON.read(
         State.self, from: "\(path)/\(CheckpointFile.state)", version: CheckpointFile.stateVersion, defaults: defaults)
@@ -144,6 +154,7 @@ package final class CheckpointStore {
     var step: Int
     /// Whether it has what nodes have sums of.
     var hasSums: Bool
+    var hasEMA: Bool
   }
 
   private func read(
@@ -154,6 +165,12 @@ package final class CheckpointStore {
     func read(_ values: VectorView<some TensorElement>) throws {
       try reader.read(
         name, shape: parameter.shape, into: UnsafeMutableBufferPointer(start: values[range].base, count: range.count))
+    }
+    if let array, let type = reader.info(name)?.type, type != array.elementType.tensorType {
+      throw DalleError(
+        .configuration,
+        "\(reader.path): has `\(array.name)` as \(type.rawValue), and this training keeps it as \(array.elementType.tensorType.rawValue); set "
+          + "adamw.moments to what the run began with, or use another --run")
     }
     switch array?.elementType {
     case .bf16?: try read(parameters.bf16Values(array!, of: parameter.block))

@@ -121,7 +121,7 @@ func removeCheckpoint(_ path: String) throws {
 
 extension StateArray.ElementType {
   /// How it lies in a safetensors file, which has no name for the paper's formats.
-  fileprivate var tensorType: TensorType {
+  var tensorType: TensorType {
     switch self {
     case .fp32: .f32
     case .bf16: .bf16

@@ -139,13 +139,25 @@ package final class NodeParameterStore: ParameterStore {
         let (parameter, range) = (owned.parameter, owned.range)
         let weights = weightArray.values(of: block)[range]
         table.initialize(parameter, from: range.lowerBound - parameter.offset, into: weights, seed: seed)
-        for array in stateArrays where array.initialValue == .weights {
-          fp32States[array]?.values(of: block)[range].copy(from: weights)
-          if array.elementType == .bf16 { round(weights, into: bf16Values(array, of: block)[range]) }
+      }
+    }
+    for array in stateArrays where array.initialValue == .weights { restart(array) }
+    try refreshComputeCopy()
+  }
+
+  /// Gives an array that begins with the weights those of now, in the rows that this rank owns.
+  package func restart(_ array: StateArray) {
+    precondition(array.initialValue == .weights, "`\(array.name)` does not begin with the weights")
+    for block in table.blockIDs {
+      for owned in partition.pieces(of: block, rank: grid.node.rank) {
+        let weights = weightArray.values(of: block)[owned.range]
+        switch array.elementType {
+        case .fp32: fp32Values(array, of: block)[owned.range].copy(from: weights)
+        case .bf16: round(weights, into: bf16Values(array, of: block)[owned.range])
+        case .float169, .float610: preconditionFailure("weights in \(array.elementType.rawValue)")
         }
       }
     }
-    try refreshComputeCopy()
   }
 
   /// Makes the compute copy current after the weights were changed from outside. Collective over the node.

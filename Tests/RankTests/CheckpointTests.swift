@@ -114,6 +114,28 @@ func testOtherRanks(_ test: RankTest) throws {
   let loaded = try test.makeStore(optimizer)
   test.expect(try checkpoints.loadLatest(Progress.self, into: loaded) == Progress(step: 1), "the checkpoint of one rank")
   test.expect(test.contents(loaded) == test.contents(expected), "arrays of the checkpoint of one rank")
+
+  // A training that kept no EMA, and one that keeps none any more.
+  func check(_ saved: [StateArray], _ kept: [StateArray], folder: String) throws {
+    let before = try test.makeStore(optimizer, others: saved)
+    let checkpoints = try CheckpointStore(
+      folder: "\(test.scratch)/\(folder)-\(test.world.size)", grid: test.grid, keepLast: 1, keepEvery: 0)
+    try checkpoints.save(step: 1, parameters: before, state: Progress(step: 1))
+    try checkpoints.finish()
+    try test.world.barrier()
+    let after = try test.makeStore(optimizer, others: kept)
+    _ = try checkpoints.loadLatest(Progress.self, into: after)
+    try after.refreshComputeCopy()
+    for parameter in RankTest.table.parameters {
+      let weights = before.fp32Values(nil, of: parameter.block).array
+      test.expect(after.fp32Values(nil, of: parameter.block).array == weights, "weights of \(parameter.name)")
+      if kept.isEmpty { continue }
+      test.expect(
+        after.fp32Values(ExponentialMovingAverage.state, of: parameter.block).array == weights, "EMA of \(parameter.name)")
+    }
+  }
+  try check([], [ExponentialMovingAverage.state], folder: "without")
+  try check([ExponentialMovingAverage.state], [], folder: "with")
   try test.passed("other ranks")
 }
 
@@ -128,6 +150,11 @@ func testDamage(_ test: RankTest) throws {
   }
   guard test.world.size == 1 else { return }
   try refuses(TestMomentum(), "velocity/")
+  var config = AdamWConfig()
+  for moments in [MomentFormat.bf16, .published] {
+    config.moments = moments
+    try refuses(AdamW(config), "has `first_moment` as F32")
+  }
   let file = test.folder("adamw") + "/step-00000007/model-00002-of-00003.safetensors"
   var damaged = try Data(contentsOf: URL(fileURLWithPath: file))
   damaged[damaged.count - 5] ^= 1

@@ -10,10 +10,11 @@ import Parallel
 
 extension RankTest {
   func makeStore(
-    _ optimizer: any Optimizer = AdamW(AdamWConfig()), precision: Precision = .fp32, exchange: ExchangeSettings = ExchangeSettings()
+    _ optimizer: any Optimizer = AdamW(AdamWConfig()), others: [StateArray] = [ExponentialMovingAverage.state],
+    precision: Precision = .fp32, exchange: ExchangeSettings = ExchangeSettings()
   ) throws -> NodeParameterStore {
     let store = try NodeParameterStore(
-      Self.table, grid: grid, optimizer: optimizer, others: [ExponentialMovingAverage.state], precision: precision,
+      Self.table, grid: grid, optimizer: optimizer, others: others, precision: precision,
       gradientBlocks: 3, exchange: exchange)
     try store.initialize(seed: 3)
     return store

@@ -98,9 +98,11 @@ package enum FuzzTarget: String, CaseIterable, Sendable {
 
   private static func readSource(_ path: String, _ text: String) throws {
     let source = try DatasetSource(parsing: path + text)
-    precondition(text.hasSuffix(source.path.dropFirst(path.count)) || text.contains(","), "`\(text)` becomes `\(source.path)`")
+    // Bytes: an accent at the text's beginning belongs to the path's last character.
+    let rest = Array(source.path.utf8.dropFirst(path.utf8.count))
+    precondition(Array(text.utf8.suffix(rest.count)) == rest || text.contains(","), "`\(text)` becomes `\(source.path)`")
     for expanded in try DatasetSource.expandBraces(source.path).prefix(1000) {
-      precondition(expanded.hasPrefix(path), "`\(source.path)` becomes `\(expanded)`")
+      precondition(expanded.utf8.starts(with: path.utf8), "`\(source.path)` becomes `\(expanded)`")
     }
   }
 
