@@ -72,7 +72,10 @@ package struct DatasetSource: Codable, Equatable, Sendable {
   private static let limit = 1_000_000
 
   /// `a{08..10}b` is `a08b a09b a10b`, `{x,y}` is `x y`; several braces give every combination.
-  package static func expandBraces(_ pattern: String) throws -> [String] {
+  package static func expandBraces(_ pattern: String) throws -> [String] { try expandBraces(pattern, of: pattern) }
+
+  /// - Parameter whole: the pattern that `pattern` is the end of.
+  private static func expandBraces(_ pattern: String, of whole: String) throws -> [String] {
     guard let open = pattern.firstIndex(of: "{"), let close = pattern[open...].firstIndex(of: "}") else { return [pattern] }
     let inside = String(pattern[pattern.index(after: open)..<close])
     let ends = inside.components(separatedBy: "..")
@@ -80,7 +83,7 @@ package struct DatasetSource: Codable, Equatable, Sendable {
     if ends.count == 2, let first = Int(ends[0]), let last = Int(ends[1]), first >= 0, last >= 0 {
       guard first <= last, last - first < limit else {
         throw DalleError(
-          .configuration, "\(pattern): the range {\(inside)} must go up, with at most \(limit) numbers; correct the range")
+          .configuration, "\(whole): the range {\(inside)} must go up, with at most \(limit) numbers; correct the range")
       }
       let width = ends[0].count
       choices = (first...last).map { zeroPadded($0, digits: width) }
@@ -89,10 +92,10 @@ package struct DatasetSource: Codable, Equatable, Sendable {
     } else {
       return [pattern]
     }
-    let rest = try expandBraces(String(pattern[pattern.index(after: close)...]))
+    let rest = try expandBraces(String(pattern[pattern.index(after: close)...]), of: whole)
     guard choices.count * rest.count <= limit else {
       throw DalleError(
-        .configuration, "\(pattern): gives \(choices.count * rest.count) paths (at most \(limit)); use several shorter patterns")
+        .configuration, "\(whole): gives \(choices.count * rest.count) paths (at most \(limit)); use several shorter patterns")
     }
     return choices.flatMap { choice in rest.map { pattern[..<open] + choice + $0 } }
   }
