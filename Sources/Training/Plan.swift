@@ -8,15 +8,25 @@ import Parallel
 
 /// What a run would take: parameters, FLOPs, memory, and how batches are cut. Nothing is trained or allocated.
 package struct Plan {
-  private let config: RunConfig
+  let config: RunConfig
   private let ranks: Int
   private let ranksPerNode: Int
+  /// Bytes.
+  private let available: Int?
 
-  /// - Parameter config: a validated one.
-  package init(_ config: RunConfig, ranks: Int, ranksPerNode: Int) {
+  /// - Parameters:
+  ///   - config: a validated one.
+  ///   - available: bytes that the node can give; nil where that is not known.
+  package init(_ config: RunConfig, ranks: Int, ranksPerNode: Int, available: Int? = AvailableMemory.byteCount) {
     self.config = config
     self.ranks = ranks
     self.ranksPerNode = ranksPerNode
+    self.available = available
+  }
+
+  /// The plan of another configuration.
+  func with(_ config: RunConfig) -> Plan {
+    Plan(config, ranks: ranks, ranksPerNode: ranksPerNode, available: available)
   }
 
   /// What to say of a configuration that names no size of a model, as an empty file does; nil for others.
@@ -89,23 +99,31 @@ package struct Plan {
       table, state: AdamW(training.adamw).state + training.ema.average.state + config.exchange.state, precision: precision,
       activations: Int(min(activationBytes, 1e15)),
       batches: TrainingMemory.batchBytes(training, ranks: ranks, sampleBytes: sampleBytes), exchange: exchange(of: table).memory,
-      ranksPerNode: ranksPerNode, gradientBlocks: config.parallel.gradientBlocks, available: AvailableMemory.byteCount)
+      ranksPerNode: ranksPerNode, gradientBlocks: config.parallel.gradientBlocks, available: available)
+  }
+
+  func memory(of model: String) throws -> TrainingMemory { try models().first { $0.name == model }!.memory }
+
+  private func fits(_ memory: TrainingMemory) -> Bool {
+    memory.fits(available: available, addressSpace: AvailableMemory.addressSpace)
   }
 
   /// Throws if this node has too little memory for a stage of the run: before the first begins, not when its turn comes.
   package func checkMemory() throws {
     for model in try models() {
-      try model.memory.check(model.name, available: AvailableMemory.byteCount, addressSpace: AvailableMemory.addressSpace)
+      try model.memory.check(model.name, available: available, addressSpace: AvailableMemory.addressSpace) {
+        try advice(for: model.name, fits: fits)
+      }
     }
   }
 
   /// - Throws: `DalleError` if this CPU cannot compute in the configured precision.
   package func text() throws -> String {
     let head = "\(ranks) \(ranks == 1 ? "rank" : "ranks"), \(ranksPerNode) per node, \(try config.precision.resolved().rawValue)"
-    return ([head] + (try models()).map(text)).joined(separator: "\n\n")
+    return try ([head] + models().map(text)).joined(separator: "\n\n")
   }
 
-  private func text(_ model: Model) -> String {
+  private func text(_ model: Model) throws -> String {
     let (training, memory) = (model.training, model.memory)
     let most = (training.batch + ranks - 1) / ranks
     let microBatches = (most + training.microBatch - 1) / training.microBatch
@@ -114,6 +132,7 @@ package struct Plan {
     let kept = config.exchange.state.isEmpty ? "moments and EMA" : "moments, EMA and errors of compression"
     let first = config.parallel.powersgd.firstStep(warmupSteps: training.lr.warmupSteps)
     let network = model.exchange.nodes == 1 ? "" : "\n  network      \(model.exchange.text(config.exchange, firstStep: first))"
+    let problem = fits(memory) ? "" : "\n  TOO LARGE    \(try advice(for: model.name, fits: fits))"
     return """
       \(model.name): \(model.summary)
         parameters   \(model.table.parameterCount.formatted())
@@ -123,7 +142,7 @@ package struct Plan {
         per rank     \(Self.scaled(memory.perRank)): activations \(Self.scaled(memory.activations)), batches \(Self.scaled(memory.batches)), gradients \
       \(Self.scaled(memory.gradients)) (\(min(memory.gradientBlocks, blocks)) of \(blocks) blocks at a time)\(messages)
         per node     \(Self.scaled(memory.perNode)): its ranks, and weights, \(kept) \
-      \(Self.scaled(memory.shared)); \(AvailableMemory.byteCount.map(Self.scaled) ?? "unknown") available here\(network)
+      \(Self.scaled(memory.shared)); \(available.map(Self.scaled) ?? "unknown") available here\(network)\(problem)
       """
   }
 

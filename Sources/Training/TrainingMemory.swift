@@ -72,32 +72,38 @@ package struct TrainingMemory: Sendable {
     return overflow ? .max : shared.addingReportingOverflow(ranks).overflow ? .max : shared + ranks
   }
 
-  /// Throws unless the node has that much, and this process may map its part.
+  /// Whether the node has that much, and a process may map its part.
+  func fits(available: Int?, addressSpace: Int?) -> Bool {
+    perNode <= available ?? .max && shared + perRank <= addressSpace ?? .max
+  }
+
+  /// Throws unless it fits.
   ///
   /// - Parameters:
   ///   - available: bytes of the node.
   ///   - addressSpace: bytes that a process may map; nil without a limit.
-  package func check(_ name: String, available: Int?, addressSpace: Int?) throws {
+  ///   - advice: what to change.
+  package func check(_ name: String, available: Int?, addressSpace: Int?, advice: () throws -> String) throws {
     let host = ProcessInfo.processInfo.hostName
     if let available, perNode > available {
-      throw problem(name, "\(Plan.scaled(perNode)) of memory on \(host), of which \(Plan.scaled(available)) are available")
+      throw problem(
+        name, "\(Plan.scaled(perNode)) of memory on \(host), of which \(Plan.scaled(available)) are available", try advice())
     }
     let mapped = shared + perRank
     if let addressSpace, mapped > addressSpace {
       throw problem(
         name,
-        "\(Plan.scaled(mapped)) of address space in each rank on \(host), of which its limit (ulimit -v) leaves \(Plan.scaled(addressSpace))"
-      )
+        "\(Plan.scaled(mapped)) of address space in each rank on \(host), of which its limit (ulimit -v) leaves \(Plan.scaled(addressSpace))",
+        try advice())
     }
   }
 
-  private func problem(_ name: String, _ need: String) -> DalleError {
+  private func problem(_ name: String, _ need: String, _ advice: String) -> DalleError {
     DalleError(
       .unavailable,
       "training the \(name) needs \(need): \(Plan.scaled(shared)) for weights and optimizer state, and for each of "
         + "\(ranksPerNode) ranks \(Plan.scaled(activations)) for activations, \(Plan.scaled(batches)) for batches and "
-        + "\(Plan.scaled(gradients + exchange)) for gradients. Start fewer ranks per node, or set \(name).training.microBatch or "
-        + "\(name).training.batch lower, \(name).model.recompute: true or parallel.gradientBlocks: 3")
+        + "\(Plan.scaled(gradients + exchange)) for gradients. \(advice)")
   }
 }
 
@@ -125,6 +131,8 @@ extension TrainingMemory {
       batches: Self.batchBytes(training, ranks: grid.world.size, sampleBytes: task.sampleBytes), exchange: exchange.memory,
       ranksPerNode: node.size, gradientBlocks: gradientBlocks, available: available)
     // The activations are allocated already.
-    try check(task.name, available: available, addressSpace: AvailableMemory.addressSpace.map { $0 + task.activationBytes })
+    try check(task.name, available: available, addressSpace: AvailableMemory.addressSpace.map { $0 + task.activationBytes }) {
+      "The start found more: see what else has taken memory since, or start fewer ranks per node"
+    }
   }
 }

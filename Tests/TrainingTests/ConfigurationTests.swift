@@ -1,3 +1,4 @@
+import Errors
 import Foundation
 import Testing
 
@@ -144,6 +145,40 @@ extension RunConfig {
     let config = try ConfigFile.parse("", name: "run.yaml", overrides: ["dvae.training.batch=1048576", "precision=fp32"])
     #expect(try Plan(config, ranks: 2, ranksPerNode: 2).text().contains("batches 515 GB"))
     #expect { try Plan(config, ranks: 2, ranksPerNode: 2).checkMemory() } throws: { "\($0)".contains("515 GB for batches") }
+  }
+
+  /// The message says what to change first, and what the training then needs.
+  @Test func whatSavesMemoryIsNamed() throws {
+    let config = try ConfigFile.parse(
+      "", name: "run.yaml",
+      overrides: [
+        "precision=fp32", "parallel.gradientBlocks=3", "transformer.model.layers=24", "transformer.model.heads=28",
+        "transformer.model.headSize=64", "transformer.training.batch=2", "dvae.model.baseChannels=32", "dvae.training.batch=2",
+        "dvae.training.microBatch=1",
+      ])
+    func plan(_ config: RunConfig, available: Int?) -> Plan { Plan(config, ranks: 2, ranksPerNode: 2, available: available) }
+    let needed = try plan(config, available: nil).memory(of: "transformer").perNode
+    func problem(_ share: Double) throws -> String {
+      let plan = plan(config, available: Int(share * Double(needed)))
+      let error = #expect(throws: DalleError.self) { try plan.checkMemory() }
+      #expect(try plan.text().contains("TOO LARGE"))
+      return "\(try #require(error))"
+    }
+    var changed = config
+    changed.transformer.model.recompute = true
+    let recomputing = try plan(changed, available: nil).memory(of: "transformer").perNode
+    #expect(try problem(0.999).contains("Set transformer.model.recompute: true: it then needs \(Plan.scaled(recomputing))"))
+    changed.transformer.training.adamw.moments = .bf16
+    let less = try plan(changed, available: nil).memory(of: "transformer").perNode
+    #expect(less < recomputing && recomputing < needed)
+    let both = try problem(Double(less + 1_000_000) / Double(needed))
+    #expect(
+      both.contains(
+        "Set transformer.model.recompute: true and transformer.training.adamw.moments: bf16: it then needs \(Plan.scaled(less))"),
+      "\(both)")
+    let tooLarge = try problem(0.1)
+    #expect(tooLarge.contains("Even with transformer.model.recompute: true, ") && tooLarge.contains("start fewer ranks per node"))
+    #expect(try plan(config, available: needed).text().contains("TOO LARGE") == false)
   }
 
   /// Every configuration that comes with the project is one.
