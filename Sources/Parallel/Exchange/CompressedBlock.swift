@@ -95,7 +95,7 @@ final class CompressedBlock {
 
   var areSumsFinite: Bool { isFinite && second.vector.isFinite }
 
-  /// Puts the summed gradient in the place of this node's, and what this node's factors left out of that into `errors`, the block's.
+  /// Puts the summed gradient in the place of this node's, and what this node's factors lack of that into `errors`, the block's.
   ///
   /// - Parameter staysWarm: the next step begins with the Q of this one.
   func complete(_ gradients: OwnedGradients, errors: Vector, scratch: [LowRankFactors.Scratch], staysWarm: Bool) {

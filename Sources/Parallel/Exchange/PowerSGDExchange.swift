@@ -8,7 +8,7 @@ import Optimization
 /// Sums between nodes of gradients that are compressed to low rank (PowerSGD, Vogels et al. 2019), as the published transformer was
 /// trained (section 2.5 and appendix E).
 ///
-/// Each rank compresses the rows of matrices that it owns. With M, the node's gradient plus what earlier steps left out of it: P = M Q,
+/// Each rank compresses the rows of matrices that it owns. With M, the node's gradient plus what earlier steps did not apply: P = M Q,
 /// summed over the nodes, its columns made orthonormal; then Q = Mᵀ P, summed. The sum of all M is applied as P Qᵀ, and each node keeps
 /// M - P (Mᵀ P)ᵀ for the next step. Summed over the nodes, that is what was accumulated and not applied. A step begins with a Q of random
 /// numbers, the same in all steps, or with that of the step before.
