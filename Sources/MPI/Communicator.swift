@@ -93,6 +93,20 @@ package final class Communicator {
     }
   }
 
+  /// Sends bytes to a rank that receives as many. May return before they have arrived.
+  package func send(_ bytes: UnsafeRawBufferPointer, to rank: Int) throws {
+    precondition(bytes.count <= Int(Int32.max), "a message of \(bytes.count) bytes; cut it in pieces")
+    guard let base = bytes.baseAddress else { return }
+    try Self.waiting { try check(cmpi_send_bytes(base, Int32(bytes.count), Int32(rank), handle), "MPI_Send") }
+  }
+
+  /// Waits for bytes that a rank sends.
+  package func receive(into bytes: UnsafeMutableRawBufferPointer, from rank: Int) throws {
+    precondition(bytes.count <= Int(Int32.max), "a message of \(bytes.count) bytes; cut it in pieces")
+    guard let base = bytes.baseAddress else { return }
+    try Self.waiting { try check(cmpi_receive_bytes(base, Int32(bytes.count), Int32(rank), handle), "MPI_Recv") }
+  }
+
   /// The bytes that rank `root` has, on every rank; what the others pass is ignored.
   package func broadcast(_ bytes: [UInt8], from root: Int = 0) throws -> [UInt8] {
     var count = [rank == root ? bytes.count : 0]

@@ -78,6 +78,14 @@ static inline int cmpi_broadcast_bytes(void *bytes, int count, int root, MPI_Com
   return MPI_Bcast(bytes, count, MPI_BYTE, root, comm);
 }
 
+static inline int cmpi_send_bytes(const void *bytes, int count, int to, MPI_Comm comm) {
+  return MPI_Send(bytes, count, MPI_BYTE, to, 0, comm);
+}
+
+static inline int cmpi_receive_bytes(void *bytes, int count, int from, MPI_Comm comm) {
+  return MPI_Recv(bytes, count, MPI_BYTE, from, 0, comm, MPI_STATUS_IGNORE);
+}
+
 static inline int cmpi_allgather_bytes(const void *mine, int count, void *all, MPI_Comm comm) {
   return MPI_Allgather(mine, count, MPI_BYTE, all, count, MPI_BYTE, comm);
 }
