@@ -94,7 +94,7 @@ let package = Package(
     module(
       "Checkpoint",
       dependencies: [
-        "Safetensors", "Parallel", "Optimization", "Layers", "Hashing", "Files", "Memory", "Errors",
+        "Safetensors", "Parallel", "Optimization", "Layers", "Kernels", "Hashing", "MPI", "Files", "Memory", "Errors",
       ]),
     module(
       "Preparation",

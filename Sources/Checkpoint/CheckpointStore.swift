@@ -2,6 +2,7 @@ import Errors
 import Files
 import Foundation
 import Layers
+import MPI
 import Memory
 import Optimization
 import Parallel
@@ -11,7 +12,8 @@ import Synchronization
 /// The checkpoints of one training: written by the coordinator on a thread beside training, read by every node.
 ///
 /// Weights and states do not change during forward and backward passes, so the thread reads them where they lie, without
-/// a copy; the trainer calls `waitUntilRead` before it updates them.
+/// a copy; the trainer calls `waitUntilRead` before it updates them. Where nodes keep different rows, training waits while the
+/// coordinator collects them.
 package final class CheckpointStore {
   package let folder: String
   private let grid: ProcessGrid
@@ -60,11 +62,16 @@ package final class CheckpointStore {
     try waitUntilRead()
     try parameters.settle()
     mustWait = true
-    guard grid.isCoordinator else { return }
+    guard grid.isCoordinator else {
+      if parameters.isSpread, grid.node.rank == 0 { try CheckpointWriter.send(parameters, to: grid.across) }
+      return
+    }
     try waitForJob()
     let data = try VersionedJSON.data(state, version: CheckpointFile.stateVersion)
     let retention = Retention(folder: folder, keepLast: keepLast, keepEvery: keepEvery)
-    job = Job(CheckpointWriter(folder: folder, step: step, fileLimit: fileLimit), parameters, state: data, retention)
+    let writer = CheckpointWriter(folder: folder, step: step, fileLimit: fileLimit)
+    let files = parameters.isSpread ? try writer.discardingAfterError { try $0.writeArrays(parameters, from: grid.across) } : nil
+    job = Job(writer, parameters, nodes: grid.across, files: files, state: data, retention)
   }
 
   /// Waits until the arrays of a checkpoint under way have been read. Collective; call it before they change.
@@ -130,7 +137,10 @@ package final class CheckpointStore {
         for (array, prefix) in arrays {
           for parameter in parameters.table.parameters {
             expected.insert(prefix + parameter.name)
-            try read(parameter, of: array, named: prefix + parameter.name, from: reader, into: parameters)
+            // Where nodes keep different rows, each reads its own.
+            for (node, range) in parameters.holders(array, of: parameter) where !parameters.isSpread || node == grid.across.rank {
+              try read(parameter, range, of: array, named: prefix + parameter.name, from: reader, into: parameters)
+            }
           }
         }
         if let extra = reader.names.filter({ !expected.contains($0) }).min() {
@@ -157,14 +167,15 @@ package final class CheckpointStore {
     var hasEMA: Bool
   }
 
+  /// - Parameter range: floats of the parameter's block.
   private func read(
-    _ parameter: Parameter, of array: StateArray?, named name: String, from reader: ShardedSafetensorsReader,
+    _ parameter: Parameter, _ range: Range<Int>, of array: StateArray?, named name: String, from reader: ShardedSafetensorsReader,
     into parameters: NodeParameterStore
   ) throws {
-    let range = parameter.offset..<parameter.offset + parameter.count
     func read(_ values: VectorView<some TensorElement>) throws {
       try reader.read(
-        name, shape: parameter.shape, into: UnsafeMutableBufferPointer(start: values[range].base, count: range.count))
+        name, shape: parameter.shape, from: range.lowerBound - parameter.offset,
+        into: UnsafeMutableBufferPointer(start: values[range].base, count: range.count))
     }
     if let array, let type = reader.info(name)?.type, type != array.elementType.tensorType {
       throw DalleError(
@@ -257,18 +268,27 @@ private final class Job: @unchecked Sendable {
   private var error: (any Error)?
   private(set) var warnings: [String] = []
   private let parameters: NodeParameterStore
+  private let nodes: Communicator
 
-  init(_ writer: CheckpointWriter, _ parameters: NodeParameterStore, state: Data, _ retention: Retention) {
-    self.parameters = parameters
+  /// - Parameters:
+  ///   - nodes: the first ranks of all nodes.
+  ///   - files: of the arrays, where they are written already.
+  init(
+    _ writer: CheckpointWriter, _ parameters: NodeParameterStore, nodes: Communicator, files: [String]?, state: Data,
+    _ retention: Retention
+  ) {
+    (self.parameters, self.nodes) = (parameters, nodes)
+    read = files != nil
     let thread = Thread { [self] in
       do {
-        let files = try writer.writeArrays(self.parameters)
-        signal { read = true }
-        try writer.complete(files, state: state)
+        try writer.discardingAfterError { writer in
+          let files = try files ?? writer.writeArrays(self.parameters, from: self.nodes)
+          signal { read = true }
+          try writer.complete(files, state: state)
+        }
         let warnings = retention.apply()
         signal { self.warnings = warnings }
       } catch {
-        writer.discard()
         signal { self.error = error }
       }
       signal {

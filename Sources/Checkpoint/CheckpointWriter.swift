@@ -1,7 +1,8 @@
 import Errors
 import Files
 import Foundation
-import Layers
+import Kernels
+import MPI
 import Memory
 import Optimization
 import Parallel
@@ -59,8 +60,9 @@ struct CheckpointWriter {
 
   /// Writes the arrays, and returns the names of their files; afterwards the parameters may change.
   ///
+  /// - Parameter nodes: the first ranks of all nodes. Where nodes keep different rows, the others send theirs meanwhile (`send`).
   /// - Throws: `DalleError` of kind `diverged` if the weights or their EMA are not finite: nobody could resume from them.
-  func writeArrays(_ parameters: NodeParameterStore) throws -> [String] {
+  func writeArrays(_ parameters: NodeParameterStore, from nodes: Communicator) throws -> [String] {
     try makeFolder(temporary)
     var files: [String] = []
     for (set, arrays) in CheckpointFile.contents(parameters) {
@@ -71,33 +73,27 @@ struct CheckpointWriter {
       }
       let writer = try ShardedSafetensorsWriter(
         folder: temporary, name: set, tensors: tensors, metadata: ["step": "\(step)"], limit: fileLimit)
-      for (array, _) in arrays {
-        for parameter in parameters.table.parameters {
-          parameters.clock.tick()
-          let range = parameter.offset..<parameter.offset + parameter.count
-          switch array?.elementType {
-          case .bf16?:
-            let values = parameters.bf16Values(array!, of: parameter.block)[range]
-            try writer.write(UnsafeBufferPointer(start: values.base, count: values.count))
-          case .float169?, .float610?:
-            let values = parameters.halfValues(array!, of: parameter.block)[range]
-            try writer.write(UnsafeBufferPointer(start: values.base, count: values.count))
-          case .fp32?, nil:
-            let values = parameters.fp32Values(array, of: parameter.block)[range]
-            guard values.isFinite || ![CheckpointFile.model, CheckpointFile.ema].contains(set) else {
-              throw DalleError(
-                .diverged,
-                "\(final): is not written, because values of `\(parameter.name)` are infinite or NaN after step \(step): the training has "
-                  + "diverged; set its lr.peak lower and start again, it resumes from the newest checkpoint")
-            }
-            try writer.write(UnsafeBufferPointer(start: values.base, count: values.count))
-          }
+      try ArrayParts(parameters: parameters, nodes: nodes).forEach(of: arrays) { part in
+        let isFinite = part.floats.map { Vector(UnsafeMutablePointer(mutating: $0.baseAddress!), count: $0.count).isFinite } ?? true
+        guard isFinite || ![CheckpointFile.model, CheckpointFile.ema].contains(set) else {
+          throw DalleError(
+            .diverged,
+            "\(final): is not written, because values of `\(part.parameter.name)` are infinite or NaN after step \(step): the training has "
+              + "diverged; set its lr.peak lower and start again, it resumes from the newest checkpoint")
         }
+        try part.write(to: writer)
       }
       try writer.finish()
       files += writer.files
     }
     return files
+  }
+
+  /// Sends the coordinator what this node keeps, in the order of `writeArrays`.
+  static func send(_ parameters: NodeParameterStore, to nodes: Communicator) throws {
+    for (_, arrays) in CheckpointFile.contents(parameters) {
+      try ArrayParts(parameters: parameters, nodes: nodes).forEach(of: arrays) { _ in }
+    }
   }
 
   /// Writes state and manifest, and makes the checkpoint visible.
@@ -110,7 +106,12 @@ struct CheckpointWriter {
   }
 
   /// Removes what a failed write left.
-  func discard() { try? FileManager.default.removeItem(atPath: temporary) }
+  func discardingAfterError<Result>(_ body: (CheckpointWriter) throws -> Result) throws -> Result {
+    do { return try body(self) } catch {
+      try? FileManager.default.removeItem(atPath: temporary)
+      throw error
+    }
+  }
 }
 
 /// Removes a checkpoint, its manifest first: from then on it counts as none.

@@ -54,6 +54,9 @@ public struct GEMM<Element: BitwiseCopyable> {
   Element.gemm(gemm, into: result, destination)
 }
 
+/// Chosen before the first product.
+private let fittingKernels: Void = copenblas_fit_kernels()
+
 extension Float {
   public static func gemm<Result: Scalar>(
     _ o: GEMM<Float>, into result: MatrixView<Result>, _ destination: Destination
@@ -61,6 +64,7 @@ extension Float {
     let span = KernelClock.begin(.matmul)
     defer { KernelClock.end(span) }
     guard let result = result as? Matrix else { preconditionFailure("GEMMs of fp32 give fp32") }
+    _ = fittingKernels
     cblas_sgemm(
       CblasRowMajor, o.transposed.contains(.first) ? CblasTrans : CblasNoTrans,
       o.transposed.contains(.second) ? CblasTrans : CblasNoTrans,

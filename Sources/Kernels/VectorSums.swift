@@ -47,12 +47,12 @@ public func sum(_ vectors: [Vector], into result: Vector, _ destination: Destina
   if vectors.isEmpty, destination == .overwrite { result.fill(0) }
 }
 
-/// The sum of vectors in bf16, added in their order in fp32 and rounded once.
-public func sum(_ vectors: [VectorView<BFloat16>], into result: VectorView<BFloat16>) {
+/// The sum of vectors in bf16, added in their order in fp32 and rounded once, to the result's format.
+public func sum<Result: Scalar>(_ vectors: [VectorView<BFloat16>], into result: VectorView<Result>) {
   precondition(vectors.allSatisfy { $0.count == result.count }, "a sum of vectors of other lengths than \(result.count)")
   forEachRun(result.count) { i, count in
     var total = Lanes.zero
     for vector in vectors { total += BFloat16.load(vector.base + i, first: count, fill: 0) }
-    BFloat16.store(total, to: result.base + i, first: count)
+    Result.store(total, to: result.base + i, first: count)
   }
 }

@@ -11,7 +11,7 @@ package enum ParameterRole: String, Sendable, Codable {
   case normWeight, bias, embedding, head
 
   /// Whether GEMMs and convolutions multiply with it.
-  var isOperand: Bool { self == .matrix || self == .head }
+  package var isOperand: Bool { self == .matrix || self == .head }
 }
 
 /// How a parameter is initialized.
@@ -34,6 +34,8 @@ package struct Parameter: Sendable {
   /// Number of floats.
   package let count: Int
 
+  /// Whether models read it in fp32, whatever they compute in: GEMMs alone take operands in bf16, convolutions convert their kernels.
+  package var isReadInFP32: Bool { !role.isOperand || shape.count > 2 }
   /// Extent of the first axis.
   package var rows: Int { shape.first ?? 1 }
   /// Floats of a row: all axes but the first.

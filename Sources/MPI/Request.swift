@@ -41,6 +41,28 @@ extension Communicator {
     return try Request(owner: owner, "MPI_Iallreduce") { cmpi_iallreduce_float(values, Int32(count), handle, $0) }
   }
 
+  /// Starts summing `count` floats at `values` over the ranks, in place, on rank `root` alone. Others keep theirs.
+  package func iReduce(_ values: UnsafeMutablePointer<Float>, count: Int, to root: Int, owner: AnyObject) throws -> Request {
+    precondition(count <= Int(Int32.max), "a sum of \(count) floats; cut it in pieces")
+    return try Request(owner: owner, "MPI_Ireduce") {
+      cmpi_ireduce_float(values, Int32(count), Int32(root), root == rank, handle, $0)
+    }
+  }
+
+  /// Starts collecting the `byteCount` bytes at `mine` of every rank in `all`, in the order of ranks, on rank `root` alone.
+  package func iGather(
+    _ mine: UnsafeRawPointer, into all: UnsafeMutableRawPointer, byteCount: Int, at root: Int, owner: AnyObject
+  ) throws -> Request {
+    precondition(byteCount <= Int(Int32.max), "\(byteCount) bytes of each rank; cut them in pieces")
+    return try Request(owner: owner, "MPI_Igather") { cmpi_igather_bytes(mine, Int32(byteCount), all, Int32(root), handle, $0) }
+  }
+
+  /// Starts sending the `byteCount` bytes at `bytes` of rank `root` to all others, which get them there.
+  package func iBroadcast(_ bytes: UnsafeMutableRawPointer, byteCount: Int, from root: Int, owner: AnyObject) throws -> Request {
+    precondition(byteCount <= Int(Int32.max), "a broadcast of \(byteCount) bytes; cut it in pieces")
+    return try Request(owner: owner, "MPI_Ibcast") { cmpi_ibroadcast_bytes(bytes, Int32(byteCount), Int32(root), handle, $0) }
+  }
+
   /// Starts sending part j of `mine`, of `byteCount` bytes, to rank j, and receiving rank j's part for this one as part j of `parts`.
   package func iAllToAll(
     _ mine: UnsafeRawPointer, into parts: UnsafeMutableRawPointer, byteCount: Int, owner: AnyObject

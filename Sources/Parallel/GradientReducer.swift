@@ -68,7 +68,8 @@ package final class GradientReducer {
     (self.table, self.grid, self.clock) = (table, grid, clock)
     ring = GradientRing(table, blocks: blocks)
     states = Array(repeating: .done, count: table.blocks.count)
-    owned = OwnedGradients(table, partition: partition, rank: grid.node.rank)
+    owned = OwnedGradients(
+      table, partition: partition, rank: grid.node.rank, node: partition.nodes == 1 ? 0 : grid.across.rank)
     self.overlaps = overlaps
     try Self.checkEqualModels(table, grid.world)
     self.exchange = try exchange.make(owned, across: grid.across, errors: errors, clock: clock)

@@ -11,6 +11,9 @@ import Random
 /// in each rank's ring.
 ///
 /// A step: `beginStep`, forward and backward passes, `finishReduction`, an update of every owned piece, `finishUpdate`.
+///
+/// Where the state is spread over nodes, a node keeps weights and state of some rows, and gets of the others what models read. Arrays
+/// have room for all rows everywhere; what a node never writes takes no memory.
 package final class NodeParameterStore: ParameterStore {
   package let table: ParameterTable
   package let grid: ProcessGrid
@@ -28,6 +31,10 @@ package final class NodeParameterStore: ParameterStore {
   /// Arrays in formats of 16 bits.
   private let halfStates: [StateArray: NodeArray<UInt16>]
   private let reducer: GradientReducer
+  /// Nil where every node keeps all rows.
+  private let gather: WeightGather?
+  /// Of states that are read in place of the weights; made when they are first read.
+  private var stateGathers: [StateArray: WeightGather] = [:]
   /// Compute copies of states that are read in place of the weights, by name; made when they are first read.
   private var stateCopies: [StateArray: NodeArray<BFloat16>] = [:]
 
@@ -41,7 +48,7 @@ package final class NodeParameterStore: ParameterStore {
   ///   - others: further arrays to keep, such as `ExponentialMovingAverage.state`.
   ///   - precision: for bf16 a compute copy of the weights is kept.
   ///   - gradientBlocks: blocks whose gradients a rank holds at a time; see `GradientRing`.
-  ///   - exchange: how nodes sum gradients; its state is kept, too.
+  ///   - exchange: what nodes keep, and how they sum gradients; its state is kept, too.
   ///   - overlaps: false holds that back until the backward pass is done: to measure what that costs.
   package init(
     _ table: ParameterTable, grid: ProcessGrid, optimizer: any Optimizer, others: [StateArray] = [], precision: Precision = .fp32,
@@ -55,7 +62,8 @@ package final class NodeParameterStore: ParameterStore {
     let stateArrays = optimizer.state + others + exchange.state
     precondition(Set(stateArrays.map(\.name)).count == stateArrays.count, "two state arrays have one name")
     self.stateArrays = stateArrays
-    partition = Partition(table, ranks: grid.node.size, granularity: granularity)
+    partition = Partition(
+      table, ranks: grid.node.size, nodes: exchange.shard.spread(over: grid.nodeCount), granularity: granularity)
     weightArray = try NodeArray(table, node: grid.node)
     computeCopy = precision == .bf16 ? try NodeArray(table, node: grid.node) : nil
     var (fp32States, halfStates): ([StateArray: NodeArray<Float>], [StateArray: NodeArray<UInt16>]) = ([:], [:])
@@ -69,12 +77,28 @@ package final class NodeParameterStore: ParameterStore {
     reducer = try GradientReducer(
       table, grid: grid, partition: partition, blocks: gradientBlocks, exchange: exchange,
       errors: exchange.state.first.map { fp32States[$0]! }, overlaps: overlaps, clock: clock)
+    gather =
+      partition.nodes == 1
+      ? nil : try WeightGather(table, grid: grid, partition: partition, values: weightArray, copy: computeCopy, clock: clock)
+  }
+
+  /// Whether nodes keep different rows.
+  package var isSpread: Bool { gather != nil }
+
+  private var ownNode: Int { isSpread ? grid.across.rank : 0 }
+
+  /// The rows that this rank keeps and updates.
+  private func keptPieces(of block: BlockID) -> [Partition.Piece] {
+    partition.pieces(of: block, rank: grid.node.rank, node: ownNode)
   }
 
   // MARK: What the model asks for
 
-  package func weights(of block: BlockID) -> BlockValues {
-    BlockValues(weightArray.values(of: block), computeCopy: computeCopy?.values(of: block))
+  package func prefetch(_ block: BlockID) throws { try gather?.advance() }
+
+  package func weights(of block: BlockID) throws -> BlockValues {
+    try gather?.wait(for: block)
+    return BlockValues(weightArray.values(of: block), computeCopy: computeCopy?.values(of: block))
   }
 
   package func gradients(of block: BlockID) throws -> BlockValues {
@@ -94,13 +118,17 @@ package final class NodeParameterStore: ParameterStore {
   }
 
   /// Waits until the gradients of this rank's rows are summed over all ranks.
-  package func finishReduction() throws { try reducer.finish() }
+  package func finishReduction() throws {
+    // A rank without samples has waited for no block.
+    try gather?.finish()
+    try reducer.finish()
+  }
 
-  /// Norm of the whole gradient: the same number on every rank. Collective over the node.
+  /// Norm of the whole gradient: the same number on every rank. Collective.
   package func gradientNorm() throws -> Double {
     let mine = table.blockIDs.reduce(0) { $0 + reducer.exchange.sumOfSquares($1) }
-    // Every node holds the same sums; adding in rank order gives every rank the same bits.
-    return try grid.node.allGather(mine).reduce(0, +).squareRoot()
+    // Every node holds the same sums, unless each has those of its rows; adding in rank order gives every rank the same bits.
+    return try (reducer.exchange.isScattered ? grid.world : grid.node).allGather(mine).reduce(0, +).squareRoot()
   }
 
   /// The first block whose gradient is not finite, by name; nil if there is none. Collective.
@@ -111,12 +139,12 @@ package final class NodeParameterStore: ParameterStore {
     return first[0] == .max ? nil : table[BlockID(first[0])].name
   }
 
-  /// Calls `body` for all that this rank owns, with gradients summed over all ranks. Pieces that need not stay whole come in chunks that
+  /// Calls `body` for all that this rank keeps, with gradients summed over all ranks. Pieces that need not stay whole come in chunks that
   /// stay in the cache, so that optimizer, EMA and compute copy read memory once. A step whose update is not applied does without.
-  package func forEachOwnedPiece(_ body: (ParameterPiece) -> Void) {
+  package func forEachOwnedPiece(_ body: (ParameterPiece) -> Void) throws {
     for block in table.blockIDs {
       reducer.exchange.complete(block)
-      for owned in partition.pieces(of: block, rank: grid.node.rank) {
+      for owned in keptPieces(of: block) {
         let piece = piece(owned, gradient: reducer.gradient(of: block, owned.range))
         if granularity(owned.parameter) == .whole {
           body(piece)
@@ -124,6 +152,7 @@ package final class NodeParameterStore: ParameterStore {
           piece.forEachChunk(of: Self.chunkCount, body)
         }
       }
+      try gather?.start(block)
     }
   }
 
@@ -132,10 +161,10 @@ package final class NodeParameterStore: ParameterStore {
 
   // MARK: Start and check
 
-  /// Initial values of the weights from the seed, and of the state. Collective over the node.
+  /// Initial values of the weights from the seed, and of the state. Collective.
   package func initialize(seed: UInt64) throws {
     for block in table.blockIDs {
-      for owned in partition.pieces(of: block, rank: grid.node.rank) {
+      for owned in keptPieces(of: block) {
         let (parameter, range) = (owned.parameter, owned.range)
         let weights = weightArray.values(of: block)[range]
         table.initialize(parameter, from: range.lowerBound - parameter.offset, into: weights, seed: seed)
@@ -145,11 +174,11 @@ package final class NodeParameterStore: ParameterStore {
     try refreshComputeCopy()
   }
 
-  /// Gives an array that begins with the weights those of now, in the rows that this rank owns.
+  /// Gives an array that begins with the weights those of now, in the rows that this rank keeps.
   package func restart(_ array: StateArray) {
     precondition(array.initialValue == .weights, "`\(array.name)` does not begin with the weights")
     for block in table.blockIDs {
-      for owned in partition.pieces(of: block, rank: grid.node.rank) {
+      for owned in keptPieces(of: block) {
         let weights = weightArray.values(of: block)[owned.range]
         switch array.elementType {
         case .fp32: fp32Values(array, of: block)[owned.range].copy(from: weights)
@@ -160,28 +189,39 @@ package final class NodeParameterStore: ParameterStore {
     }
   }
 
-  /// Makes the compute copy current after the weights were changed from outside. Collective over the node.
-  package func refreshComputeCopy() throws {
-    try grid.node.barrier()
-    if let computeCopy { refresh(computeCopy, from: weightArray) }
-    try grid.node.barrier()
-  }
+  /// Makes what models read current after the weights were changed from outside. Collective.
+  package func refreshComputeCopy() throws { try refresh(weightArray, copy: computeCopy, gather) }
 
-  private func refresh(_ copy: NodeArray<BFloat16>, from values: NodeArray<Float>) {
+  private func refresh(_ values: NodeArray<Float>, copy: NodeArray<BFloat16>?, _ gather: WeightGather?) throws {
+    try gather?.finish()
+    try grid.node.barrier()
     for block in table.blockIDs {
-      for range in partition.ranges(of: block, rank: grid.node.rank) {
-        round(values.values(of: block)[range], into: copy.values(of: block)[range])
+      if let copy {
+        for range in partition.ranges(of: block, rank: grid.node.rank, node: ownNode) {
+          round(values.values(of: block)[range], into: copy.values(of: block)[range])
+        }
       }
+      try gather?.start(block)
     }
+    try gather?.finish()
+    try grid.node.barrier()
   }
 
-  /// Throws unless all nodes hold the same weights. Collective.
+  /// Throws unless models read the same weights on all nodes. Collective.
   package func verifyEqualWeights() throws {
+    try gather?.finish()
+    try grid.node.barrier()
     var hash = fnv1a([UInt32]())
     for block in table.blockIDs {
-      for range in partition.ranges(of: block, rank: grid.node.rank) {
-        let weights = weightArray.values(of: block)[range]
-        hash = fnv1a((0..<weights.count).lazy.map { weights[$0].bitPattern }, after: hash)
+      for piece in partition.pieces(of: block, rank: grid.node.rank) {
+        // In fp32 a node has other rows than those that it keeps where models read them so.
+        if isSpread, let computeCopy, !piece.parameter.isReadInFP32 {
+          let weights = computeCopy.values(of: block)[piece.range]
+          hash = fnv1a((0..<weights.count).lazy.map { UInt32(weights[$0].bits) }, after: hash)
+        } else {
+          let weights = weightArray.values(of: block)[piece.range]
+          hash = fnv1a((0..<weights.count).lazy.map { weights[$0].bitPattern }, after: hash)
+        }
       }
     }
     let hashes = try grid.across.allGather(hash)
@@ -199,8 +239,10 @@ package final class NodeParameterStore: ParameterStore {
 
   // MARK: Reading and writing what is kept
 
-  /// Brings what nodes keep apart from each other to the first node, from which a checkpoint is written. Collective.
+  /// Brings what nodes have sums of to the first node, from which a checkpoint is written, and waits for weights on their way.
+  /// Collective.
   package func settle() throws {
+    try gather?.finish()
     try reducer.exchange.settle()
     try grid.node.barrier()
   }
@@ -208,6 +250,28 @@ package final class NodeParameterStore: ParameterStore {
   /// Bytes of the weights and of all state arrays: what a checkpoint takes.
   package var keptByteCount: Int {
     table.parameterCount * (4 + stateArrays.reduce(0) { $0 + $1.elementType.size })
+  }
+
+  /// Which nodes keep which floats of a parameter's block in an array (nil: the weights): runs, in ascending order. The first node
+  /// stands for all where each has all.
+  package func holders(_ array: StateArray?, of parameter: Parameter) -> [(node: Int, range: Range<Int>)] {
+    guard isSpread, array?.placement != .summed else { return [(0, parameter.offset..<parameter.offset + parameter.count)] }
+    let runs = (0..<grid.node.size).flatMap { rank in
+      (0..<partition.nodes).flatMap { node in
+        partition.pieces(of: parameter.block, rank: rank, node: node).filter { $0.parameter.offset == parameter.offset }
+          .map { (node: node, range: $0.range) }
+      }
+    }
+    return runs.sorted { $0.range.lowerBound < $1.range.lowerBound }
+  }
+
+  /// Some values of a block in an array (nil: the weights), as they lie in memory.
+  package func bytes(_ array: StateArray?, of block: BlockID, _ range: Range<Int>) -> UnsafeRawBufferPointer {
+    func raw(_ values: VectorView<some BitwiseCopyable>) -> UnsafeRawBufferPointer {
+      UnsafeRawBufferPointer(UnsafeBufferPointer(start: values[range].base, count: range.count))
+    }
+    guard let array, array.elementType != .fp32 else { return raw(fp32Values(array, of: block)) }
+    return raw(halfValues(array, of: block))
   }
 
   /// A block of the weights (nil) or of an fp32 state array, for the whole node.
@@ -225,15 +289,15 @@ package final class NodeParameterStore: ParameterStore {
   package func halfValues(_ array: StateArray, of block: BlockID) -> VectorView<UInt16> { halfStates[array]!.values(of: block) }
 
   /// A store to compute with, whose weights are those of an fp32 state array as they are now; it is valid until the next update.
-  /// There is one compute copy of it per node. Collective over the node.
+  /// There is one compute copy of it per node. Collective.
   package func reading(_ array: StateArray) throws -> any ParameterStore {
     let values = fp32States[array]!
-    guard precision == .bf16 else { return StateStore(table, values, copy: nil) }
-    let copy = try stateCopies[array] ?? NodeArray(table, node: grid.node)
+    let copy = precision == .bf16 ? try stateCopies[array] ?? NodeArray(table, node: grid.node) : nil
     stateCopies[array] = copy
-    try grid.node.barrier()
-    refresh(copy, from: values)
-    try grid.node.barrier()
+    if isSpread, stateGathers[array] == nil {
+      stateGathers[array] = try WeightGather(table, grid: grid, partition: partition, values: values, copy: copy, clock: clock)
+    }
+    if copy != nil || isSpread { try refresh(values, copy: copy, stateGathers[array]) }
     return StateStore(table, values, copy: copy)
   }
 

@@ -1,8 +1,9 @@
 import Layers
 import Optimization
 
-/// Which rank of a node owns which rows of which parameters: it sums their gradient, keeps their optimizer state current and
-/// updates them. Depends on the table, the number of ranks and what the optimizer asks for, on nothing else.
+/// Which rank of a node owns which rows of which parameters: it sums their gradient over the node. Where state is spread over nodes,
+/// each node keeps the state of some of these rows and updates them; else every node does that for all. Depends on the table, the
+/// numbers of ranks and nodes and what the optimizer asks for, on nothing else.
 package struct Partition: Sendable {
   /// Some rows of a parameter.
   package struct Piece: Sendable {
@@ -18,11 +19,21 @@ package struct Partition: Sendable {
   /// Parameters with fewer floats have one owner: cutting them costs more calls than it spreads work.
   private static let smallest = 4096
 
+  /// Over how many nodes the rows of a rank are spread.
+  package let nodes: Int
   /// Indexed by rank, then block; in the order of the block's parameters.
   private let owned: [[[Piece]]]
+  /// Indexed by rank · nodes + node, then block.
+  private let kept: [[[Piece]]]
 
-  package init(_ table: ParameterTable, ranks: Int, granularity: (Parameter) -> UpdateGranularity = { _ in .rows }) {
-    var owned = Array(repeating: Array(repeating: [Piece](), count: table.blocks.count), count: ranks)
+  /// - Parameters:
+  ///   - ranks: of a node.
+  ///   - nodes: over which the state of a rank's rows is spread; 1 if each node keeps all.
+  package init(
+    _ table: ParameterTable, ranks nodeRanks: Int, nodes: Int = 1, granularity: (Parameter) -> UpdateGranularity = { _ in .rows }
+  ) {
+    let ranks = nodeRanks * nodes
+    var kept = Array(repeating: Array(repeating: [Piece](), count: table.blocks.count), count: ranks)
     // Whole matrices go to the rank that has least, the largest first.
     var load = Array(repeating: 0, count: ranks)
     let whole = table.parameters.filter { granularity($0) == .whole }.sorted { ($1.count, $0.name) < ($0.count, $1.name) }
@@ -36,11 +47,25 @@ package struct Partition: Sendable {
       for parameter in block.parameters where parameter.count > 0 {
         for (rank, rows) in Self.rows(of: parameter, blockCount: block.count, ranks: ranks, whole: wholeOwner[parameter.name])
         where !rows.isEmpty {
-          owned[rank][index].append(Piece(parameter: parameter, rows: rows))
+          kept[rank][index].append(Piece(parameter: parameter, rows: rows))
         }
       }
     }
-    self.owned = owned
+    (self.nodes, self.kept) = (nodes, kept)
+    owned = (0..<nodeRanks).map { rank in
+      table.blocks.indices.map { index in Self.merged((rank * nodes..<(rank + 1) * nodes).flatMap { kept[$0][index] }) }
+    }
+  }
+
+  /// Pieces in the order of parameters and rows, those that follow each other as one.
+  private static func merged(_ pieces: [Piece]) -> [Piece] {
+    pieces.sorted { $0.range.lowerBound < $1.range.lowerBound }.reduce(into: []) { merged, piece in
+      if let last = merged.last, last.parameter.offset == piece.parameter.offset, last.rows.upperBound == piece.rows.lowerBound {
+        merged[merged.count - 1] = Piece(parameter: last.parameter, rows: last.rows.lowerBound..<piece.rows.upperBound)
+      } else {
+        merged.append(piece)
+      }
+    }
   }
 
   /// Who owns which rows of a parameter. Ranks take equal runs of the block's floats, cut between rows.
@@ -65,9 +90,19 @@ package struct Partition: Sendable {
 
   package func pieces(of block: BlockID, rank: Int) -> [Piece] { owned[rank][block.index] }
 
+  /// Those of a rank's rows whose state a node keeps.
+  package func pieces(of block: BlockID, rank: Int, node: Int) -> [Piece] { kept[rank * nodes + node][block.index] }
+
   /// The floats of a block that a rank owns, as runs that are as long as they can be, in ascending order.
-  package func ranges(of block: BlockID, rank: Int) -> [Range<Int>] {
-    pieces(of: block, rank: rank).reduce(into: []) { ranges, piece in
+  package func ranges(of block: BlockID, rank: Int) -> [Range<Int>] { Self.ranges(pieces(of: block, rank: rank)) }
+
+  /// Those of them whose state a node keeps.
+  package func ranges(of block: BlockID, rank: Int, node: Int) -> [Range<Int>] {
+    Self.ranges(pieces(of: block, rank: rank, node: node))
+  }
+
+  private static func ranges(_ pieces: [Piece]) -> [Range<Int>] {
+    pieces.reduce(into: []) { ranges, piece in
       // A parameter begins at a multiple of 16; what lies between two is padding, which is zero everywhere.
       if let last = ranges.last, (last.upperBound + 15) & ~15 >= piece.range.lowerBound {
         ranges[ranges.count - 1] = last.lowerBound..<piece.range.upperBound

@@ -68,7 +68,7 @@ package struct Plan {
         flops: architecture.trainingFlops,
         memory: try memory(architecture.table, config.dvae.training, precision, sampleBytes: dvae.pixelValues) {
           try DVAE.activationBytes(dvae, batch: $0, precision: precision)
-        }, exchange: exchange(of: architecture.table)),
+        }, exchange: exchange(of: architecture.table, precision)),
       Model(
         name: "transformer",
         summary: "\(transformer.layers) layers, width \(transformer.width), \(transformer.textLength) text tokens of "
@@ -77,12 +77,12 @@ package struct Plan {
         flops: transformer.trainingFlops(patterns: Transformer.patterns(transformer)),
         memory: memory(transformerTable, config.transformer.training, precision, sampleBytes: transformer.sampleBytes) {
           Transformer.activationBytes(transformer, batch: $0, precision: precision)
-        }, exchange: exchange(of: transformerTable)),
+        }, exchange: exchange(of: transformerTable, precision)),
     ]
   }
 
-  private func exchange(of table: ParameterTable) -> ExchangeCost {
-    ExchangeCost(config.exchange, table, nodes: ranks / ranksPerNode, ranksPerNode: ranksPerNode)
+  private func exchange(of table: ParameterTable, _ precision: Precision) -> ExchangeCost {
+    ExchangeCost(config.exchange, table, precision: precision, nodes: ranks / ranksPerNode, ranksPerNode: ranksPerNode)
   }
 
   /// - Parameters:
@@ -95,11 +95,12 @@ package struct Plan {
     // Bytes grow linearly with samples; a product of large whole numbers could overflow.
     let one = Double(try activations(1))
     let activationBytes = one + Double(training.microBatch - 1) * (Double(try activations(2)) - one)
+    let exchange = exchange(of: table, precision)
     return TrainingMemory(
       table, state: AdamW(training.adamw).state + training.ema.average.state + config.exchange.state, precision: precision,
       activations: Int(min(activationBytes, 1e15)),
-      batches: TrainingMemory.batchBytes(training, ranks: ranks, sampleBytes: sampleBytes), exchange: exchange(of: table).memory,
-      ranksPerNode: ranksPerNode, gradientBlocks: config.parallel.gradientBlocks, available: available)
+      batches: TrainingMemory.batchBytes(training, ranks: ranks, sampleBytes: sampleBytes), exchange: exchange.memory,
+      spread: exchange.spread, ranksPerNode: ranksPerNode, gradientBlocks: config.parallel.gradientBlocks, available: available)
   }
 
   func memory(of model: String) throws -> TrainingMemory { try models().first { $0.name == model }!.memory }

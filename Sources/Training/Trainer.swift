@@ -54,7 +54,8 @@ package final class Trainer<Task: TrainingTask> {
       health = TrainingHealth(stage: task.name, job: monitor.job, checkpointEvery: config.checkpointEvery)
     }
     exchangeCost = ExchangeCost(
-      exchange, task.table, nodes: grid.nodeCount, ranksPerNode: grid.node.size, granularity: optimizer.granularity(of:))
+      exchange, task.table, precision: task.precision, nodes: grid.nodeCount, ranksPerNode: grid.node.size,
+      granularity: optimizer.granularity(of:))
     let memory = try TrainingMemory(
       task, config, state: optimizer.state + config.ema.average.state + exchange.state, grid: grid, exchange: exchangeCost,
       gradientBlocks: parallel.gradientBlocks)

@@ -28,16 +28,27 @@ package struct TrainingMemory: Sendable {
   ///   - activations: bytes of one rank's.
   ///   - batches: bytes of one rank's.
   ///   - exchange: bytes of one rank's.
+  ///   - spread: over how many nodes weights and state are spread.
   ///   - gradientBlocks: as configured; 0 for as many as fit.
   ///   - available: bytes that the node can give; nil where that is not known.
   package init(
-    _ table: ParameterTable, state: [StateArray], precision: Precision, activations: Int, batches: Int, exchange: Int,
+    _ table: ParameterTable, state: [StateArray], precision: Precision, activations: Int, batches: Int, exchange: Int, spread: Int,
     ranksPerNode: Int, gradientBlocks: Int, available: Int?
   ) {
     let values = table.floatCount
     // In bf16 the weights and the EMA have a compute copy each.
     let copies = precision == .bf16 ? 2 * values * (state.contains(ExponentialMovingAverage.state) ? 2 : 1) : 0
-    let shared = values * state.reduce(4) { $0 + $1.elementType.size } + copies
+    let kept = (values + spread - 1) / spread
+    // Of weights that are read, a node has other rows in fp32, too, where models read them so.
+    let readInFP32 = table.parameters.reduce(0) { $0 + ($1.isReadInFP32 || precision == .fp32 ? $1.count : 0) }
+    let read = 4 * (kept + readInFP32 - readInFP32 / spread)
+    let shared = state.reduce(read + copies) { bytes, array in
+      switch array {
+      case ExponentialMovingAverage.state: bytes + read
+      case let array where array.placement == .summed: bytes + values * array.elementType.size
+      default: bytes + kept * array.elementType.size
+      }
+    }
     (self.shared, self.activations, self.batches, self.exchange) = (shared, activations, batches, exchange)
     self.ranksPerNode = ranksPerNode
     func bytes(_ blocks: Int) -> Int { GradientReducer.byteCount(table, ranksPerNode: ranksPerNode, blocks: blocks) }
@@ -129,7 +140,7 @@ extension TrainingMemory {
     self.init(
       task.table, state: state, precision: task.precision, activations: most[0],
       batches: Self.batchBytes(training, ranks: grid.world.size, sampleBytes: task.sampleBytes), exchange: exchange.memory,
-      ranksPerNode: node.size, gradientBlocks: gradientBlocks, available: available)
+      spread: exchange.spread, ranksPerNode: node.size, gradientBlocks: gradientBlocks, available: available)
     // The activations are allocated already.
     try check(task.name, available: available, addressSpace: AvailableMemory.addressSpace.map { $0 + task.activationBytes }) {
       "The start found more: see what else has taken memory since, or start fewer ranks per node"

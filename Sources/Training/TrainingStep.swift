@@ -78,7 +78,7 @@ package struct TrainingStep<Task: TrainingTask> {
     try beforeUpdate()
     if applied { state.updates += 1 }
     try clock.measure(.update) {
-      if applied { apply(UpdateContext(number: state.updates, lr: rate, gradientNorm: norm)) }
+      if applied { try apply(UpdateContext(number: state.updates, lr: rate, gradientNorm: norm)) }
       try parameters.finishUpdate()
     }
     if applied { state.plateau.observe(report.loss, config.lr) }
@@ -86,9 +86,9 @@ package struct TrainingStep<Task: TrainingTask> {
     return Outcome(report: report, norm: norm, rate: rate, applied: applied, stopRequested: stopRequested)
   }
 
-  /// Optimizer, EMA and compute copy of all that this rank owns.
-  private func apply(_ update: UpdateContext) {
-    parameters.forEachOwnedPiece { piece in
+  /// Optimizer, EMA and compute copy of all that this rank keeps.
+  private func apply(_ update: UpdateContext) throws {
+    try parameters.forEachOwnedPiece { piece in
       optimizer.update(piece, update)
       ema.update(piece, number: update.number)
       if let computeCopy = piece.computeCopy { round(piece.weights, into: computeCopy) }

@@ -43,6 +43,9 @@ struct TrainingBenchOptions: ParsableArguments {
   @Option(help: "What nodes send each other: fp32, bf16 or powersgd (at a compression of 85 %).")
   var exchange = ExchangeFormat.fp32
 
+  @Option(help: "Where weights and state are kept: by each node, or spread over the world.")
+  var shard = ShardLayout.node
+
   @Flag(inversion: .prefixedNo, help: "Exchange gradients during the backward pass, or after it.")
   var overlap = true
 
@@ -58,6 +61,7 @@ struct TrainingBenchOptions: ParsableArguments {
 
 extension PrecisionChoice: ExpressibleByArgument {}
 extension ExchangeFormat: ExpressibleByArgument {}
+extension ShardLayout: ExpressibleByArgument {}
 
 /// Ranks and threads of a measurement.
 struct BenchSetting {

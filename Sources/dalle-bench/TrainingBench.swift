@@ -74,7 +74,7 @@ struct TrainingBench: Codable {
     _ options: TrainingBenchOptions, repeats: Int, _ world: Communicator
   ) throws -> TrainingBench {
     let grid = try ProcessGrid(world, ranksPerNode: options.ranksPerNode)
-    let exchange = ExchangeSettings(options.exchange, seed: 1)
+    let exchange = ExchangeSettings(options.exchange, shard: options.shard, seed: 1)
     let optimizer = AdamW(training.adamw)
     let parameters = try NodeParameterStore(
       task.table, grid: grid, optimizer: optimizer, others: training.ema.average.state, precision: task.precision,
@@ -103,7 +103,9 @@ struct TrainingBench: Codable {
       flops: Double(training.batch) * task.flops,
       phases: Dictionary(uniqueKeysWithValues: Phase.ofStep.map { ($0.name, median[$0]) }),
       kernels: kernels.seconds.mapValues { $0 / Double(repeats) },
-      sent: ExchangeCost(exchange, task.table, nodes: grid.nodeCount, ranksPerNode: grid.node.size).sent, peakMemory: memory[0])
+      sent: ExchangeCost(
+        exchange, task.table, precision: task.precision, nodes: grid.nodeCount, ranksPerNode: grid.node.size
+      ).sent, peakMemory: memory[0])
   }
 
   func text(peak: Double) -> String {

@@ -38,6 +38,34 @@ private let table: ParameterTable = {
     }
   }
 
+  @Test(arguments: 1...4, 1...5) func nodesKeepEveryRowOnce(ranks: Int, nodes: Int) {
+    for whole in [false, true] {
+      let partition = Partition(table, ranks: ranks, nodes: nodes) { whole && $0.role == .matrix ? .whole : .rows }
+      var loads = Array(repeating: 0, count: ranks * nodes)
+      for block in table.blockIDs {
+        var keepers = Array(repeating: 0, count: table[block].count)
+        for rank in 0..<ranks {
+          let owned = partition.pieces(of: block, rank: rank)
+          // As few and as long as they can be.
+          #expect(Set(owned.map(\.parameter.name)).count == owned.count)
+          for node in 0..<nodes {
+            let kept = partition.pieces(of: block, rank: rank, node: node)
+            for i in kept.flatMap(\.range) { keepers[i] += 1 }
+            loads[rank * nodes + node] += kept.reduce(0) { $0 + $1.range.count }
+            #expect(
+              kept.allSatisfy { piece in
+                owned.contains { $0.range.lowerBound <= piece.range.lowerBound && piece.range.upperBound <= $0.range.upperBound }
+              })
+          }
+        }
+        for parameter in table[block].parameters {
+          #expect(keepers[parameter.offset..<parameter.offset + parameter.count].allSatisfy { $0 == 1 })
+        }
+      }
+      if !whole { #expect(loads.max()! - loads.min()! < 25_000, "\(loads)") }
+    }
+  }
+
   @Test func workIsSpreadEvenly() {
     for ranks in 2...8 {
       let partition = Partition(table, ranks: ranks)

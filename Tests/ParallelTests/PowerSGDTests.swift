@@ -154,7 +154,7 @@ private func reference(_ f: LowRankFactors, _ gradients: [[Float]]) -> [Double] 
     _ = table.add("matrix", [512, 512], .matrix, .constant(0), to: block)
     _ = table.add("bias", [512], .bias, .constant(0), to: block)
     func cost(_ format: ExchangeFormat, nodes: Int, ranksPerNode: Int = 1) -> ExchangeCost {
-      ExchangeCost(ExchangeSettings(format), table, nodes: nodes, ranksPerNode: ranksPerNode)
+      ExchangeCost(ExchangeSettings(format), table, precision: .fp32, nodes: nodes, ranksPerNode: ranksPerNode)
     }
     let all = 4 * (64_000 + 512 * 512 + 512)
     #expect(cost(.fp32, nodes: 2).payload == all && cost(.fp32, nodes: 2).sent == all)
@@ -166,7 +166,7 @@ private func reference(_ f: LowRankFactors, _ gradients: [[Float]]) -> [Double] 
     vectors.exempt = .vectors
     // 0.15 · 1000 · 64 / 1064 = 9.02
     #expect(
-      ExchangeCost(ExchangeSettings(.powersgd, powersgd: vectors), table, nodes: 2, ranksPerNode: 1).payload
+      ExchangeCost(ExchangeSettings(.powersgd, powersgd: vectors), table, precision: .fp32, nodes: 2, ranksPerNode: 1).payload
         == 4 * (9 * 1064 + 512 + 38 * 1024))
     let two = cost(.powersgd, nodes: 2, ranksPerNode: 2)
     let ranks = (0..<2).map { Partition(table, ranks: 2).pieces(of: block, rank: $0).first { $0.parameter.role == .matrix } }

@@ -26,13 +26,17 @@ extension RankTest {
 }
 
 /// Save, load, resume: the bits of a run that was never stopped. Retention keeps two, and multiples of four.
-func testResume(_ test: RankTest) throws {
-  for (name, optimizer) in test.optimizers {
-    let whole = try test.makeStore(optimizer)
+func testResume(_ test: RankTest, _ shard: ShardLayout) throws {
+  func makeStore(_ optimizer: any Optimizer) throws -> NodeParameterStore {
+    try test.makeStore(optimizer, exchange: ExchangeSettings(shard: shard))
+  }
+  for (kind, optimizer) in test.optimizers {
+    let name = shard == .node ? kind : "\(kind)-world"
+    let whole = try makeStore(optimizer)
     try test.train(whole, optimizer, from: 0, steps: 9)
     do {
       let checkpoints = try test.checkpoints(name)
-      let first = try test.makeStore(optimizer)
+      let first = try makeStore(optimizer)
       test.expect(try checkpoints.loadLatest(Progress.self, into: first) == nil, "a new folder has no checkpoint")
       for number in 0..<7 {
         try test.train(first, optimizer, from: number, steps: 1)
@@ -43,13 +47,32 @@ func testResume(_ test: RankTest) throws {
       let steps = try CheckpointStore.steps(in: test.folder(name))
       test.expect(steps == [4, 6, 7], "kept \(steps)")
     }
-    let second = try test.makeStore(optimizer)
+    let second = try makeStore(optimizer)
     test.expect(try test.checkpoints(name).loadLatest(Progress.self, into: second) == Progress(step: 7), "progress")
+    try second.refreshComputeCopy()
     try test.train(second, optimizer, from: 7, steps: 2)
     try second.verifyEqualWeights()
     test.expect(test.contents(second) == test.contents(whole), "\(name): resumed bits differ from those of the whole run")
   }
   try test.passed("resume")
+}
+
+/// Checkpoints of both layouts are the same: a training goes on from one in the other, and writes the same again.
+func testOtherLayout(_ test: RankTest) throws {
+  for (name, optimizer) in test.optimizers {
+    var saved: [NodeParameterStore] = []
+    for (step, shard) in [ShardLayout.node, .world, .node].enumerated() {
+      let checkpoints = try test.checkpoints("layouts-\(name)")
+      let store = try test.makeStore(optimizer, exchange: ExchangeSettings(shard: shard))
+      if try checkpoints.loadLatest(Progress.self, into: store) == nil { try test.train(store, optimizer, from: 0, steps: 2) }
+      try store.refreshComputeCopy()
+      if let first = saved.first { test.expectKept(store, as: first, "loaded as \(shard)") }
+      try checkpoints.save(step: step + 1, parameters: store, state: Progress(step: step + 1))
+      try checkpoints.finish()
+      saved.append(store)
+    }
+  }
+  try test.passed("other layout")
 }
 
 /// What killed jobs left is removed, and a training that has diverged writes no checkpoint.

@@ -10,8 +10,8 @@ import Parallel
 
 extension RankTest {
   /// Compression to several columns of the table's larger matrices; some are too small for it.
-  fileprivate static func settings(_ format: ExchangeFormat, isWarm: Bool = false) -> ExchangeSettings {
-    var settings = ExchangeSettings(format, seed: 4)
+  static func settings(_ format: ExchangeFormat, shard: ShardLayout = .node, isWarm: Bool = false) -> ExchangeSettings {
+    var settings = ExchangeSettings(format, shard: shard, seed: 4)
     settings.powersgd.compression = 0.9
     settings.powersgd.warmStart = isWarm
     return settings
@@ -34,9 +34,11 @@ extension RankTest {
   }
 
   /// This rank's gradients as the optimizer gets them, by parameter, with the first value of each piece.
-  fileprivate func gradients(_ store: NodeParameterStore) -> [(piece: String, parameter: Parameter, first: Int, values: [Float])] {
+  fileprivate func gradients(_ store: NodeParameterStore) throws -> [(
+    piece: String, parameter: Parameter, first: Int, values: [Float]
+  )] {
     var result: [(String, Parameter, Int, [Float])] = []
-    store.forEachOwnedPiece {
+    try store.forEachOwnedPiece {
       result.append(($0.parameter.name, $0.parameter, $0.rows.lowerBound * $0.parameter.valuesPerRow, $0.gradient.array))
     }
     return result
@@ -59,14 +61,14 @@ extension RankTest {
 
 /// Sums in fp32 and bf16 are those of all ranks within their rounding, and the same bits on all nodes. In bf16 a sum of n numbers has
 /// n + 1 roundings, each of at most 2⁻⁸ of a number or of a partial sum.
-func testSums(_ test: RankTest) throws {
+func testSums(_ test: RankTest, _ shard: ShardLayout) throws {
   for format in [ExchangeFormat.fp32, .bf16] {
-    let store = try test.makeStore(format)
+    let store = try test.makeStore(exchange: RankTest.settings(format, shard: shard))
     for step in 0..<3 {
       try test.reduce(store, step: step)
       let norm = try store.gradientNorm()
       var hash = 0
-      for (name, parameter, first, values) in test.gradients(store) {
+      for (name, parameter, first, values) in try test.gradients(store) {
         let ranks = (0..<test.world.size).map { RankTest.gradient(rank: $0, step: step, microBatch: 0, parameter.block) }
         for (i, value) in values.enumerated() {
           let numbers = ranks.map { $0[parameter.offset + first + i] }
@@ -77,7 +79,9 @@ func testSums(_ test: RankTest) throws {
           hash = hash &* 31 &+ Int(value.bitPattern)
         }
       }
-      test.expect(Set(try test.grid.across.allGather(hash)).count == 1, "\(format): nodes have other bits")
+      // Spread over nodes, each has the sums of its own rows.
+      let hashes = Set(try test.grid.across.allGather(hash))
+      test.expect(store.isSpread || hashes.count == 1, "\(format): nodes have other bits")
       var same = [norm, -norm]
       try test.world.allReduce(&same, .maximum)
       test.expect(same[0] == -same[1] && norm > 0, "\(format): norm \(norm)")
@@ -112,7 +116,7 @@ func testCompression(_ test: RankTest, isWarm: Bool) throws {
     }
     var (squares, hash) = (0.0, 0)
     var isExact = true
-    for (name, parameter, first, values) in test.gradients(store) {
+    for (name, parameter, first, values) in try test.gradients(store) {
       var sum = [Double](repeating: 0, count: values.count)
       for rank in 0..<test.world.size {
         let gradient = RankTest.gradient(rank: rank, step: step, microBatch: 0, parameter.block)
@@ -179,7 +183,7 @@ func testFullRank(_ test: RankTest) throws {
   let exact = try test.makeStore(.fp32)
   for step in 0..<2 {
     for store in [compressed, exact] { try test.reduce(store, step: step) }
-    for (a, b) in zip(test.gradients(compressed), test.gradients(exact)) {
+    for (a, b) in try zip(test.gradients(compressed), test.gradients(exact)) {
       test.expect(a.values == b.values, "\(a.piece): another gradient")
     }
     for store in [compressed, exact] { try store.finishUpdate() }
@@ -192,7 +196,7 @@ func testNonFiniteGradients(_ test: RankTest) throws {
   for (format, isWarm) in [(ExchangeFormat.fp32, false), (.bf16, false), (.powersgd, false), (.powersgd, true)] {
     let store = try test.makeStore(format, isWarm: isWarm)
     try test.reduce(store, step: 0)
-    _ = test.gradients(store)
+    _ = try test.gradients(store)
     try store.finishUpdate()
     let before = test.contents(store)
     for (step, (bad, index)) in [(Float.nan, 2), (.infinity, 5), (-.infinity, 1)].enumerated() {
@@ -275,7 +279,7 @@ func testErrorsOnOtherNodes(_ test: RankTest) throws {
   }
   try test.grid.node.barrier()
   try test.reduce(store, step: 0, isCompressing: false)
-  for (name, parameter, first, values) in test.gradients(store) {
+  for (name, parameter, first, values) in try test.gradients(store) {
     let ranks = (0..<test.world.size).map { RankTest.gradient(rank: $0, step: 0, microBatch: 0, parameter.block) }
     for (i, value) in values.enumerated() {
       let expected = ranks.reduce(error(parameter, first + i)) { $0 + $1[parameter.offset + first + i] }

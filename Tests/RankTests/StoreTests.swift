@@ -35,7 +35,7 @@ extension RankTest {
       }
       try store.finishReduction()
       let update = UpdateContext(number: step + 1, lr: 0.01, gradientNorm: try store.gradientNorm())
-      store.forEachOwnedPiece { piece in
+      try store.forEachOwnedPiece { piece in
         optimizer.update(piece, update)
         ema.update(piece, number: update.number)
         if let computeCopy = piece.computeCopy { round(piece.weights, into: computeCopy) }
@@ -65,7 +65,7 @@ func testStore(_ test: RankTest) throws {
   for block in table.blockIDs {
     table.initialize(block, into: alone.weights(of: block), seed: 3)
     let expected = alone.weights(of: block).values.array
-    test.expect(store.weights(of: block).values.array == expected, "initial weights of block \(block.index)")
+    test.expect(try store.weights(of: block).values.array == expected, "initial weights of block \(block.index)")
     test.expect(
       store.fp32Values(ExponentialMovingAverage.state, of: block).array == expected, "initial EMA of block \(block.index)")
   }
@@ -106,7 +106,7 @@ func testStore(_ test: RankTest) throws {
   try whole.beginStep(microBatches: 0)
   try whole.finishReduction()
   var mine = 0
-  whole.forEachOwnedPiece { piece in
+  try whole.forEachOwnedPiece { piece in
     if piece.parameter.role == .matrix { test.expect(piece.rows == 0..<piece.parameter.rows, "\(piece.parameter.name) is cut") }
     mine += piece.count
   }
@@ -115,7 +115,7 @@ func testStore(_ test: RankTest) throws {
 
   // Weights that differ between nodes are found.
   if test.grid.nodeCount > 1 {
-    if test.grid.node.rank == 0 && test.world.rank != 0 { store.weights(of: BlockID(0)).values[0] += 1 }
+    if test.grid.node.rank == 0 && test.world.rank != 0 { try store.weights(of: BlockID(0)).values[0] += 1 }
     try test.grid.node.barrier()
     do {
       try store.verifyEqualWeights()

@@ -1,5 +1,6 @@
 // Tests that need several ranks: run under mpirun with 1 to 4 of them by Tests/RankTests/run.
 // usage: rank-tests SCRATCH_FOLDER [RANKS_PER_NODE]
+import Kernels
 import MPI
 import Parallel
 
@@ -15,11 +16,13 @@ try testThreads(test)
 try testReducer(test)
 try testReducerOrder(test)
 try testStore(test)
-try testSums(test)
+for shard in ShardLayout.allCases { try testSums(test, shard) }
+for precision in [Precision.fp32, .bf16] { try testSpread(test, precision) }
 for isWarm in [false, true] { try testCompression(test, isWarm: isWarm) }
 try testFullRank(test)
 try testNonFiniteGradients(test)
-try testResume(test)
+for shard in ShardLayout.allCases { try testResume(test, shard) }
+try testOtherLayout(test)
 try testOtherRanks(test)
 for isWarm in [false, true] { try testResumeCompressed(test, isWarm: isWarm) }
 try testErrorsOnOtherNodes(test)

@@ -57,6 +57,19 @@ static inline int cmpi_iallreduce_float(float *values, int count, MPI_Comm comm,
   return MPI_Iallreduce(MPI_IN_PLACE, values, count, MPI_FLOAT, MPI_SUM, comm, request);
 }
 
+static inline int cmpi_ireduce_float(
+    float *values, int count, int root, bool is_root, MPI_Comm comm, MPI_Request *request) {
+  return MPI_Ireduce(is_root ? MPI_IN_PLACE : values, values, count, MPI_FLOAT, MPI_SUM, root, comm, request);
+}
+
+static inline int cmpi_igather_bytes(const void *mine, int count, void *all, int root, MPI_Comm comm, MPI_Request *request) {
+  return MPI_Igather(mine, count, MPI_BYTE, all, count, MPI_BYTE, root, comm, request);
+}
+
+static inline int cmpi_ibroadcast_bytes(void *bytes, int count, int root, MPI_Comm comm, MPI_Request *request) {
+  return MPI_Ibcast(bytes, count, MPI_BYTE, root, comm, request);
+}
+
 static inline int cmpi_ialltoall_bytes(const void *mine, int count, void *parts, MPI_Comm comm, MPI_Request *request) {
   return MPI_Ialltoall(mine, count, MPI_BYTE, parts, count, MPI_BYTE, comm, request);
 }

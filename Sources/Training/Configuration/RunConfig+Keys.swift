@@ -120,6 +120,10 @@ extension RunConfig {
             "Consecutive blocks of the model whose gradients a rank holds at a time: at least 3, or 0 for as many as memory allows."
           ),
           .choice(
+            "shard", ShardLayout.self,
+            "Where weights and the optimizer's state are kept: all by each `node`, or spread over the `world` of ranks, which takes less "
+              + "memory per node (Docs/exchange.md)."),
+          .choice(
             "exchange", ExchangeFormat.self,
             "What nodes send each other of gradients: all numbers in `fp32` or `bf16`, or, with `powersgd`, matrices as low-rank factors "
               + "(Docs/exchange.md)."),

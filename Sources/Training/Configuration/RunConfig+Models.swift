@@ -17,7 +17,7 @@ extension RunConfig {
 
   /// How its nodes exchange gradients.
   package var exchange: ExchangeSettings {
-    ExchangeSettings(parallel.exchange, powersgd: parallel.powersgd, seed: UInt64(seed))
+    ExchangeSettings(parallel.exchange, shard: parallel.shard, powersgd: parallel.powersgd, seed: UInt64(seed))
   }
 
   /// The transformer that this run trains.

@@ -168,6 +168,7 @@ package struct EMAConfig: Codable, Sendable, Equatable {
 package struct ParallelConfig: Codable, Sendable, Equatable {
   package var ranksPerNode = 0
   package var gradientBlocks = 0
+  package var shard = ShardLayout.node
   package var exchange = ExchangeFormat.fp32
   package var powersgd = PowerSGDConfig()
 }

@@ -1,0 +1,71 @@
+import Kernels
+import Layers
+import MPI
+import Memory
+import Optimization
+import Parallel
+import Safetensors
+
+/// The values of training arrays in the order of a checkpoint's files, whichever nodes keep them, in bounded memory.
+///
+/// Where nodes keep different rows, the first rank of every node goes over the same arrays at the same time: the others' send theirs to
+/// the coordinator, which alone is handed parts. Where each node keeps all, the coordinator works alone.
+struct ArrayParts {
+  let parameters: NodeParameterStore
+  /// The first ranks of all nodes.
+  let nodes: Communicator
+
+  /// Some values of a parameter in an array (nil: the weights), in fp32 or as they are kept.
+  struct Part {
+    let array: StateArray?
+    let parameter: Parameter
+    let bytes: UnsafeRawBufferPointer
+
+    /// Nil for formats of 16 bits.
+    var floats: UnsafeBufferPointer<Float>? {
+      (array?.elementType ?? .fp32) == .fp32 ? bytes.assumingMemoryBound(to: Float.self) : nil
+    }
+
+    func write(to writer: ShardedSafetensorsWriter) throws {
+      switch array?.elementType ?? .fp32 {
+      case .fp32: try writer.write(bytes.assumingMemoryBound(to: Float.self))
+      case .bf16: try writer.write(bytes.assumingMemoryBound(to: BFloat16.self))
+      case .float169, .float610: try writer.write(bytes.assumingMemoryBound(to: UInt16.self))
+      }
+    }
+  }
+
+  /// Bytes of a message at most.
+  private static let messageLimit = 4 << 20
+
+  /// Calls `body` for the parts of arrays, one parameter after the other.
+  func forEach(of arrays: [CheckpointFile.NamedArray], _ body: (Part) throws -> Void) throws {
+    // Made when it is needed: mostly the coordinator works alone.
+    var received: Buffer<UInt8>?
+    for (array, _) in arrays {
+      for parameter in parameters.table.parameters {
+        parameters.clock.tick()
+        for (node, range) in parameters.holders(array, of: parameter) {
+          let bytes = parameters.bytes(array, of: parameter.block, range)
+          if node == 0 {
+            if nodes.rank == 0 { try body(Part(array: array, parameter: parameter, bytes: bytes)) }
+            continue
+          }
+          guard nodes.rank == 0 || nodes.rank == node else { continue }
+          for first in stride(from: 0, to: bytes.count, by: Self.messageLimit) {
+            let count = min(Self.messageLimit, bytes.count - first)
+            if nodes.rank == node {
+              try nodes.send(UnsafeRawBufferPointer(rebasing: bytes[first..<first + count]), to: 0)
+            } else {
+              let buffer = received ?? Buffer(count: Self.messageLimit)
+              received = buffer
+              let message = UnsafeMutableRawBufferPointer(start: buffer.base, count: count)
+              try nodes.receive(into: message, from: node)
+              try body(Part(array: array, parameter: parameter, bytes: UnsafeRawBufferPointer(message)))
+            }
+          }
+        }
+      }
+    }
+  }
+}
