@@ -9,12 +9,14 @@ extension Plan {
   }
 
   /// Those that change no result come first, then those that cost least.
-  private static func savings(of model: String) -> [Saving] {
+  private func savings(of model: String) -> [Saving] {
     let isDVAE = model == "dvae"
     let training: WritableKeyPath<RunConfig, TrainingConfig> = isDVAE ? \.dvae.training : \.transformer.training
     let recompute: WritableKeyPath<RunConfig, Bool> = isDVAE ? \.dvae.model.recompute : \.transformer.model.recompute
+    let spread = nodes > 1 ? [Saving(text: "parallel.shard: world") { $0.parallel.shard = .world }] : []
     return [
-      Saving(text: "parallel.gradientBlocks: 3") { $0.parallel.gradientBlocks = 3 },
+      Saving(text: "parallel.gradientBlocks: 3") { $0.parallel.gradientBlocks = 3 }
+    ] + spread + [
       Saving(text: "\(model).training.microBatch: 1") { $0[keyPath: training].microBatch = 1 },
       Saving(text: "\(model).model.recompute: true") { $0[keyPath: recompute] = true },
       Saving(text: "\(model).training.adamw.moments: bf16") {
@@ -27,7 +29,7 @@ extension Plan {
   /// - Parameter fits: whether a training's memory can be had.
   func advice(for model: String, fits: (TrainingMemory) -> Bool) throws -> String {
     func memory(_ config: RunConfig) throws -> TrainingMemory { try with(config).memory(of: model) }
-    let savings = Self.savings(of: model)
+    let savings = savings(of: model)
     for saving in savings {
       var changed = config
       saving.apply(&changed)

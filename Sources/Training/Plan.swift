@@ -24,6 +24,8 @@ package struct Plan {
     self.available = available
   }
 
+  var nodes: Int { ranks / ranksPerNode }
+
   /// The plan of another configuration.
   func with(_ config: RunConfig) -> Plan {
     Plan(config, ranks: ranks, ranksPerNode: ranksPerNode, available: available)
@@ -82,7 +84,7 @@ package struct Plan {
   }
 
   private func exchange(of table: ParameterTable, _ precision: Precision) -> ExchangeCost {
-    ExchangeCost(config.exchange, table, precision: precision, nodes: ranks / ranksPerNode, ranksPerNode: ranksPerNode)
+    ExchangeCost(config.exchange, table, precision: precision, nodes: nodes, ranksPerNode: ranksPerNode)
   }
 
   /// - Parameters:
