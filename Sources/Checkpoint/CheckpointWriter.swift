@@ -12,6 +12,8 @@ enum CheckpointFile {
   static let model = "model"
   static let ema = "ema"
   static let optimizer = "optimizer"
+  /// The momentum of the outer optimizer, where nodes train apart from each other.
+  static let outer = "outer"
   /// What was not applied of the gradients yet, where nodes exchange them with loss.
   static let exchange = "exchange"
   static let state = "state.json"
@@ -21,15 +23,30 @@ enum CheckpointFile {
   /// An array of the training: the weights (nil) or one of the state arrays, with what comes before the parameters' names.
   typealias NamedArray = (array: StateArray?, prefix: String)
 
-  /// Which arrays lie in which set: the weights, their EMA, what nodes have sums of, and the rest under its own names.
+  /// Which arrays lie in which set: the weights, their EMA, what nodes have sums of, and the rest under its own names. Where nodes train
+  /// apart from each other, the weights are those that they have in common, and what this node has of its own is a set.
   static func contents(_ parameters: NodeParameterStore) -> [(set: String, arrays: [NamedArray])] {
+    contents(parameters, node: parameters.isLocal ? parameters.grid.across.rank : nil)
+  }
+
+  /// - Parameter node: whose own arrays are a set; nil in a checkpoint of nodes that have the same.
+  static func contents(_ parameters: NodeParameterStore, node: Int?) -> [(set: String, arrays: [NamedArray])] {
     let ema = parameters.stateArrays.filter { $0 == ExponentialMovingAverage.state }
     let summed = parameters.stateArrays.filter { $0.placement == .summed }
-    let rest = parameters.stateArrays.filter { !ema.contains($0) && !summed.contains($0) }
+    let outer = parameters.stateArrays.filter { OuterOptimizer.state.contains($0) }
+    let rest = parameters.stateArrays.filter { !(ema + summed + outer).contains($0) }
     func named(_ arrays: [StateArray]) -> [NamedArray] { arrays.map { ($0, "\($0.name)/") } }
-    let sets: [(String, [NamedArray])] = [
-      (model, [(nil, "")]), (self.ema, ema.map { ($0, "") }), (optimizer, named(rest)), (exchange, named(summed)),
-    ]
+    var sets: [(String, [NamedArray])]
+    if let node {
+      sets = [
+        (model, outer.filter { $0 == OuterOptimizer.weights }.map { ($0, "") }),
+        (self.outer, named(outer.filter { $0 == OuterOptimizer.momentum })),
+        (NodeSet.name(node), [(nil, "\(NodeSet.weights)/")] + named(rest)),
+      ]
+    } else {
+      sets = [(model, [(nil, "")]), (optimizer, named(rest)), (exchange, named(summed))]
+    }
+    sets.append((self.ema, ema.map { ($0, "") }))
     return sets.filter { !$0.1.isEmpty }.map { (set: $0.0, arrays: $0.1) }
   }
 }
@@ -57,6 +74,26 @@ struct CheckpointWriter {
   var temporary: String { folder + "/" + Self.partialPrefix + Self.name(step) }
   var final: String { folder + "/" + Self.name(step) }
 
+  /// Begins the files of a set, in which each array has the tensors of all parameters.
+  func tensors(_ set: String, _ arrays: [CheckpointFile.NamedArray], _ table: ParameterTable) throws -> ShardedSafetensorsWriter {
+    let tensors = arrays.flatMap { array, prefix in
+      table.parameters.map { (name: prefix + $0.name, shape: $0.shape, type: array?.elementType.tensorType ?? .f32) }
+    }
+    return try ShardedSafetensorsWriter(
+      folder: temporary, name: set, tensors: tensors, metadata: ["step": "\(step)"], limit: fileLimit)
+  }
+
+  /// - Throws: `DalleError` of kind `diverged` unless these weights of a parameter are finite.
+  func checkFinite(_ weights: UnsafeBufferPointer<Float>, _ parameter: Parameter) throws {
+    guard let base = weights.baseAddress else { return }
+    guard Vector(UnsafeMutablePointer(mutating: base), count: weights.count).isFinite else {
+      throw DalleError(
+        .diverged,
+        "\(final): is not written, because values of `\(parameter.name)` are infinite or NaN after step \(step): the training has "
+          + "diverged; set its lr.peak lower and start again, it resumes from the newest checkpoint")
+    }
+  }
+
   /// Writes the arrays, and returns the names of their files; afterwards the parameters may change.
   ///
   /// - Throws: `DalleError` of kind `diverged` if the weights or their EMA are not finite: nobody could resume from them.
@@ -64,13 +101,7 @@ struct CheckpointWriter {
     try makeFolder(temporary)
     var files: [String] = []
     for (set, arrays) in CheckpointFile.contents(parameters) {
-      var tensors: [(name: String, shape: [Int], type: TensorType)] = []
-      for (array, prefix) in arrays {
-        let type = array?.elementType.tensorType ?? .f32
-        tensors += parameters.table.parameters.map { (prefix + $0.name, $0.shape, type) }
-      }
-      let writer = try ShardedSafetensorsWriter(
-        folder: temporary, name: set, tensors: tensors, metadata: ["step": "\(step)"], limit: fileLimit)
+      let writer = try tensors(set, arrays, parameters.table)
       for (array, _) in arrays {
         for parameter in parameters.table.parameters {
           parameters.clock.tick()
@@ -84,13 +115,9 @@ struct CheckpointWriter {
             try writer.write(UnsafeBufferPointer(start: values.base, count: values.count))
           case .fp32?, nil:
             let values = parameters.fp32Values(array, of: parameter.block)[range]
-            guard values.isFinite || ![CheckpointFile.model, CheckpointFile.ema].contains(set) else {
-              throw DalleError(
-                .diverged,
-                "\(final): is not written, because values of `\(parameter.name)` are infinite or NaN after step \(step): the training has "
-                  + "diverged; set its lr.peak lower and start again, it resumes from the newest checkpoint")
-            }
-            try writer.write(UnsafeBufferPointer(start: values.base, count: values.count))
+            let numbers = UnsafeBufferPointer(start: values.base, count: values.count)
+            if array == nil || [CheckpointFile.model, CheckpointFile.ema].contains(set) { try checkFinite(numbers, parameter) }
+            try writer.write(numbers)
           }
         }
       }
@@ -98,6 +125,17 @@ struct CheckpointWriter {
       files += writer.files
     }
     return files
+  }
+
+  /// Writes what the other nodes have of their own, and returns the names of the files. It calls MPI, so it runs where training does.
+  func receiveNodeSets(_ parameters: NodeParameterStore) throws -> [String] {
+    do {
+      try makeFolder(temporary)
+      return try NodeSetTransfer(parameters).receive(self)
+    } catch {
+      discard()
+      throw error
+    }
   }
 
   /// Writes state and manifest, and makes the checkpoint visible.

@@ -10,7 +10,8 @@ import Random
 /// The parameters of a model that several ranks train: weights, their compute copy and the training state once per node, gradients
 /// in each rank's ring.
 ///
-/// A step: `beginStep`, forward and backward passes, `finishReduction`, an update of every owned piece, `finishUpdate`.
+/// A step: `beginStep`, forward and backward passes, `finishReduction`, an update of every owned piece, `finishUpdate`. With local
+/// updates each node has weights and optimizer state of its own, and `finishRound` makes the weights equal.
 package final class NodeParameterStore: ParameterStore {
   package let table: ParameterTable
   package let grid: ProcessGrid
@@ -28,6 +29,8 @@ package final class NodeParameterStore: ParameterStore {
   /// Arrays in formats of 16 bits.
   private let halfStates: [StateArray: NodeArray<UInt16>]
   private let reducer: GradientReducer
+  /// Nil where nodes sum their gradients in every step.
+  let local: LocalUpdates?
   /// Compute copies of states that are read in place of the weights, by name; made when they are first read.
   private var stateCopies: [StateArray: NodeArray<BFloat16>] = [:]
 
@@ -68,7 +71,8 @@ package final class NodeParameterStore: ParameterStore {
     (self.fp32States, self.halfStates) = (fp32States, halfStates)
     reducer = try GradientReducer(
       table, grid: grid, partition: partition, blocks: gradientBlocks, exchange: exchange,
-      errors: exchange.state.first.map { fp32States[$0]! }, overlaps: overlaps, clock: clock)
+      errors: fp32States[PowerSGDExchange.errors], overlaps: overlaps, clock: clock)
+    local = try LocalUpdates(exchange, reducer.owned, grid: grid, clock: clock)
   }
 
   // MARK: What the model asks for
@@ -93,13 +97,14 @@ package final class NodeParameterStore: ParameterStore {
     try reducer.beginStep(microBatches: microBatches, isCompressing: isCompressing)
   }
 
-  /// Waits until the gradients of this rank's rows are summed over all ranks.
+  /// Waits until the gradients of this rank's rows are summed over all ranks; with local updates, over those of the node.
   package func finishReduction() throws { try reducer.finish() }
 
-  /// Norm of the whole gradient: the same number on every rank. Collective over the node.
+  /// Norm of the whole gradient: the same number on every rank; with local updates, on every rank of the node. Collective over the
+  /// node.
   package func gradientNorm() throws -> Double {
     let mine = table.blockIDs.reduce(0) { $0 + reducer.exchange.sumOfSquares($1) }
-    // Every node holds the same sums; adding in rank order gives every rank the same bits.
+    // Adding in rank order gives every rank the same bits.
     return try grid.node.allGather(mine).reduce(0, +).squareRoot()
   }
 
@@ -116,13 +121,18 @@ package final class NodeParameterStore: ParameterStore {
   package func forEachOwnedPiece(_ body: (ParameterPiece) -> Void) {
     for block in table.blockIDs {
       reducer.exchange.complete(block)
-      for owned in partition.pieces(of: block, rank: grid.node.rank) {
-        let piece = piece(owned, gradient: reducer.gradient(of: block, owned.range))
-        if granularity(owned.parameter) == .whole {
-          body(piece)
-        } else {
-          piece.forEachChunk(of: Self.chunkCount, body)
-        }
+      forEachOwnedPiece(of: block, body)
+    }
+  }
+
+  /// The same for a block, with whatever lies where its gradients do.
+  func forEachOwnedPiece(of block: BlockID, _ body: (ParameterPiece) -> Void) {
+    for owned in partition.pieces(of: block, rank: grid.node.rank) {
+      let piece = piece(owned, gradient: reducer.gradient(of: block, owned.range))
+      if granularity(owned.parameter) == .whole {
+        body(piece)
+      } else {
+        piece.forEachChunk(of: Self.chunkCount, body)
       }
     }
   }
@@ -145,12 +155,12 @@ package final class NodeParameterStore: ParameterStore {
     try refreshComputeCopy()
   }
 
-  /// Gives an array that begins with the weights those of now, in the rows that this rank owns.
-  package func restart(_ array: StateArray) {
+  /// Gives an array that begins with the weights those of now, or the values of another array, in the rows that this rank owns.
+  package func restart(_ array: StateArray, from source: StateArray? = nil) {
     precondition(array.initialValue == .weights, "`\(array.name)` does not begin with the weights")
     for block in table.blockIDs {
       for owned in partition.pieces(of: block, rank: grid.node.rank) {
-        let weights = weightArray.values(of: block)[owned.range]
+        let weights = fp32Values(source, of: block)[owned.range]
         switch array.elementType {
         case .fp32: fp32Values(array, of: block)[owned.range].copy(from: weights)
         case .bf16: round(weights, into: bf16Values(array, of: block)[owned.range])
@@ -175,12 +185,12 @@ package final class NodeParameterStore: ParameterStore {
     }
   }
 
-  /// Throws unless all nodes hold the same weights. Collective.
+  /// Throws unless all nodes hold the same weights; with local updates, those with which the round began. Collective.
   package func verifyEqualWeights() throws {
     var hash = fnv1a([UInt32]())
     for block in table.blockIDs {
       for range in partition.ranges(of: block, rank: grid.node.rank) {
-        let weights = weightArray.values(of: block)[range]
+        let weights = fp32Values(isLocal ? OuterOptimizer.weights : nil, of: block)[range]
         hash = fnv1a((0..<weights.count).lazy.map { weights[$0].bitPattern }, after: hash)
       }
     }
@@ -205,9 +215,11 @@ package final class NodeParameterStore: ParameterStore {
     try grid.node.barrier()
   }
 
-  /// Bytes of the weights and of all state arrays: what a checkpoint takes.
+  /// Bytes of the weights and of all state arrays, of all nodes where each has its own: what a checkpoint takes.
   package var keptByteCount: Int {
-    table.parameterCount * (4 + stateArrays.reduce(0) { $0 + $1.elementType.size })
+    func bytes(_ arrays: [StateArray]) -> Int { arrays.reduce(0) { $0 + $1.elementType.size } }
+    let own = 4 + bytes(stateArrays.filter { !isCommon($0) })
+    return table.parameterCount * (bytes(stateArrays.filter(isCommon)) + own * (isLocal ? grid.nodeCount : 1))
   }
 
   /// A block of the weights (nil) or of an fp32 state array, for the whole node.

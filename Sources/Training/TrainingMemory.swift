@@ -17,7 +17,7 @@ package struct TrainingMemory: Sendable {
   package let gradients: Int
   /// Bytes of each rank: messages to other nodes.
   package let exchange: Int
-  /// Bytes of the node: weights, their compute copies, optimizer state, EMA, errors of compressed gradients.
+  /// Bytes of the node: weights, their compute copies, optimizer state, EMA, errors of compressed gradients, outer weights and momentum.
   package let shared: Int
   package let ranksPerNode: Int
   /// Blocks whose gradients a rank holds at a time.
@@ -35,8 +35,9 @@ package struct TrainingMemory: Sendable {
     ranksPerNode: Int, gradientBlocks: Int, available: Int?
   ) {
     let values = table.floatCount
-    // In bf16 the weights and the EMA have a compute copy each.
-    let copies = precision == .bf16 ? 2 * values * (state.contains(ExponentialMovingAverage.state) ? 2 : 1) : 0
+    // In bf16 the weights have a compute copy, and so has what is evaluated in their place: the EMA, or the outer weights.
+    let isElsewhere = state.contains(ExponentialMovingAverage.state) || state.contains(OuterOptimizer.weights)
+    let copies = precision == .bf16 ? 2 * values * (isElsewhere ? 2 : 1) : 0
     let shared = values * state.reduce(4) { $0 + $1.elementType.size } + copies
     (self.shared, self.activations, self.batches, self.exchange) = (shared, activations, batches, exchange)
     self.ranksPerNode = ranksPerNode

@@ -5,8 +5,10 @@ import Optimization
 /// What an exchange takes of network and memory; known before anything is allocated.
 package struct ExchangeCost: Sendable {
   package let nodes: Int
-  /// Bytes of a node's gradients as they travel in a step; and as they would in fp32.
+  /// Bytes of a node's gradients as they travel in an exchange; and as they would in fp32.
   package let payload, payloadInFP32: Int
+  /// From one exchange to the next: 1, or a round of local updates.
+  package let steps: Int
   /// Bytes of a rank for messages and factors, beside the arrays of `ExchangeSettings.state`.
   package let memory: Int
 
@@ -16,6 +18,7 @@ package struct ExchangeCost: Sendable {
     granularity: (Parameter) -> UpdateGranularity = { _ in .rows }
   ) {
     self.nodes = nodes
+    steps = max(1, settings.localUpdates)
     payloadInFP32 = 4 * table.floatCount
     switch settings.format {
     case .fp32: (payload, memory) = (payloadInFP32, 0)
@@ -40,9 +43,11 @@ package struct ExchangeCost: Sendable {
     }
   }
 
-  /// Bytes that each node sends, and receives, in a step: sums are reduced in parts and gathered again, which moves all parts but a
+  /// Bytes that each node sends, and receives, in an exchange: sums are reduced in parts and gathered again, which moves all parts but a
   /// node's own twice.
-  package var sent: Int { 2 * (payload - payload / nodes) }
+  package var sentAtOnce: Int { 2 * (payload - payload / nodes) }
+  /// The same per step.
+  package var sent: Int { sentAtOnce / steps }
   /// Share of the bytes that fp32 would take which is saved.
   package var compression: Double { payloadInFP32 == 0 ? 0 : 1 - Double(payload) / Double(payloadInFP32) }
 }

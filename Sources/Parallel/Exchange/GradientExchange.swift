@@ -51,13 +51,20 @@ package struct ExchangeSettings: Sendable {
   package var powersgd: PowerSGDConfig
   /// Decides the random numbers of PowerSGD.
   package var seed: UInt64
+  /// Steps that nodes train apart from each other before they exchange what they have learned (`LocalUpdates`); 0 for gradients that are
+  /// summed in every step.
+  package var localUpdates = 0
+  /// For local updates.
+  package var outer = OuterConfig()
 
   package init(_ format: ExchangeFormat = .fp32, powersgd: PowerSGDConfig = PowerSGDConfig(), seed: UInt64 = 0) {
     (self.format, self.powersgd, self.seed) = (format, powersgd, seed)
   }
 
   /// The arrays that the exchange keeps beside the weights.
-  package var state: [StateArray] { format == .powersgd ? [PowerSGDExchange.errors] : [] }
+  package var state: [StateArray] {
+    (format == .powersgd ? [PowerSGDExchange.errors] : []) + (localUpdates > 0 ? OuterOptimizer.state : [])
+  }
 
   /// Collective over the ranks of `across`.
   ///

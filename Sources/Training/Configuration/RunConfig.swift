@@ -170,6 +170,8 @@ package struct ParallelConfig: Codable, Sendable, Equatable {
   package var gradientBlocks = 0
   package var exchange = ExchangeFormat.fp32
   package var powersgd = PowerSGDConfig()
+  package var localUpdates = 0
+  package var outer = OuterConfig()
 }
 
 /// How a run is watched: section `monitoring`.
