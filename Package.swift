@@ -172,7 +172,7 @@ let package = Package(
     tests("Safetensors", dependencies: ["Safetensors", "Memory"]),
     tests("Datasets", dependencies: ["Datasets", "Images", "Errors"]),
     tests("Reports", dependencies: ["Reports", "Shards", "Datasets", "Images", "Tokenizer", "Models", "Layers", "Random"]),
-    tests("Training", dependencies: ["Training", "Datasets", "Monitoring", "Images", "Random", "Files", "Errors"]),
+    tests("Training", dependencies: ["Training", "Models", "Datasets", "Monitoring", "Images", "Random", "Files", "Errors"]),
     tests(
       "Generation",
       dependencies: [

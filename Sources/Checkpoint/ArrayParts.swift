@@ -8,8 +8,8 @@ import Safetensors
 
 /// The values of training arrays in the order of a checkpoint's files, whichever nodes keep them, in bounded memory.
 ///
-/// Where nodes keep different rows, the first rank of every node goes over the same arrays at the same time: the others' send theirs to
-/// the coordinator, which alone is handed parts. Where each node keeps all, the coordinator works alone.
+/// Where nodes keep different rows or values, the first rank of every node that has some goes over the same arrays at the same time: the
+/// others' send theirs to the coordinator, which alone is handed parts. Where each node keeps all, the coordinator works alone.
 struct ArrayParts {
   let parameters: NodeParameterStore
   /// The first ranks of all nodes.
@@ -21,9 +21,11 @@ struct ArrayParts {
     let parameter: Parameter
     let bytes: UnsafeRawBufferPointer
 
-    /// Nil for formats of 16 bits.
-    var floats: UnsafeBufferPointer<Float>? {
-      (array?.elementType ?? .fp32) == .fp32 ? bytes.assumingMemoryBound(to: Float.self) : nil
+    /// True for formats of 16 bits, which are not looked at.
+    var isFinite: Bool {
+      guard array?.elementType ?? .fp32 == .fp32, let base = bytes.baseAddress else { return true }
+      let values = UnsafeMutablePointer(mutating: base.assumingMemoryBound(to: Float.self))
+      return Vector(values, count: bytes.count / MemoryLayout<Float>.stride).isFinite
     }
 
     func write(to writer: ShardedSafetensorsWriter) throws {
@@ -39,13 +41,16 @@ struct ArrayParts {
   private static let messageLimit = 4 << 20
 
   /// Calls `body` for the parts of arrays, one parameter after the other.
-  func forEach(of arrays: [CheckpointFile.NamedArray], _ body: (Part) throws -> Void) throws {
+  ///
+  /// - Parameter owner: the node whose values of all rows are taken; nil for those that keep the rows.
+  func forEach(of arrays: [CheckpointFile.NamedArray], keptBy owner: Int? = nil, _ body: (Part) throws -> Void) throws {
     // Made when it is needed: mostly the coordinator works alone.
     var received: Buffer<UInt8>?
     for (array, _) in arrays {
       for parameter in parameters.table.parameters {
         parameters.clock.tick()
-        for (node, range) in parameters.holders(array, of: parameter) {
+        let whole = parameter.offset..<parameter.offset + parameter.count
+        for (node, range) in owner.map({ [($0, whole)] }) ?? parameters.holders(array, of: parameter) {
           let bytes = parameters.bytes(array, of: parameter.block, range)
           if node == 0 {
             if nodes.rank == 0 { try body(Part(array: array, parameter: parameter, bytes: bytes)) }

@@ -63,15 +63,15 @@ package final class CheckpointStore {
     try parameters.settle()
     mustWait = true
     guard grid.isCoordinator else {
-      if parameters.isSpread, grid.node.rank == 0 { try CheckpointWriter.send(parameters, to: grid.across) }
+      if parameters.isSpread || parameters.isLocal, grid.node.rank == 0 { try CheckpointWriter.send(parameters, to: grid.across) }
       return
     }
     try waitForJob()
     let data = try VersionedJSON.data(state, version: CheckpointFile.stateVersion)
     let retention = Retention(folder: folder, keepLast: keepLast, keepEvery: keepEvery)
     let writer = CheckpointWriter(folder: folder, step: step, fileLimit: fileLimit)
-    let files = parameters.isSpread ? try writer.discardingAfterError { try $0.writeArrays(parameters, from: grid.across) } : nil
-    job = Job(writer, parameters, nodes: grid.across, files: files, state: data, retention)
+    let received = try writer.discardingAfterError { try $0.collect(parameters, from: grid.across) }
+    job = Job(writer, parameters, nodes: grid.across, received: received, state: data, retention)
   }
 
   /// Waits until the arrays of a checkpoint under way have been read. Collective; call it before they change.
@@ -111,7 +111,9 @@ package final class CheckpointStore {
       guard let step = try Self.steps(in: folder).last else { return nil }
       let manifest = try Manifest.verified(in: self.path(step: step))
       func has(_ set: String) -> Bool { manifest.files.keys.contains { $0.hasPrefix("\(set).") || $0.hasPrefix("\(set)-") } }
-      return Newest(step: step, hasSums: has(CheckpointFile.exchange), hasEMA: has(CheckpointFile.ema))
+      return Newest(
+        step: step, hasSums: has(CheckpointFile.exchange), hasEMA: has(CheckpointFile.ema),
+        nodes: NodeSet.count(in: manifest.files.keys))
     }
     guard let newest else { return nil }
     let path = path(step: newest.step)
@@ -127,8 +129,20 @@ package final class CheckpointStore {
         "\(path)/\(CheckpointFile.exchange).safetensors: has gradients that PowerSGD has not applied yet; they are dropped, because "
           + "parallel.exchange is not powersgd any more. Resume from this checkpoint with powersgd to apply them")
     }
+    // Whether nodes resume with the mean of what others had.
+    let mixes = newest.nodes > 0 && (!parameters.isLocal || newest.nodes != grid.nodeCount)
+    if mixes, grid.isCoordinator {
+      warn(
+        "\(path): has the weights that \(newest.nodes) nodes had in a round of local updates; "
+          + (parameters.isLocal
+            ? "now there are \(grid.nodeCount), which resume the round with their mean, and with the optimizer state of node i mod "
+              + "\(newest.nodes) on node i"
+            : "training continues with their mean and with the optimizer state of the first, because parallel.localUpdates is 0 now; the "
+              + "outer momentum is dropped"))
+    }
     if grid.node.rank == 0 {
-      for (set, arrays) in CheckpointFile.contents(parameters) {
+      let node = newest.nodes == 0 ? nil : (parameters.isLocal ? grid.across.rank : 0) % newest.nodes
+      for (set, arrays) in CheckpointFile.contents(parameters, node: node) {
         // A training that did not compress has no sums yet; those of one that did go to the first node.
         if set == CheckpointFile.exchange, !newest.hasSums || grid.across.rank > 0 { continue }
         if set == CheckpointFile.ema, !newest.hasEMA { continue }
@@ -150,9 +164,13 @@ package final class CheckpointStore {
               + "with, or use another --run")
         }
       }
+      if mixes { try NodeSet.readMeanWeights(of: newest.nodes, in: path, into: parameters) }
     }
     try grid.node.barrier()
-    if keepsEMA, !newest.hasEMA { parameters.restart(ExponentialMovingAverage.state) }
+    if parameters.isLocal, newest.nodes == 0 { parameters.restart(OuterOptimizer.weights) }
+    if keepsEMA, !newest.hasEMA {
+      parameters.restart(ExponentialMovingAverage.state, from: parameters.isLocal ? OuterOptimizer.weights : nil)
+    }
     return try grid.world.decide {
       try VersionedJSON.read(
         State.self, from: "\(path)/\(CheckpointFile.state)", version: CheckpointFile.stateVersion, defaults: defaults)
@@ -165,6 +183,8 @@ package final class CheckpointStore {
     /// Whether it has what nodes have sums of.
     var hasSums: Bool
     var hasEMA: Bool
+    /// Nodes whose own arrays it has; 0 where nodes had the same.
+    var nodes: Int
   }
 
   /// - Parameter range: floats of the parameter's block.
@@ -272,17 +292,17 @@ private final class Job: @unchecked Sendable {
 
   /// - Parameters:
   ///   - nodes: the first ranks of all nodes.
-  ///   - files: of the arrays, where they are written already.
+  ///   - received: names of files that are written already, with what other nodes keep.
   init(
-    _ writer: CheckpointWriter, _ parameters: NodeParameterStore, nodes: Communicator, files: [String]?, state: Data,
+    _ writer: CheckpointWriter, _ parameters: NodeParameterStore, nodes: Communicator, received: [String], state: Data,
     _ retention: Retention
   ) {
     (self.parameters, self.nodes) = (parameters, nodes)
-    read = files != nil
+    read = parameters.isSpread
     let thread = Thread { [self] in
       do {
         try writer.discardingAfterError { writer in
-          let files = try files ?? writer.writeArrays(self.parameters, from: self.nodes)
+          let files = try received + (self.parameters.isSpread ? [] : writer.writeArrays(self.parameters, from: self.nodes))
           signal { read = true }
           try writer.complete(files, state: state)
         }

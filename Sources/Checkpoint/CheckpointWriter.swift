@@ -13,6 +13,8 @@ enum CheckpointFile {
   static let model = "model"
   static let ema = "ema"
   static let optimizer = "optimizer"
+  /// The momentum of the outer optimizer, where nodes train apart from each other.
+  static let outer = "outer"
   /// What was not applied of the gradients yet, where nodes exchange them with loss.
   static let exchange = "exchange"
   static let state = "state.json"
@@ -22,15 +24,30 @@ enum CheckpointFile {
   /// An array of the training: the weights (nil) or one of the state arrays, with what comes before the parameters' names.
   typealias NamedArray = (array: StateArray?, prefix: String)
 
-  /// Which arrays lie in which set: the weights, their EMA, what nodes have sums of, and the rest under its own names.
+  /// Which arrays lie in which set: the weights, their EMA, what nodes have sums of, and the rest under its own names. Where nodes train
+  /// apart from each other, the weights are those that they have in common, and what this node has of its own is a set.
   static func contents(_ parameters: NodeParameterStore) -> [(set: String, arrays: [NamedArray])] {
+    contents(parameters, node: parameters.isLocal ? parameters.grid.across.rank : nil)
+  }
+
+  /// - Parameter node: whose own arrays are a set; nil in a checkpoint of nodes that have the same.
+  static func contents(_ parameters: NodeParameterStore, node: Int?) -> [(set: String, arrays: [NamedArray])] {
     let ema = parameters.stateArrays.filter { $0 == ExponentialMovingAverage.state }
     let summed = parameters.stateArrays.filter { $0.placement == .summed }
-    let rest = parameters.stateArrays.filter { !ema.contains($0) && !summed.contains($0) }
+    let outer = parameters.stateArrays.filter { OuterOptimizer.state.contains($0) }
+    let rest = parameters.stateArrays.filter { !(ema + summed + outer).contains($0) }
     func named(_ arrays: [StateArray]) -> [NamedArray] { arrays.map { ($0, "\($0.name)/") } }
-    let sets: [(String, [NamedArray])] = [
-      (model, [(nil, "")]), (self.ema, ema.map { ($0, "") }), (optimizer, named(rest)), (exchange, named(summed)),
-    ]
+    var sets: [(String, [NamedArray])]
+    if let node {
+      sets = [
+        (model, outer.filter { $0 == OuterOptimizer.weights }.map { ($0, "") }),
+        (self.outer, named(outer.filter { $0 == OuterOptimizer.momentum })),
+        (NodeSet.name(node), [(nil, "\(NodeSet.weights)/")] + named(rest)),
+      ]
+    } else {
+      sets = [(model, [(nil, "")]), (optimizer, named(rest)), (exchange, named(summed))]
+    }
+    sets.append((self.ema, ema.map { ($0, "") }))
     return sets.filter { !$0.1.isEmpty }.map { (set: $0.0, arrays: $0.1) }
   }
 }
@@ -66,34 +83,53 @@ struct CheckpointWriter {
     try makeFolder(temporary)
     var files: [String] = []
     for (set, arrays) in CheckpointFile.contents(parameters) {
-      var tensors: [(name: String, shape: [Int], type: TensorType)] = []
-      for (array, prefix) in arrays {
-        let type = array?.elementType.tensorType ?? .f32
-        tensors += parameters.table.parameters.map { (prefix + $0.name, $0.shape, type) }
-      }
-      let writer = try ShardedSafetensorsWriter(
-        folder: temporary, name: set, tensors: tensors, metadata: ["step": "\(step)"], limit: fileLimit)
-      try ArrayParts(parameters: parameters, nodes: nodes).forEach(of: arrays) { part in
-        let isFinite = part.floats.map { Vector(UnsafeMutablePointer(mutating: $0.baseAddress!), count: $0.count).isFinite } ?? true
-        guard isFinite || ![CheckpointFile.model, CheckpointFile.ema].contains(set) else {
-          throw DalleError(
-            .diverged,
-            "\(final): is not written, because values of `\(part.parameter.name)` are infinite or NaN after step \(step): the training has "
-              + "diverged; set its lr.peak lower and start again, it resumes from the newest checkpoint")
-        }
-        try part.write(to: writer)
-      }
-      try writer.finish()
-      files += writer.files
+      files += try write(set, arrays, of: parameters, nodes)
     }
     return files
   }
 
-  /// Sends the coordinator what this node keeps, in the order of `writeArrays`.
-  static func send(_ parameters: NodeParameterStore, to nodes: Communicator) throws {
-    for (_, arrays) in CheckpointFile.contents(parameters) {
-      try ArrayParts(parameters: parameters, nodes: nodes).forEach(of: arrays) { _ in }
+  /// Writes what other nodes keep of their own, and returns the names of the files. It calls MPI, so training waits; the others call
+  /// `send` meanwhile.
+  func collect(_ parameters: NodeParameterStore, from nodes: Communicator) throws -> [String] {
+    if parameters.isSpread { return try writeArrays(parameters, from: nodes) }
+    guard parameters.isLocal else { return [] }
+    try makeFolder(temporary)
+    return try (1..<nodes.size).flatMap { node in
+      let (set, arrays) = CheckpointFile.contents(parameters, node: node).first { $0.set == NodeSet.name(node) }!
+      return try write(set, arrays, of: parameters, nodes, keptBy: node)
     }
+  }
+
+  /// Sends the coordinator what this node keeps, in the order in which `collect` writes it.
+  static func send(_ parameters: NodeParameterStore, to nodes: Communicator) throws {
+    let parts = ArrayParts(parameters: parameters, nodes: nodes)
+    for (set, arrays) in CheckpointFile.contents(parameters) {
+      if parameters.isSpread { try parts.forEach(of: arrays) { _ in } }
+      if set == NodeSet.name(nodes.rank) { try parts.forEach(of: arrays, keptBy: nodes.rank) { _ in } }
+    }
+  }
+
+  /// - Parameter node: that keeps all of the arrays; nil for those that do.
+  private func write(
+    _ set: String, _ arrays: [CheckpointFile.NamedArray], of parameters: NodeParameterStore, _ nodes: Communicator,
+    keptBy node: Int? = nil
+  ) throws -> [String] {
+    let tensors = arrays.flatMap { array, prefix in
+      parameters.table.parameters.map { (name: prefix + $0.name, shape: $0.shape, type: array?.elementType.tensorType ?? .f32) }
+    }
+    let writer = try ShardedSafetensorsWriter(
+      folder: temporary, name: set, tensors: tensors, metadata: ["step": "\(step)"], limit: fileLimit)
+    try ArrayParts(parameters: parameters, nodes: nodes).forEach(of: arrays, keptBy: node) { part in
+      guard part.isFinite || part.array != nil && ![CheckpointFile.model, CheckpointFile.ema].contains(set) else {
+        throw DalleError(
+          .diverged,
+          "\(final): is not written, because values of `\(part.parameter.name)` are infinite or NaN after step \(step): the training has "
+            + "diverged; set its lr.peak lower and start again, it resumes from the newest checkpoint")
+      }
+      try part.write(to: writer)
+    }
+    try writer.finish()
+    return writer.files
   }
 
   /// Writes state and manifest, and makes the checkpoint visible.

@@ -1,3 +1,4 @@
+import Foundation
 import Kernels
 import Layers
 import Memory
@@ -26,5 +27,14 @@ package struct ExponentialMovingAverage: Sendable {
   package func update(_ piece: ParameterPiece, number: Int) {
     guard includes(number) else { return }
     interpolate(piece.values(Self.state), towards: piece.weights, keeping: decay)
+  }
+
+  /// Adds the piece's weights as often as is due in a round of updates, which has made them.
+  ///
+  /// - Parameter updates: as many as were done before the round, up to as many as after it.
+  package func update(_ piece: ParameterPiece, after updates: Range<Int>) {
+    let additions = every == 0 ? 0 : updates.upperBound / every - updates.lowerBound / every
+    guard additions > 0 else { return }
+    interpolate(piece.values(Self.state), towards: piece.weights, keeping: pow(decay, Float(additions)))
   }
 }

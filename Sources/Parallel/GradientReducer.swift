@@ -10,7 +10,7 @@ import Monitoring
 /// A rank fills its ring block by block, in backward order. When all ranks of the node that have a micro-batch have filled a block,
 /// each owner adds its rows over their rings into its accumulator, in rank order, so that bits do not depend on timing; then the
 /// place is free for a later block. After the last micro-batch, owners of the same rows on other nodes sum theirs, as their
-/// `GradientExchange` does. A rank that is alone on its node owns everything: its ring is its accumulator.
+/// `GradientExchange` does, unless nodes train apart. A rank that is alone on its node owns everything: its ring is its accumulator.
 ///
 /// A step: `beginStep`, then for each micro-batch `buffer(for:)` and `markReady` for every block in reverse order of the table,
 /// then `finish`; then `exchange` has the norm, and the sums of a block once it is completed.
@@ -30,7 +30,10 @@ package final class GradientReducer {
   private let clock: PhaseClock
   private let ring: GradientRing
   private let rings: NodeMemory
-  private let owned: OwnedGradients
+  /// Free for other sums between steps.
+  let owned: OwnedGradients
+  /// Those whose gradients are summed: one of each node, or this rank alone.
+  private let across: Communicator
   package let exchange: any GradientExchange
   private let overlaps: Bool
 
@@ -72,7 +75,13 @@ package final class GradientReducer {
       table, partition: partition, rank: grid.node.rank, node: partition.nodes == 1 ? 0 : grid.across.rank)
     self.overlaps = overlaps
     try Self.checkEqualModels(table, grid.world)
-    self.exchange = try exchange.make(owned, across: grid.across, errors: errors, clock: clock)
+    if exchange.localUpdates > 0 {
+      across = try grid.across.split(color: grid.across.rank, key: 0)
+      self.exchange = try SumExchange(owned, across: across)
+    } else {
+      across = grid.across
+      self.exchange = try exchange.make(owned, across: across, errors: errors, clock: clock)
+    }
     let isAlone = grid.node.size == 1
     rings = try NodeMemory(grid.node, byteCount: Self.headerBytes + (isAlone ? 0 : 4 * ring.floatCount))
   }
@@ -144,7 +153,7 @@ package final class GradientReducer {
     try progress()
   }
 
-  /// Waits until the gradient of this rank's rows is summed over all ranks.
+  /// Waits until the gradient of this rank's rows is summed over all ranks, or over those of the node.
   package func finish() throws {
     guard filled == microBatches[grid.node.rank] * ring.order.count else {
       throw DalleError(.software, "a step ended before the block \(name(ring.order[filled % ring.order.count])) was finished")
@@ -154,8 +163,8 @@ package final class GradientReducer {
         try progress()
         if added < places.count { yieldCore() }
       }
-      if grid.nodeCount > 1 {
-        let arrival = try grid.across.iBarrier()
+      if across.size > 1 {
+        let arrival = try across.iBarrier()
         while try !arrival.test() {
           _ = try exchange.advance()
           yieldCore()

@@ -10,7 +10,8 @@ import Random
 /// The parameters of a model that several ranks train: weights, their compute copy and the training state once per node, gradients
 /// in each rank's ring.
 ///
-/// A step: `beginStep`, forward and backward passes, `finishReduction`, an update of every owned piece, `finishUpdate`.
+/// A step: `beginStep`, forward and backward passes, `finishReduction`, an update of every owned piece, `finishUpdate`. With local
+/// updates each node has weights and optimizer state of its own, and `finishRound` makes the weights equal.
 ///
 /// Where the state is spread over nodes, a node keeps weights and state of some rows, and gets of the others what models read. Arrays
 /// have room for all rows everywhere; what a node never writes takes no memory.
@@ -35,6 +36,8 @@ package final class NodeParameterStore: ParameterStore {
   private let gather: WeightGather?
   /// Of states that are read in place of the weights; made when they are first read.
   private var stateGathers: [StateArray: WeightGather] = [:]
+  /// Nil where nodes sum their gradients in every step.
+  let local: LocalUpdates?
   /// Compute copies of states that are read in place of the weights, by name; made when they are first read.
   private var stateCopies: [StateArray: NodeArray<BFloat16>] = [:]
 
@@ -76,7 +79,8 @@ package final class NodeParameterStore: ParameterStore {
     (self.fp32States, self.halfStates) = (fp32States, halfStates)
     reducer = try GradientReducer(
       table, grid: grid, partition: partition, blocks: gradientBlocks, exchange: exchange,
-      errors: exchange.state.first.map { fp32States[$0]! }, overlaps: overlaps, clock: clock)
+      errors: fp32States[PowerSGDExchange.errors], overlaps: overlaps, clock: clock)
+    local = try LocalUpdates(exchange, reducer.owned, grid: grid, clock: clock)
     gather =
       partition.nodes == 1
       ? nil : try WeightGather(table, grid: grid, partition: partition, values: weightArray, copy: computeCopy, clock: clock)
@@ -117,17 +121,17 @@ package final class NodeParameterStore: ParameterStore {
     try reducer.beginStep(microBatches: microBatches, isCompressing: isCompressing)
   }
 
-  /// Waits until the gradients of this rank's rows are summed over all ranks.
+  /// Waits until the gradients of this rank's rows are summed over all ranks; with local updates, over those of the node.
   package func finishReduction() throws {
     // A rank without samples has waited for no block.
     try gather?.finish()
     try reducer.finish()
   }
 
-  /// Norm of the whole gradient: the same number on every rank. Collective.
+  /// Norm of the whole gradient: the same number on every rank; with local updates, on every rank of the node. Collective.
   package func gradientNorm() throws -> Double {
     let mine = table.blockIDs.reduce(0) { $0 + reducer.exchange.sumOfSquares($1) }
-    // Every node holds the same sums, unless each has those of its rows; adding in rank order gives every rank the same bits.
+    // The ranks of a node hold all sums, unless each node has those of its rows; adding in rank order gives every rank the same bits.
     return try (reducer.exchange.isScattered ? grid.world : grid.node).allGather(mine).reduce(0, +).squareRoot()
   }
 
@@ -144,15 +148,20 @@ package final class NodeParameterStore: ParameterStore {
   package func forEachOwnedPiece(_ body: (ParameterPiece) -> Void) throws {
     for block in table.blockIDs {
       reducer.exchange.complete(block)
-      for owned in keptPieces(of: block) {
-        let piece = piece(owned, gradient: reducer.gradient(of: block, owned.range))
-        if granularity(owned.parameter) == .whole {
-          body(piece)
-        } else {
-          piece.forEachChunk(of: Self.chunkCount, body)
-        }
-      }
+      forEachOwnedPiece(of: block, body)
       try gather?.start(block)
+    }
+  }
+
+  /// The same for a block, with whatever lies where its gradients do.
+  func forEachOwnedPiece(of block: BlockID, _ body: (ParameterPiece) -> Void) {
+    for owned in keptPieces(of: block) {
+      let piece = piece(owned, gradient: reducer.gradient(of: block, owned.range))
+      if granularity(owned.parameter) == .whole {
+        body(piece)
+      } else {
+        piece.forEachChunk(of: Self.chunkCount, body)
+      }
     }
   }
 
@@ -174,12 +183,12 @@ package final class NodeParameterStore: ParameterStore {
     try refreshComputeCopy()
   }
 
-  /// Gives an array that begins with the weights those of now, in the rows that this rank keeps.
-  package func restart(_ array: StateArray) {
+  /// Gives an array that begins with the weights those of now, or the values of another array, in the rows that this rank keeps.
+  package func restart(_ array: StateArray, from source: StateArray? = nil) {
     precondition(array.initialValue == .weights, "`\(array.name)` does not begin with the weights")
     for block in table.blockIDs {
       for owned in keptPieces(of: block) {
-        let weights = weightArray.values(of: block)[owned.range]
+        let weights = fp32Values(source, of: block)[owned.range]
         switch array.elementType {
         case .fp32: fp32Values(array, of: block)[owned.range].copy(from: weights)
         case .bf16: round(weights, into: bf16Values(array, of: block)[owned.range])
@@ -207,7 +216,7 @@ package final class NodeParameterStore: ParameterStore {
     try grid.node.barrier()
   }
 
-  /// Throws unless models read the same weights on all nodes. Collective.
+  /// Throws unless models read the same weights on all nodes; with local updates, unless rounds begin with the same. Collective.
   package func verifyEqualWeights() throws {
     try gather?.finish()
     try grid.node.barrier()
@@ -219,7 +228,7 @@ package final class NodeParameterStore: ParameterStore {
           let weights = computeCopy.values(of: block)[piece.range]
           hash = fnv1a((0..<weights.count).lazy.map { UInt32(weights[$0].bits) }, after: hash)
         } else {
-          let weights = weightArray.values(of: block)[piece.range]
+          let weights = fp32Values(isLocal ? OuterOptimizer.weights : nil, of: block)[piece.range]
           hash = fnv1a((0..<weights.count).lazy.map { weights[$0].bitPattern }, after: hash)
         }
       }
@@ -247,9 +256,11 @@ package final class NodeParameterStore: ParameterStore {
     try grid.node.barrier()
   }
 
-  /// Bytes of the weights and of all state arrays: what a checkpoint takes.
+  /// Bytes of the weights and of all state arrays, of all nodes where each has its own: what a checkpoint takes.
   package var keptByteCount: Int {
-    table.parameterCount * (4 + stateArrays.reduce(0) { $0 + $1.elementType.size })
+    func bytes(_ arrays: [StateArray]) -> Int { arrays.reduce(0) { $0 + $1.elementType.size } }
+    let own = 4 + bytes(stateArrays.filter { !isCommon($0) })
+    return table.parameterCount * (bytes(stateArrays.filter(isCommon)) + own * (isLocal ? grid.nodeCount : 1))
   }
 
   /// Which nodes keep which floats of a parameter's block in an array (nil: the weights): runs, in ascending order. The first node

@@ -132,7 +132,10 @@ package struct Plan {
     let microBatches = (most + training.microBatch - 1) / training.microBatch
     let blocks = model.table.blocks.count
     let messages = memory.exchange == 0 ? "" : ", messages to other nodes \(Self.scaled(memory.exchange))"
-    let kept = config.exchange.state.isEmpty ? "moments and EMA" : "moments, EMA and errors of compression"
+    let kept =
+      config.parallel.localUpdates > 0
+      ? "moments, EMA, outer weights and momentum"
+      : config.exchange.state.isEmpty ? "moments and EMA" : "moments, EMA and errors of compression"
     let first = config.parallel.powersgd.firstStep(warmupSteps: training.lr.warmupSteps)
     let network = model.exchange.nodes == 1 ? "" : "\n  network      \(model.exchange.text(config.exchange, firstStep: first))"
     let problem = fits(memory) ? "" : "\n  TOO LARGE    \(try advice(for: model.name, fits: fits))"

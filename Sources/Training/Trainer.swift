@@ -87,6 +87,7 @@ package final class Trainer<Task: TrainingTask> {
       state = restored
       state.config = start.config
       state.ranks = start.ranks
+      if !parameters.isLocal { state.roundUpdates = 0 }
       try parameters.refreshComputeCopy()
     } else {
       try parameters.initialize(seed: seed)
@@ -128,7 +129,7 @@ package final class Trainer<Task: TrainingTask> {
       let outcome = try update.run(batch, &state, stop: stop.isRaised) {
         try clock.measure(.checkpoint) { try checkpoints.waitUntilRead() }
       }
-      if !outcome.applied { try reportSkip() }
+      if !outcome.applied { try reportSkip(outcome) }
 
       // Below: not training.
       state.skipped.add(isSkipped: !outcome.applied)
@@ -187,13 +188,12 @@ package final class Trainer<Task: TrainingTask> {
     try log.record(.checkpoint(path: checkpoints.path(step: state.step)), stage: task.name, step: state.step)
   }
 
-  /// Of an update that was skipped, because loss or gradient was not finite. Collective.
-  private func reportSkip() throws {
-    let block = try parameters.firstNonFiniteBlock()
+  /// Of an update that was skipped, because loss or gradient was not finite.
+  private func reportSkip(_ outcome: TrainingStep<Task>.Outcome) throws {
     guard grid.isCoordinator, !hasSkipped else { return }
     hasSkipped = true
     try warn([
-      "step \(state.step) changed nothing: \(block.map { "the gradient of block \($0)" } ?? "the loss") is not finite. If that happens "
+      "step \(state.step) changed nothing: \(outcome.nonFiniteBlock.map { "the gradient of block \($0)" } ?? "the loss") is not finite. If that happens "
         + "often, set \(task.name).training.lr.peak lower; with more than \(config.maxSkipped) of \(SkippedUpdates.window) updates skipped, "
         + "training ends (maxSkipped)"
     ])
@@ -249,10 +249,11 @@ package final class Trainer<Task: TrainingTask> {
     }
   }
 
-  /// The weights that the finished model will have if training ends here: their EMA, where there is one. Collective over the node.
+  /// The weights that the finished model will have if training ends here: their EMA, where there is one. With local updates, those of the
+  /// newest exchange: a node's own are no model yet. Collective over the node.
   private func evaluatedWeights() throws -> any ParameterStore {
-    guard let ema = config.ema.average.state.first else { return parameters }
-    return try parameters.reading(ema)
+    if let ema = config.ema.average.state.first { return try parameters.reading(ema) }
+    return parameters.isLocal ? try parameters.reading(OuterOptimizer.weights) : parameters
   }
 
   /// Samples come from the same weights as validation. Where that fails, training continues without them.

@@ -17,7 +17,7 @@ package struct TrainingMemory: Sendable {
   package let gradients: Int
   /// Bytes of each rank: messages to other nodes.
   package let exchange: Int
-  /// Bytes of the node: weights, their compute copies, optimizer state, EMA, errors of compressed gradients.
+  /// Bytes of the node: weights, their compute copies, optimizer state, EMA, errors of compressed gradients, outer weights and momentum.
   package let shared: Int
   package let ranksPerNode: Int
   /// Blocks whose gradients a rank holds at a time.
@@ -36,8 +36,9 @@ package struct TrainingMemory: Sendable {
     ranksPerNode: Int, gradientBlocks: Int, available: Int?
   ) {
     let values = table.floatCount
-    // In bf16 the weights and the EMA have a compute copy each.
-    let copies = precision == .bf16 ? 2 * values * (state.contains(ExponentialMovingAverage.state) ? 2 : 1) : 0
+    // In bf16 the weights have a compute copy, and so has what is evaluated in their place: the EMA, or the outer weights.
+    let isElsewhere = state.contains(ExponentialMovingAverage.state) || state.contains(OuterOptimizer.weights)
+    let copies = precision == .bf16 ? 2 * values * (isElsewhere ? 2 : 1) : 0
     let kept = (values + spread - 1) / spread
     // Of weights that are read, a node has other rows in fp32, too, where models read them so.
     let readInFP32 = table.parameters.reduce(0) { $0 + ($1.isReadInFP32 || precision == .fp32 ? $1.count : 0) }

@@ -6,6 +6,8 @@ package struct TrainingState: Codable, Sendable {
   package var step = 0
   /// Updates applied; fewer than `step` where a gradient was not finite.
   package var updates = 0
+  /// Those since nodes that train apart exchanged what they have learned; 0 without local updates.
+  package var roundUpdates = 0
   package var plateau = PlateauState()
   package var skipped = SkippedUpdates()
   /// Ranks that trained, for information.
@@ -17,6 +19,7 @@ package struct TrainingState: Codable, Sendable {
 
   /// What keys begin with that checkpoints of older versions lack. The others have always been there.
   struct Defaults: Encodable {
+    var roundUpdates = 0
     var plateau = PlateauState()
     var skipped = SkippedUpdates()
   }

@@ -28,10 +28,10 @@ package protocol TrainingTask: AnyObject {
   var load: @Sendable (_ step: Int, _ part: Range<Int>) throws -> Batch { get }
   /// Number of samples in a loaded batch.
   func count(_ batch: Batch) -> Int
-  /// The denominators of the loss for this part of the batch; summed over all ranks before the backward pass.
+  /// The denominators of the loss for this part of the batch; summed over the ranks that make one update before the backward pass.
   func denominators(_ batch: Batch) -> [Double]
 
-  /// Adds the gradient of samples `rows` of `batch` to `source`, scaled for a global batch with these denominators, and
+  /// Adds the gradient of samples `rows` of `batch` to `source`, scaled for an update with these denominators, and
   /// returns the loss sums.
   func forwardBackward(
     _ batch: Batch, rows: Range<Int>, step: Int, denominators: [Double], source: any ParameterStore

@@ -57,6 +57,7 @@ struct DalleTrain: ParsableCommand {
     stop.explain("stopped by a signal; to resume: \(resumeCommand(ranks: world.size))")
     let path = try config ?? world.decide { defaultConfig }
     let config = try ConfigFile.load(path, overrides: overrides)
+    try config.validate(ranks: world.size)
     let grid = try ProcessGrid(world, ranksPerNode: config.parallel.ranksPerNode)
     let plan = Plan(config, ranks: world.size, ranksPerNode: grid.node.size)
     if showsPlan {

@@ -14,9 +14,16 @@ final class PerceptronTask: TrainingTask {
   let load: @Sendable (_ step: Int, _ part: Range<Int>) throws -> Points
   private let training: TrainingConfig
 
+  /// The step in which one sample, the last of the batch, spoils the gradient of its rank, though not its loss.
+  static let spoiledStep = 50
+
   init(_ training: TrainingConfig) {
     self.training = training
-    load = { step, part in Points(step * training.batch + part.lowerBound..<step * training.batch + part.upperBound) }
+    load = { step, part in
+      var points = Points(step * training.batch + part.lowerBound..<step * training.batch + part.upperBound)
+      points.areSpoiled = step == Self.spoiledStep && part.contains(training.batch - 1)
+      return points
+    }
   }
 
   var activationBytes: Int { 8 * Perceptron.widths.reduce(0, +) * training.microBatch }
@@ -28,7 +35,7 @@ final class PerceptronTask: TrainingTask {
     _ batch: Points, rows: Range<Int>, step: Int, denominators: [Double], source: any ParameterStore
   ) throws -> [Double] {
     let part = batch.rows(rows)
-    let answers = try model.forwardBackward(part, source, scale: Float(1 / denominators[0]))
+    let answers = try model.forwardBackward(part, source, scale: batch.areSpoiled ? .infinity : Float(1 / denominators[0]))
     return [part.loss(answers), Double(part.count)]
   }
 

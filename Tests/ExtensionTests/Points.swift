@@ -9,6 +9,8 @@ struct Points: Sendable {
   /// `[sample, 4]`
   var inputs: [Float] = []
   var targets: [Float] = []
+  /// Whether they give a gradient that is not finite.
+  var areSpoiled = false
   var count: Int { targets.count }
 
   /// Tells these samples from others, in the stage's manifest.

@@ -14,25 +14,65 @@ struct Reference {
   /// A layer's numbers: weights `[out][in]`, biases `[out]`.
   private typealias Layer = (w: [[Double]], b: [Double])
 
-  init(_ training: TrainingConfig, seed: UInt64, velocity elementType: StateArray.ElementType) {
-    var layers = Self.initialLayers(seed: seed)
-    var velocity = layers.map(Self.zeros)
-    var ema = layers
+  /// What a node trains by itself: all of them together where there are no local updates.
+  private struct Node {
+    var layers: [Layer]
+    var velocity: [Layer]
+  }
+
+  /// - Parameter nodes: those that train apart from each other, for rounds of `parallel.localUpdates` steps.
+  init(
+    _ training: TrainingConfig, seed: UInt64, velocity elementType: StateArray.ElementType, nodes count: Int,
+    parallel: ParallelConfig
+  ) {
+    let start = Self.initialLayers(seed: seed)
+    var nodes = (0..<count).map { _ in Node(layers: start, velocity: start.map(Self.zeros)) }
+    var (outer, momentum, ema) = (start, start.map(Self.zeros), start)
+    // Updates that were made, and those before the round.
+    var (updates, before) = (0, 0)
     for step in 0..<training.steps {
-      var gradients = layers.map(Self.zeros)
-      let batch = Points(step * training.batch..<(step + 1) * training.batch)
-      losses.append(Self.loss(batch, layers, &gradients))
       let lr = training.lr.value(at: step, of: training.steps, plateau: PlateauState())
-      for index in layers.indices {
-        Self.forEachPair(&velocity[index], gradients[index]) { v, g in
-          let value = Double(Momentum.decay) * v + g
-          return elementType == .bf16 ? Double(BFloat16(Float(value)).float) : value
+      var sum = 0.0
+      for index in nodes.indices {
+        let share = training.batch * index / count..<training.batch * (index + 1) / count
+        var gradients = start.map(Self.zeros)
+        let batch = Points(step * training.batch + share.lowerBound..<step * training.batch + share.upperBound)
+        sum += Double(share.count) * Self.loss(batch, nodes[index].layers, &gradients)
+        if step == PerceptronTask.spoiledStep { continue }
+        for layer in start.indices {
+          Self.forEachPair(&nodes[index].velocity[layer], gradients[layer]) { v, g in
+            let value = Double(Momentum.decay) * v + g
+            return elementType == .bf16 ? Double(BFloat16(Float(value)).float) : value
+          }
+          Self.forEachPair(&nodes[index].layers[layer], nodes[index].velocity[layer]) { w, v in w - lr * v }
         }
-        Self.forEachPair(&layers[index], velocity[index]) { w, v in w - lr * v }
-        Self.forEachPair(&ema[index], layers[index]) { e, w in training.ema.decay * e + (1 - training.ema.decay) * w }
       }
+      losses.append(sum / Double(training.batch))
+      if step != PerceptronTask.spoiledStep { updates += 1 }
+
+      let rounds = parallel.localUpdates
+      guard rounds == 0 || (step + 1) % rounds == 0 || step + 1 == training.steps else { continue }
+      for layer in start.indices {
+        if rounds == 0 {
+          outer[layer] = nodes[0].layers[layer]
+        } else {
+          var mean = Self.zeros(start[layer])
+          for node in nodes {
+            Self.forEachPair(&mean, outer[layer]) { $0 + $1 / Double(count) }
+            Self.forEachPair(&mean, node.layers[layer]) { $0 - $1 / Double(count) }
+          }
+          Self.forEachPair(&momentum[layer], mean) { v, g in parallel.outer.momentum * v + g }
+          Self.forEachPair(&outer[layer], mean) { w, g in w - parallel.outer.lr * g }
+          Self.forEachPair(&outer[layer], momentum[layer]) { w, v in w - parallel.outer.lr * parallel.outer.momentum * v }
+          for index in nodes.indices { nodes[index].layers[layer] = outer[layer] }
+        }
+        for number in before..<updates where (number + 1) % training.ema.every == 0 {
+          Self.forEachPair(&ema[layer], outer[layer]) { e, w in training.ema.decay * e + (1 - training.ema.decay) * w }
+        }
+      }
+      before = updates
     }
-    var unused = layers.map(Self.zeros)
+    var unused = start.map(Self.zeros)
     validationLoss = Self.loss(Points(Points.validation), ema, &unused)
   }
 

@@ -1,5 +1,7 @@
 // A run whose model, optimizer, stages and sink no module of Sources knows; Tests/ExtensionTests/run kills and resumes it.
-// usage: extension-tests RUN_FOLDER fp32|bf16 [EVENT]      (the optimizer's state; the event at which the ranks are killed)
+// usage: extension-tests RUN_FOLDER fp32|bf16|local [EVENT]
+//   fp32, bf16: the optimizer's state; local: every rank is a node that trains apart from the others, with state in fp32
+//   EVENT: at which the ranks are killed
 import Commands
 import Foundation
 import MPI
@@ -18,14 +20,22 @@ func expect(_ condition: Bool, _ what: String) throws {
 }
 
 func train(
-  _ world: Communicator, _ stop: StopRequest, _ folder: RunFolder, _ velocity: StateArray.ElementType, deadly: String?
+  _ world: Communicator, _ stop: StopRequest, _ folder: RunFolder, _ velocity: StateArray.ElementType, isLocal: Bool,
+  deadly: String?
 ) throws {
   var config = RunConfig()
   config.precision = .fp32
   config.parallel.gradientBlocks = 3  // of four: the ring comes round
   var lr = LearningRateConfig()
   lr.peak = 0.05
-  var training = TrainingConfig(steps: 200, batch: 12, microBatch: 2, lr: lr, ema: EMAConfig(every: 1, decay: 0.9))
+  // Three ranks have 4, 4 and 5 samples.
+  var training = TrainingConfig(steps: 200, batch: 13, microBatch: 2, lr: lr, ema: EMAConfig(every: 1, decay: 0.9))
+  if isLocal {
+    (config.parallel.ranksPerNode, config.parallel.localUpdates) = (1, 7)
+    // Rounds are few.
+    config.parallel.outer.momentum = 0.5
+    training.ema.every = 2
+  }
   training.checkpointEvery = 1
   training.validateEvery = training.steps
 
@@ -33,23 +43,29 @@ func train(
     .init(task: PerceptronTask(training), shape: ["widths": Perceptron.widths], optimizer: Momentum(velocity))
   }
   let recorder = EventRecorder(deadly: deadly)
-  let run = try Run(config, folder: folder, grid: ProcessGrid(world), stop: stop, sinks: [recorder])
+  let grid = try ProcessGrid(world, ranksPerNode: config.parallel.ranksPerNode)
+  let run = try Run(config, folder: folder, grid: grid, stop: stop, sinks: [recorder])
   try run.run([perceptron, FitStage()])
 
   // Whatever step it resumed at, every later one is reported once, with its checkpoint.
   let words = recorder.words("perceptron")
   let first = recorder.losses.keys.min()!
-  let steps = (first...training.steps).flatMap { ["checkpoint \($0)", "step \($0)"] }
+  // A step that changed nothing has no checkpoint.
+  let spoiled = PerceptronTask.spoiledStep + 1
+  let steps = (first...training.steps).flatMap { ($0 == spoiled ? [] : ["checkpoint \($0)"]) + ["step \($0)"] }
   try expect(
     words == ["begun 1/2", "training \(first - 1)"] + steps + ["validation \(training.steps)", "finished 1/2"],
     "the events of the training are \(words)")
   try expect(recorder.words("fit") == ["begun 2/2", "finished 2/2"], "the events of `fit` are \(recorder.words("fit"))")
-  try check(recorder, against: Reference(training, seed: UInt64(config.seed), velocity: velocity), velocity)
+  let reference = Reference(
+    training, seed: UInt64(config.seed), velocity: velocity, nodes: isLocal ? world.size : 1, parallel: config.parallel)
+  try check(recorder, against: reference, velocity)
 
   let fit = try JSONDecoder().decode([String: Double].self, from: Data(contentsOf: URL(fileURLWithPath: FitStage.file(folder))))
   // The same sums of Doubles in another order.
   try expect(abs(fit["loss"]! - recorder.validationLoss!) < 1e-12, "the finished model is not the one that was validated")
-  if world.rank == 0 { print("ok \(first == 1 ? "trained" : "resumed at step \(first - 1)"), \(world.size) ranks, \(velocity)") }
+  let state = isLocal ? "local updates" : "\(velocity)"
+  if world.rank == 0 { print("ok \(first == 1 ? "trained" : "resumed at step \(first - 1)"), \(world.size) ranks, \(state)") }
 }
 
 /// Losses are those of the reference.
@@ -66,6 +82,7 @@ func check(_ recorder: EventRecorder, against reference: Reference, _ velocity: 
 
 RankedCommand.withRanks { world, stop in
   let arguments = CommandLine.arguments
-  let velocity = StateArray.ElementType(rawValue: arguments[2])!
-  try train(world, stop, RunFolder(arguments[1]), velocity, deadly: arguments.count > 3 ? arguments[3] : nil)
+  let isLocal = arguments[2] == "local"
+  let velocity = isLocal ? .fp32 : StateArray.ElementType(rawValue: arguments[2])!
+  try train(world, stop, RunFolder(arguments[1]), velocity, isLocal: isLocal, deadly: arguments.count > 3 ? arguments[3] : nil)
 }

@@ -160,6 +160,13 @@ private func reference(_ f: LowRankFactors, _ gradients: [[Float]]) -> [Double] 
     #expect(cost(.fp32, nodes: 2).payload == all && cost(.fp32, nodes: 2).sent == all)
     #expect(cost(.bf16, nodes: 4).payload == all / 2 && cost(.bf16, nodes: 4).sent == all / 2 * 3 / 2)
     #expect(cost(.fp32, nodes: 1).sent == 0 && cost(.powersgd, nodes: 1).sent == 0)
+    var local = ExchangeSettings(.bf16)
+    local.localUpdates = 10
+    let rounds = ExchangeCost(local, table, precision: .fp32, nodes: 4, ranksPerNode: 1)
+    #expect(rounds.sentAtOnce == all / 2 * 3 / 2 && rounds.sent == all / 2 * 3 / 20)
+    // Gradients go to those who keep the rows, and weights come back, operands in bf16.
+    let spread = ExchangeCost(ExchangeSettings(.fp32, shard: .world), table, precision: .bf16, nodes: 4, ranksPerNode: 1)
+    #expect(spread.sent == (all + 4 * (64_000 + 512) + 2 * 512 * 512) / 4 * 3)
     // 0.15 · 512 · 512 / 1024 = 38.4
     #expect(cost(.powersgd, nodes: 2).payload == 4 * (64_000 + 512 + 38 * 1024))
     var vectors = PowerSGDConfig()

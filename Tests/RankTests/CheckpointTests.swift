@@ -51,7 +51,8 @@ func testResume(_ test: RankTest, _ shard: ShardLayout) throws {
     test.expect(try test.checkpoints(name).loadLatest(Progress.self, into: second) == Progress(step: 7), "progress")
     try second.refreshComputeCopy()
     try test.train(second, optimizer, from: 7, steps: 2)
-    try second.verifyEqualWeights()
+    // Waits for weights on their way, too.
+    for store in [whole, second] { try store.verifyEqualWeights() }
     test.expect(test.contents(second) == test.contents(whole), "\(name): resumed bits differ from those of the whole run")
   }
   try test.passed("resume")

@@ -26,6 +26,10 @@ try testOtherLayout(test)
 try testOtherRanks(test)
 for isWarm in [false, true] { try testResumeCompressed(test, isWarm: isWarm) }
 try testErrorsOnOtherNodes(test)
+try testAveraging(test)
+for format in [ExchangeFormat.fp32, .bf16] { try testRounds(test, format) }
+try testResumeLocal(test)
+try testOtherNodes(test)
 try testDamage(test)
 try testIncompleteCheckpoints(test)
 if world.rank == 0 { test.print("done") }

@@ -1,5 +1,6 @@
 import Errors
 import Foundation
+import Models
 import Testing
 
 @testable import Training
@@ -58,6 +59,17 @@ extension RunConfig {
     ("dvae: {model: {recompute: 3}}", "run.yaml:1: `dvae.model.recompute` is `3`, which is not true or false"),
     ("parallel: {gradientBlocks: 2}", "run.yaml:1: `parallel.gradientBlocks` is 2; it must be 0 or at least 3"),
     (
+      "parallel: {localUpdates: -1}", "run.yaml:1: `parallel.localUpdates` is -1; it must lie between 0 and 1000000000 (steps)"
+    ),
+    (
+      "parallel:\n  exchange: powersgd\n  localUpdates: 50",
+      "run.yaml:3: `parallel.localUpdates` is 50; with `parallel.exchange: powersgd` it must be 0, since factors of gradients are exchanged in "
+        + "every step: set one of the two"
+    ),
+    ("parallel: {outer: {momentum: 1}}", "run.yaml:1: `parallel.outer.momentum` is 1; it must be at least 0 and below 1"),
+    ("parallel: {outer: {momentum: -0.1}}", "run.yaml:1: `parallel.outer.momentum` is -0.1; it must be at least 0 and below 1"),
+    ("parallel: {outer: {lr: 0}}", "run.yaml:1: `parallel.outer.lr` is 0; it must be above 0"),
+    (
       "data: {imageSize: 100}",
       "run.yaml: the dVAE's imageSize is 100; with 4 groups it must be a multiple of 8 = 2^(groups - 1); change the keys below `dvae.model`, or `data.imageSize`"
     ),
@@ -78,6 +90,37 @@ extension RunConfig {
   ])
   func mistakesAreNamed(yaml: String, expected: String) {
     #expect(message(yaml) == expected)
+  }
+
+  /// Each node's update is a mean over its own samples.
+  @Test func localUpdatesNeedASampleOnEveryRank() throws {
+    var config = RunConfig()
+    config.dvae.training.batch = 7
+    try config.validate(ranks: 8)
+    config.parallel.localUpdates = 50
+    try config.validate(ranks: 7)
+    #expect { try config.validate(ranks: 8) } throws: {
+      "\($0)".contains(
+        "`dvae.training.batch` is 7; with `parallel.localUpdates` every rank needs a sample, so it must be at least 8")
+    }
+  }
+
+  /// Outer weights and momentum, in fp32, and a copy of the weights to evaluate, where there is no EMA.
+  @Test func localUpdatesTakeTwoMoreArraysAndSendLessOften() throws {
+    func plan(_ localUpdates: Int, _ ema: Int) -> Plan {
+      var config = RunConfig()
+      config.precision = .fp32
+      config.transformer.model.layers = 2
+      config.transformer.training.ema.every = ema
+      config.parallel.localUpdates = localUpdates
+      return Plan(config, ranks: 4, ranksPerNode: 2)
+    }
+    let values = Transformer.table(plan(0, 1).config.transformerConfig(textVocabulary: 16_384)).floatCount
+    for ema in [0, 1] {
+      #expect(try plan(50, ema).memory(of: "transformer").shared - plan(0, ema).memory(of: "transformer").shared == 8 * values)
+    }
+    let text = try plan(50, 1).text()
+    #expect(text.contains("sent per node every 50 steps (") && text.contains("moments, EMA, outer weights and momentum"))
   }
 
   @Test func optionsAreChecked() {

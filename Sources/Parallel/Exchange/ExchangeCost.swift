@@ -6,7 +6,7 @@ import Optimization
 /// What an exchange takes of network and memory; known before anything is allocated.
 package struct ExchangeCost: Sendable {
   package let nodes: Int
-  /// Bytes of a node's gradients as they travel in a step; and as they would in fp32.
+  /// Bytes of a node's gradients as they travel in an exchange; and as they would in fp32.
   package let payload, payloadInFP32: Int
   /// Bytes of the weights that nodes gather after an update.
   package let gathered: Int
@@ -14,6 +14,8 @@ package struct ExchangeCost: Sendable {
   package let spread: Int
   /// Whether each node gets the sums of its rows alone.
   private let isScattered: Bool
+  /// From one exchange to the next: 1, or a round of local updates.
+  package let steps: Int
   /// Bytes of a rank for messages and factors, beside the arrays of `ExchangeSettings.state`.
   package let memory: Int
 
@@ -27,6 +29,7 @@ package struct ExchangeCost: Sendable {
     self.nodes = nodes
     spread = settings.shard.spread(over: nodes)
     isScattered = spread > 1 && settings.format != .powersgd
+    steps = max(1, settings.localUpdates)
     payloadInFP32 = 4 * table.floatCount
     gathered = spread == 1 ? 0 : WeightGather.byteCount(table, precision)
     switch settings.format {
@@ -56,9 +59,11 @@ package struct ExchangeCost: Sendable {
     }
   }
 
-  /// Bytes that each node sends, and receives, in a step: sums are reduced in parts and gathered again, which moves all parts but a
+  /// Bytes that each node sends, and receives, in an exchange: sums are reduced in parts and gathered again, which moves all parts but a
   /// node's own twice; where each node gets its rows alone, weights are gathered instead.
-  package var sent: Int { (isScattered ? 1 : 2) * (payload - payload / nodes) + gathered - gathered / nodes }
+  package var sentAtOnce: Int { (isScattered ? 1 : 2) * (payload - payload / nodes) + gathered - gathered / nodes }
+  /// The same per step.
+  package var sent: Int { sentAtOnce / steps }
   /// Share of the bytes that fp32 would take which is saved.
   package var compression: Double { payloadInFP32 == 0 ? 0 : 1 - Double(payload) / Double(payloadInFP32) }
 }

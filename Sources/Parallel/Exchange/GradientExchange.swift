@@ -70,6 +70,11 @@ package struct ExchangeSettings: Sendable {
   package var powersgd: PowerSGDConfig
   /// Decides the random numbers of PowerSGD.
   package var seed: UInt64
+  /// Steps that nodes train apart from each other before they exchange what they have learned (`LocalUpdates`); 0 for gradients that are
+  /// summed in every step.
+  package var localUpdates = 0
+  /// For local updates.
+  package var outer = OuterConfig()
 
   package init(
     _ format: ExchangeFormat = .fp32, shard: ShardLayout = .node, powersgd: PowerSGDConfig = PowerSGDConfig(), seed: UInt64 = 0
@@ -78,7 +83,9 @@ package struct ExchangeSettings: Sendable {
   }
 
   /// The arrays that the exchange keeps beside the weights.
-  package var state: [StateArray] { format == .powersgd ? [PowerSGDExchange.errors] : [] }
+  package var state: [StateArray] {
+    (format == .powersgd ? [PowerSGDExchange.errors] : []) + (localUpdates > 0 ? OuterOptimizer.state : [])
+  }
 
   /// Collective over the ranks of `across`.
   ///

@@ -127,6 +127,10 @@ extension RunConfig {
             "exchange", ExchangeFormat.self,
             "What nodes send each other of gradients: all numbers in `fp32` or `bf16`, or, with `powersgd`, matrices as low-rank factors "
               + "(Docs/exchange.md)."),
+          .integer(
+            "localUpdates", steps, unit: "steps",
+            "Steps that nodes train apart from each other before they exchange what they have learned (DiLoCo, Docs/exchange.md); 0 exchanges "
+              + "gradients in every step. Not with `exchange: powersgd`."),
         ]),
       ConfigSection(
         path: "parallel.powersgd",
@@ -147,6 +151,13 @@ extension RunConfig {
           .integer(
             "startStep", steps, unit: "steps",
             "First step whose gradients are compressed; 0 for the first after `lr.warmupSteps`. Earlier ones are sent in fp32."),
+        ]),
+      ConfigSection(
+        path: "parallel.outer",
+        text: "For `parallel.localUpdates`: SGD with Nesterov momentum, which applies the mean of what nodes have learned.",
+        keys: [
+          .number("lr", .above(0), "Learning rate; 1 without momentum takes the mean of the nodes' weights."),
+          .number("momentum", .atLeastAndBelow(0, 1), "Nesterov momentum."),
         ]),
       ConfigSection(
         path: "monitoring", text: "How a run is watched.",

@@ -17,7 +17,10 @@ extension RunConfig {
 
   /// How its nodes exchange gradients.
   package var exchange: ExchangeSettings {
-    ExchangeSettings(parallel.exchange, shard: parallel.shard, powersgd: parallel.powersgd, seed: UInt64(seed))
+    var settings = ExchangeSettings(
+      parallel.exchange, shard: parallel.shard, powersgd: parallel.powersgd, seed: UInt64(seed))
+    (settings.localUpdates, settings.outer) = (parallel.localUpdates, parallel.outer)
+    return settings
   }
 
   /// The transformer that this run trains.

@@ -23,6 +23,18 @@ extension RunConfig {
     if 1...2 ~= parallel.gradientBlocks {
       throw fail("parallel.gradientBlocks", "is \(parallel.gradientBlocks); it must be 0 or at least 3")
     }
+    if parallel.localUpdates > 0, parallel.exchange == .powersgd {
+      throw fail(
+        "parallel.localUpdates",
+        "is \(parallel.localUpdates); with `parallel.exchange: powersgd` it must be 0, since factors of gradients are exchanged in every step: "
+          + "set one of the two")
+    }
+    if parallel.localUpdates > 0, parallel.shard == .world {
+      throw fail(
+        "parallel.localUpdates",
+        "is \(parallel.localUpdates); with `parallel.shard: world` it must be 0, since each node then has weights of its own: set one of the "
+          + "two")
+    }
     if monitoring.abortAfter > 0, monitoring.abortAfter < monitoring.hangAfter || monitoring.hangAfter == 0 {
       throw fail(
         "monitoring.abortAfter",
@@ -40,6 +52,17 @@ extension RunConfig {
     } catch {
       throw DalleError(
         .configuration, "\(location("transformer.model")): \(error); change the keys below `transformer.model`, or the dVAE's grid")
+    }
+  }
+
+  /// Checks what the number of ranks decides.
+  package func validate(ranks: Int) throws {
+    guard parallel.localUpdates > 0 else { return }
+    for (model, training) in [("dvae", dvae.training), ("transformer", transformer.training)] where training.batch < ranks {
+      throw DalleError(
+        .configuration,
+        "configuration: `\(model).training.batch` is \(training.batch); with `parallel.localUpdates` every rank needs a sample, so it must be "
+          + "at least \(ranks), the number of ranks")
     }
   }
 }

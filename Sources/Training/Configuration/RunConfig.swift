@@ -171,6 +171,8 @@ package struct ParallelConfig: Codable, Sendable, Equatable {
   package var shard = ShardLayout.node
   package var exchange = ExchangeFormat.fp32
   package var powersgd = PowerSGDConfig()
+  package var localUpdates = 0
+  package var outer = OuterConfig()
 }
 
 /// How a run is watched: section `monitoring`.
