@@ -38,10 +38,12 @@ final class EventRecorder: EventSink {
     }
   }
 
-  /// The last validation's loss.
-  var validationLoss: Double? {
-    events.reduce(nil) { last, event in
-      if case .validation(let metrics) = event.kind { metrics.first { $0.name == "loss" }?.value } else { last }
+  /// The loss of each validation that was done here, by its step.
+  var validationLosses: [Int: Double] {
+    events.reduce(into: [:]) { losses, event in
+      if case .validation(let metrics) = event.kind, let step = event.step {
+        losses[step] = metrics.first { $0.name == "loss" }?.value
+      }
     }
   }
 }

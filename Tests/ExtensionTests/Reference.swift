@@ -8,8 +8,8 @@ import Training
 struct Reference {
   /// Loss of each step, before its update.
   private(set) var losses: [Double] = []
-  /// Loss of the EMA weights on the validation samples.
-  private(set) var validationLoss = 0.0
+  /// Loss of the EMA weights on the validation samples, by step from 1; without EMA, of those that all nodes have in common.
+  private(set) var validationLosses: [Int: Double] = [:]
 
   /// A layer's numbers: weights `[out][in]`, biases `[out]`.
   private typealias Layer = (w: [[Double]], b: [Double])
@@ -51,29 +51,31 @@ struct Reference {
       if step != PerceptronTask.spoiledStep { updates += 1 }
 
       let rounds = parallel.localUpdates
-      guard rounds == 0 || (step + 1) % rounds == 0 || step + 1 == training.steps else { continue }
-      for layer in start.indices {
-        if rounds == 0 {
-          outer[layer] = nodes[0].layers[layer]
-        } else {
-          var mean = Self.zeros(start[layer])
-          for node in nodes {
-            Self.forEachPair(&mean, outer[layer]) { $0 + $1 / Double(count) }
-            Self.forEachPair(&mean, node.layers[layer]) { $0 - $1 / Double(count) }
+      if rounds == 0 || (step + 1) % rounds == 0 || step + 1 == training.steps {
+        for layer in start.indices {
+          if rounds == 0 {
+            outer[layer] = nodes[0].layers[layer]
+          } else {
+            var mean = Self.zeros(start[layer])
+            for node in nodes {
+              Self.forEachPair(&mean, outer[layer]) { $0 + $1 / Double(count) }
+              Self.forEachPair(&mean, node.layers[layer]) { $0 - $1 / Double(count) }
+            }
+            Self.forEachPair(&momentum[layer], mean) { v, g in parallel.outer.momentum * v + g }
+            Self.forEachPair(&outer[layer], mean) { w, g in w - parallel.outer.lr * g }
+            Self.forEachPair(&outer[layer], momentum[layer]) { w, v in w - parallel.outer.lr * parallel.outer.momentum * v }
+            for index in nodes.indices { nodes[index].layers[layer] = outer[layer] }
           }
-          Self.forEachPair(&momentum[layer], mean) { v, g in parallel.outer.momentum * v + g }
-          Self.forEachPair(&outer[layer], mean) { w, g in w - parallel.outer.lr * g }
-          Self.forEachPair(&outer[layer], momentum[layer]) { w, v in w - parallel.outer.lr * parallel.outer.momentum * v }
-          for index in nodes.indices { nodes[index].layers[layer] = outer[layer] }
+          for number in before..<updates where training.ema.every > 0 && (number + 1) % training.ema.every == 0 {
+            Self.forEachPair(&ema[layer], outer[layer]) { e, w in training.ema.decay * e + (1 - training.ema.decay) * w }
+          }
         }
-        for number in before..<updates where (number + 1) % training.ema.every == 0 {
-          Self.forEachPair(&ema[layer], outer[layer]) { e, w in training.ema.decay * e + (1 - training.ema.decay) * w }
-        }
+        before = updates
       }
-      before = updates
+      guard (step + 1) % training.validateEvery == 0 else { continue }
+      var unused = start.map(Self.zeros)
+      validationLosses[step + 1] = Self.loss(Points(Points.validation), training.ema.every > 0 ? ema : outer, &unused)
     }
-    var unused = start.map(Self.zeros)
-    validationLoss = Self.loss(Points(Points.validation), ema, &unused)
   }
 
   private static func initialLayers(seed: UInt64) -> [Layer] {
