@@ -14,8 +14,10 @@ private struct Killed: Error {}
     }
   }
 
-  private func update(_ folder: DatasetFolder, adding sources: [DatasetSource] = []) throws -> Dataset {
-    let options = try folder.readSummary().options.adding(sources)
+  private func update(_ folder: DatasetFolder, adding sources: [DatasetSource] = [], removing paths: [String] = []) throws
+    -> Dataset
+  {
+    let options = try folder.readSummary().options.removing(paths).adding(sources)
     let collector = try Collector(folder, options: options, isUpdate: true)
     try collector.scan()
     for workItem in 0..<collector.workItemCount() where !collector.isValidated(workItem) { try collector.validate(workItem) }
@@ -98,6 +100,30 @@ private struct Killed: Error {}
     let changed = try update(folder, adding: [again, DatasetSource("\(shop.path)/f")])
     #expect(changed.summary.options.sources.map(\.repeat) == [2, 3])
     #expect(try shop.captions(changed).contains("a caption") && !shop.captions(changed).contains("a title"))
+  }
+
+  /// Without a source, whose files may be gone, a dataset is that of the others.
+  @Test func anUpdateTakesSourcesOut() throws {
+    let shop = try Workshop()
+    try pairs(shop, "f", 0..<6)
+    try pairs(shop, "g", 4..<9)
+    try pairs(shop, "h", 20..<24)
+    let folder = DatasetFolder("\(shop.path)/out")
+    let sources = ["f", "g", "h"].map { DatasetSource($0) }
+    let before = try shop.collect(sources)
+    try FileManager.default.removeItem(atPath: shop.path + "/f")
+    #expect {
+      try before.summary.options.removing(["\(shop.path)/x"])
+    } throws: {
+      "\($0)".contains("\(shop.path)/x is none of the dataset's sources, which are \(shop.path)/f, \(shop.path)/g")
+    }
+    let after = try update(folder, removing: [shop.path + "/f/"])
+    let anew = try shop.collect([sources[1], sources[2]], into: "anew")
+    #expect(try after.summary == anew.summary && after.identity() == anew.identity() && shop.samples(after) == shop.samples(anew))
+    let replaced = try update(
+      folder, adding: [DatasetSource("\(shop.path)/h", repeat: 3)], removing: ["g", "h"].map { "\(shop.path)/\($0)" })
+    #expect(replaced.summary.options.sources.map(\.repeat) == [3])
+    #expect(replaced.summary.distinctTraining + replaced.summary.validation == 4)
   }
 
   /// A comparison that is stopped says so, and does not take what it has not seen for removed.
