@@ -47,6 +47,24 @@ package struct DatasetOptions: Codable, Equatable, Sendable {
     return options
   }
 
+  /// These options without some of their sources.
+  ///
+  /// - Parameter paths: of sources, as they were named or as they are recorded.
+  /// - Throws: `DalleError(.usage)` for a path that is none of the sources.
+  package func removing(_ paths: [String]) throws -> DatasetOptions {
+    var options = self
+    for path in paths {
+      let recorded = DatasetSource.absolute(path)
+      guard sources.contains(where: { $0.path == recorded }) else {
+        let all = sources.map(\.path).joined(separator: ", ")
+        throw DalleError(
+          .usage, "--remove \(path): \(recorded) is none of the dataset's sources, which are \(all); name one of these")
+      }
+      options.sources.removeAll { $0.path == recorded }
+    }
+    return options
+  }
+
   /// - Throws: `DalleError(.configuration)` for the first value outside its limits.
   func validate() throws {
     if sources.isEmpty { throw DalleError(.configuration, "no source is given; name a folder, a manifest or an archive") }
@@ -128,7 +146,7 @@ package struct DatasetSummary: Codable, Equatable, Sendable {
   package func remarks(validationSetting: String) -> [String] {
     var lines: [String] = []
     let samples = distinctTraining + validation
-    if 3 * validation > samples {
+    if 3 * validation > samples, validation > 1 {
       lines.append(
         "\(validation.formatted()) of \(samples.formatted()) samples are in the validation split and are not trained on; `\(validationSetting)` sets fewer"
       )

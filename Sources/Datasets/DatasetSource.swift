@@ -59,10 +59,13 @@ package struct DatasetSource: Codable, Equatable, Sendable {
     try Self.expandBraces(path).flatMap { pattern in
       let absolute = Self.absolute(pattern)
       if FileManager.default.fileExists(atPath: absolute) { return [absolute] }
-      let matches = Self.glob(absolute)
+      // A link that leads to nothing matches itself.
+      let link = brokenLink(in: absolute)
+      let matches = link == nil ? Self.glob(absolute) : []
       guard !matches.isEmpty else {
         throw DalleError(
-          .noInput, "\(pattern): there is no such file or folder\(pattern == path ? "" : " (from \(path))"); check the path")
+          .noInput,
+          "\(pattern): there is no such file or folder\(pattern == path ? "" : " (from \(path))"); \(link ?? "check the path")")
       }
       return matches
     }

@@ -46,6 +46,9 @@ enum FileKind: Equatable {
     return String(name[..<dot])
   }
 
+  /// Names that the caption file of an image may have.
+  static func captionNames(_ stem: String) -> [String] { captionSuffixes.map { "\(stem).\($0)" } }
+
   /// Place of a caption file among those of an image.
   static func captionRank(_ name: String) -> Int { captionSuffixes.firstIndex(of: suffix(name)) ?? captionSuffixes.count }
 

@@ -5,7 +5,7 @@ enum JSONValue {
   /// As it is written: also Python's NaN and Infinity.
   case number(String)
   case string(String)
-  /// A string that is no text, and why.
+  /// A string that is no text, and what it has that is none.
   case brokenString(String)
   case array([JSONValue])
   case object([(key: String, value: JSONValue)])
@@ -17,7 +17,7 @@ enum JSONValue {
     case .bool: "true or false"
     case .number: "a number"
     case .string: "a text"
-    case .brokenString(let why): why
+    case .brokenString(let flaw): "a text with \(flaw)"
     case .array: "a list"
     case .object: "an object"
     }
@@ -144,10 +144,10 @@ struct JSONParser {
       switch byte {
       case UInt8(ascii: "\""):
         if let flaw { return .brokenString(flaw) }
-        return String(validating: text, as: UTF8.self).map(JSONValue.string) ?? .brokenString("not UTF-8")
+        return String(validating: text, as: UTF8.self).map(JSONValue.string) ?? .brokenString("letters that are not UTF-8")
       case UInt8(ascii: "\\"):
         guard let scalar = try escaped() else {
-          flaw = "half of a surrogate pair, which is no character"
+          flaw = "half of a surrogate pair (as \\ud83d), which is no character"
           continue
         }
         text += Array(String(Character(scalar)).utf8)

@@ -129,6 +129,8 @@ struct ManifestImages {
         "they have backslashes: write slashes, and paths relative to the list"
       } else if existing(first, in: FileManager.default.currentDirectoryPath) != nil {
         "they exist relative to the current folder: move the list there, or write paths relative to it"
+      } else if let link = brokenLink(in: absolute(first, in: folder)) {
+        "\(link): correct the link, or restore what it leads to"
       } else if first.hasPrefix("/") || first.hasPrefix("~") {
         "the images have been moved, or are on another machine: write paths relative to the list"
       } else {

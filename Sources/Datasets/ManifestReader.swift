@@ -80,7 +80,10 @@ package struct ManifestReader {
 
   private func entry(_ bytes: [UInt8], isCut: Bool) throws(Skip) -> Entry {
     let location = "\(path):\(line)"
-    if isCut { throw Skip(location, .damagedSource, "the line has more than \(TextLines.limit) bytes") }
+    if isCut {
+      throw Skip(
+        location, .damagedSource, "the line has more than \(TextLines.limit) bytes; leave out what is neither path nor caption")
+    }
     let value: JSONValue
     do {
       value = try JSONParser.value(bytes)
@@ -132,7 +135,8 @@ package struct ManifestReader {
       case .string(let text): if !text.isEmpty { captions.append(text) }
       case .number(let text): captions.append(text)
       case .array(let values): for value in values { add(value, key) }
-      case .null, .bool, .object, .brokenString: unusable.append("`\(key)` is \(value.kind)")
+      case .brokenString(let flaw): unusable.append("`\(key)` has \(flaw)")
+      case .null, .bool, .object: unusable.append("`\(key)` is \(value.kind)")
       }
     }
     let present = members.filter { if case .null = $0.value { false } else { true } }

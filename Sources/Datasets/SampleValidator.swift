@@ -69,8 +69,8 @@ final class SampleValidator {
     let bytes: Data
     do {
       let path = candidate.image.path
-      if access(path, F_OK) != 0, errno == ENOENT {
-        throw Skip(location, .missingImage, "\(path): there is no such file")
+      if access(path, F_OK) != 0, errno == ENOENT || errno == ELOOP {
+        throw Skip(location, .missingImage, brokenLink(in: path) ?? "\(path): there is no such file")
       }
       let size = try fileSize(path)
       guard size <= filters.maximumBytes else {

@@ -223,12 +223,17 @@ extension FolderListing {
 /// The captions of a folder's images: NAME.txt, NAME.SUFFIX.txt, NAME.caption or NAME.json beside NAME.SUFFIX.
 private struct CaptionFiles {
   private var files: [String: [String]] = [:]
+  /// Folders that are named as files of captions.
+  private var folders: Set<String> = []
   /// Names, without suffixes, of files with an image's suffix.
   private var imageStems: Set<String> = []
 
   init(_ listing: FolderListing) {
     for entry in listing.entries {
-      if case .folder = entry.kind { continue }
+      if case .folder = entry.kind {
+        if FileKind(entry.name) == .caption { folders.insert(entry.name) }
+        continue
+      }
       switch FileKind(entry.name) {
       case .caption: files[FileKind.stem(entry.name), default: []].append(entry.name)
       case .image: imageStems.insert(FileKind.stem(entry.name))
@@ -258,6 +263,9 @@ private struct CaptionFiles {
   /// Why an image has no caption.
   func missing(for name: String) -> String {
     let stem = FileKind.stem(name)
+    if let folder = FileKind.captionNames(stem).first(where: folders.contains) {
+      return "\(folder) beside it is a folder, not a file of captions"
+    }
     return "there is no \(stem).txt, \(stem).caption or \(stem).json beside it"
   }
 }

@@ -125,8 +125,33 @@ package final class TarReader {
     return contents
   }
 
+  /// What a file is whose first bytes are those of another format, and what to do; nil for what may be a damaged archive.
+  private static func otherFormat(_ start: [UInt8]) -> String? {
+    func has(_ bytes: [UInt8]) -> Bool { start.starts(with: bytes) }
+    func has(_ text: String) -> Bool { has(Array(text.utf8)) }
+    let (unpack, fetch) = ("unpack it, and name what was in it", "download the archive again")
+    return switch true {
+    case start.isEmpty: "is an empty file; copy the archive again, or remove the file"
+    case has("PK\u{3}\u{4}"): "is a ZIP archive, not a tar archive; \(unpack)"
+    case has("0707") || has([0xC7, 0x71]) || has([0x71, 0xC7]): "is a cpio archive, not a tar archive; \(unpack)"
+    case has("Rar!"): "is a RAR archive, not a tar archive; \(unpack)"
+    case has([0x37, 0x7A, 0xBC, 0xAF]): "is a 7-Zip archive, not a tar archive; \(unpack)"
+    case has("BZh"): "is compressed with bzip2, which is not read; decompress it (bunzip2)"
+    case has([0xFD, 0x37, 0x7A, 0x58, 0x5A]): "is compressed with xz, which is not read; decompress it (unxz)"
+    case has("version https://git-lfs"): "is a pointer of Git LFS, not the archive; fetch that (git lfs pull)"
+    case String(decoding: start, as: UTF8.self).drop(while: \.isWhitespace).hasPrefix("<"):
+      "is an HTML or XML page, not a tar archive; \(fetch)"
+    default: nil
+    }
+  }
+
   /// Why reading stopped.
   private func damage() -> DalleError {
+    var start = [UInt8](repeating: 0, count: 64)
+    let count = pread(descriptor, &start, start.count, 0)
+    if current == nil, count >= 0, let problem = Self.otherFormat(Array(start.prefix(count))) {
+      return DalleError(.data, "\(path): \(problem)")
+    }
     let reason = archive_error_string(archive).map { String(cString: $0) } ?? "its bytes do not match its size"
     let problem = current.map { "cannot be read at or after member `\($0.name)`" } ?? "cannot be read as a tar archive"
     return DalleError(.data, "\(path): \(problem) (\(reason)), it is damaged or cut off; copy it again")

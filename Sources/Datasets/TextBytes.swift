@@ -52,6 +52,9 @@ struct TextBytes {
     let (encoding, markSize) = encoding(Array(bytes.prefix(4)))
     let content = bytes.dropFirst(markSize)
     guard case .utf16(let isBigEndian) = encoding, markSize > 0 else { return String(validating: content, as: UTF8.self) }
+    // Behind a mark that is none there may be another encoding: four characters of UTF-16 whose bytes are all those of ASCII text are rare.
+    let isASCII = content.count >= 8 && content.allSatisfy { (0x20...0x7E).contains($0) || [0x09, 0x0A, 0x0D].contains($0) }
+    if isASCII || content.count % 2 != 0 { return nil }
     return String(validating: units(Array(content), isBigEndian: isBigEndian), as: UTF16.self)
   }
 

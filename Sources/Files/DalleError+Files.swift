@@ -4,12 +4,13 @@ import Foundation
 extension DalleError {
   /// A file or folder that the system refuses: which, its reason, and what helps against that reason.
   ///
-  /// - Parameter code: by default the `errno` of the last system call. ENOENT and ENOTDIR give the kind `noInput`, all others
+  /// - Parameter code: by default the `errno` of the last system call. ENOENT, ENOTDIR and ELOOP give the kind `noInput`, all others
   ///   `inputOutput`.
   package static func file(_ path: String, _ problem: String, code: Int32 = errno) -> DalleError {
     let advice =
       switch code {
-      case ENOENT, ENOTDIR: "check the path"
+      case ENOENT, ENOTDIR, ELOOP:
+        brokenLink(in: path).map { "\($0): correct the link, or restore what it leads to" } ?? "check the path"
       case EACCES, EPERM: "check the permissions of the file and its folder"
       case ENOSPC, EDQUOT: "free space on the disk, or name another folder"
       case EFBIG: "raise the limit of file sizes (ulimit -f)"
@@ -19,7 +20,7 @@ extension DalleError {
       case ENOMEM: "free memory, or use a machine with more"
       default: "check the disk"
       }
-    let kind: Kind = code == ENOENT || code == ENOTDIR ? .noInput : .inputOutput
+    let kind: Kind = [ENOENT, ENOTDIR, ELOOP].contains(code) ? .noInput : .inputOutput
     return DalleError(kind, "\(path): \(problem): \(String(cString: strerror(code))); \(advice)")
   }
 

@@ -64,7 +64,10 @@ package func makeFolder(_ path: String) throws {
   }
   let code = errno
   if isFolder(path) { return }
-  if code == EEXIST { throw fileInPlace(of: path) }
+  if code == EEXIST {
+    if brokenLink(in: path) != nil { throw DalleError.file(path, "the folder cannot be made", code: ENOENT) }
+    throw fileInPlace(of: path)
+  }
   if code == ENOTDIR { throw filePart(of: path) }
   throw DalleError.file(path, "the folder cannot be made", code: code)
 }

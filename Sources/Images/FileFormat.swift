@@ -63,7 +63,13 @@ struct FileFormat {
     } else if file.allSatisfy({ $0 == 0 }) {
       (name, isRead, advice) = ("a file of zeros", false, fetch)
     } else if let kind = Self.text(start, isWhole: file.count <= 512) {
-      (name, isRead, advice) = (kind, false, kind == "an SVG drawing" ? convert : fetch)
+      (name, isRead) = (kind, false)
+      advice =
+        switch kind {
+        case "an SVG drawing": convert
+        case "a pointer of Git LFS": "fetch the images themselves (git lfs pull)"
+        default: fetch
+        }
     } else {
       (name, isRead, advice) = ("no image file of a known kind", false, convert)
     }
@@ -77,6 +83,7 @@ struct FileFormat {
     let lower = text.lowercased()
     if lower.contains("<!doctype html") || lower.contains("<html") { return "an HTML page" }
     if lower.contains("<svg") { return "an SVG drawing" }
+    if lower.hasPrefix("version https://git-lfs") { return "a pointer of Git LFS" }
     return "a text"
   }
 }

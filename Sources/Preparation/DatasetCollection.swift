@@ -42,7 +42,9 @@ extension Collector {
     let changes = try SourceChanges(folder, options)
     if let problem = changes.problem {
       throw DalleError(
-        .noInput, "\(problem) (a source of \(folder.path)); if the images have moved, `--relocate OLD NEW` records where to")
+        .noInput,
+        "\(problem) (a source of \(folder.path)); if the images have moved, `--relocate OLD NEW` records where to; if they are gone for good, "
+          + "`--update --remove SOURCE` takes their source out")
     }
     try log("\(folder.path): collected on \(folder.date); since then: \(changes.description)")
     return try changes.isEmpty && folder.readSummary().options == options

@@ -38,6 +38,12 @@ struct Collect: ParsableCommand {
   var update = false
 
   @Option(
+    help: ArgumentHelp(
+      "With --update: a source of the dataset in --out that it does without from now on; may be given several times.",
+      valueName: "source"))
+  var remove: [String] = []
+
+  @Option(
     parsing: .upToNextOption,
     help: ArgumentHelp(
       "Images of the dataset in --out have moved: paths that begin with OLD begin with NEW.", valueName: "OLD NEW"))
@@ -107,6 +113,9 @@ struct Collect: ParsableCommand {
   var duplicates = Filters.Duplicates.merge
 
   func validate() throws {
+    if !remove.isEmpty, !update {
+      throw ValidationError("--remove takes a source out of the dataset in --out, with --update; add that")
+    }
     if !relocate.isEmpty {
       guard sources.isEmpty else {
         throw ValidationError("--relocate takes the sources that the dataset in --out was collected with; leave out \(sources[0])")
@@ -139,7 +148,7 @@ struct Collect: ParsableCommand {
     return filters
   }
 
-  /// The options that the dataset was collected with, and further sources.
+  /// The options that the dataset was collected with, with further sources and without those that are removed.
   ///
   /// - Throws: `DalleError` for other settings: they would hold for new samples alone.
   private func updated(
@@ -152,11 +161,19 @@ struct Collect: ParsableCommand {
         "\(out): --update keeps the columns, filters and validation split that the dataset was collected with (see \(folder.summary)), and "
           + "others are given; leave them out, or collect into another folder")
     }
-    let options = recorded.adding(given.sources)
-    let added = options.sources.dropFirst(recorded.sources.count)
-    if !added.isEmpty { log("adding \(added.map(\.path).joined(separator: ", ")) to the dataset's sources") }
-    let kept = recorded.sources.filter { source in !given.sources.contains { $0.path == source.path } }
-    if !given.sources.isEmpty, !kept.isEmpty { log("the dataset keeps its sources \(kept.map(\.path).joined(separator: ", "))") }
+    let remaining = try recorded.removing(remove)
+    let options = remaining.adding(given.sources)
+    func paths(_ sources: some Sequence<DatasetSource>) -> String { sources.map(\.path).joined(separator: ", ") }
+    guard !options.sources.isEmpty else {
+      throw DalleError(
+        .usage, "\(out): --remove leaves the dataset no source; it has \(paths(recorded.sources)): name others to add, or keep one")
+    }
+    let removed = recorded.sources.filter { !remaining.sources.contains($0) }
+    let added = options.sources.dropFirst(remaining.sources.count)
+    let kept = remaining.sources.filter { source in !given.sources.contains { $0.path == source.path } }
+    if !removed.isEmpty { log("removing \(paths(removed)) from the dataset's sources") }
+    if !added.isEmpty { log("adding \(paths(added)) to the dataset's sources") }
+    if !(removed + given.sources).isEmpty, !kept.isEmpty { log("the dataset keeps its sources \(paths(kept))") }
     return options
   }
 
@@ -182,7 +199,8 @@ struct Collect: ParsableCommand {
       try collector.collect(in: world, stop: stop, log: log)
       let summary = try Dataset(collector.folder).summary
       log(
-        "\(out): \(summary.training.formatted()) samples for training, \(summary.validation.formatted()) for validation")
+        "\(out): \(summary.training.formatted()) \(summary.training == 1 ? "sample" : "samples") for training, "
+          + "\(summary.validation.formatted()) for validation")
       if summary.repeated > 0 { log("\(summary.repeated.formatted()) of the training samples are repeats") }
       if summary.merged > 0 { log("merged \(summary.merged.formatted()) duplicates into the first sample with the same image") }
       if let line = summary.copiesLine { log(line) }

@@ -6,25 +6,8 @@ import Testing
 @testable import Datasets
 
 extension Workshop {
-  fileprivate func pairs(_ folder: String, _ numbers: Range<Int>) throws {
-    for number in numbers {
-      try write("\(folder)/\(number).png", image(number))
-      try write("\(folder)/\(number).txt", "picture \(number)")
-    }
-  }
-
   fileprivate func changes(_ dataset: Dataset, _ name: String = "out") throws -> SourceChanges {
     try SourceChanges(DatasetFolder("\(path)/\(name)"), dataset.summary.options)
-  }
-
-  /// Takes in what has changed.
-  fileprivate func update(_ name: String = "out") throws -> Dataset {
-    let folder = DatasetFolder("\(path)/\(name)")
-    let collector = try Collector(folder, options: folder.readSummary().options, isUpdate: true)
-    try collector.scan()
-    for workItem in 0..<collector.workItemCount() where !collector.isValidated(workItem) { try collector.validate(workItem) }
-    _ = try collector.merge(shardCaptions: 64)
-    return try Dataset(folder)
   }
 
   fileprivate func moveAside(_ from: String, _ to: String) throws {

@@ -7,30 +7,14 @@ import Testing
 private struct Killed: Error {}
 
 @Suite struct PublicationTests {
-  private func pairs(_ shop: Workshop, _ folder: String, _ numbers: Range<Int>) throws {
-    for number in numbers {
-      try shop.write("\(folder)/\(number).png", shop.image(number))
-      try shop.write("\(folder)/\(number).txt", "picture \(number)")
-    }
-  }
-
-  private func update(_ folder: DatasetFolder, adding sources: [DatasetSource] = []) throws -> Dataset {
-    let options = try folder.readSummary().options.adding(sources)
-    let collector = try Collector(folder, options: options, isUpdate: true)
-    try collector.scan()
-    for workItem in 0..<collector.workItemCount() where !collector.isValidated(workItem) { try collector.validate(workItem) }
-    _ = try collector.merge(shardCaptions: 64)
-    return try Dataset(folder)
-  }
-
   /// Interrupted before each of its changes of files, publishing leaves the old dataset or the new one, whole; the next update
   /// finishes it.
   @Test func aDatasetIsReplacedAsAWhole() throws {
     let shop = try Workshop()
-    try pairs(shop, "f", 0..<12)
+    try shop.pairs("f", 0..<12)
     let old = try shop.collect([DatasetSource("f")], into: "old", validation: 3)
     let oldSamples = try shop.samples(old)
-    try pairs(shop, "f", 12..<17)
+    try shop.pairs("f", 12..<17)
     let new = try shop.collect([DatasetSource("f")], into: "new", validation: 3)
     let newSamples = try shop.samples(new)
     let files = FileManager.default
@@ -57,7 +41,7 @@ private struct Killed: Error {}
       #expect(try shop.samples(found) == (isOld ? oldSamples : newSamples), "step \(stepCount)")
       #expect(try SourceChanges(folder, found.summary.options).added == (isOld ? 5 : 0), "step \(stepCount)")
       if isOld { oldCount += 1 }
-      let after = try update(folder)
+      let after = try shop.update()
       #expect(try after.summary == new.summary && shop.samples(after) == newSamples, "step \(stepCount)")
       #expect(!files.fileExists(atPath: folder.work))
     }
@@ -67,18 +51,18 @@ private struct Killed: Error {}
   /// What is left of a collection is not taken for work of the next.
   @Test func workOfAnotherCollectionIsNotUsed() throws {
     let shop = try Workshop()
-    try pairs(shop, "f", 0..<6)
+    try shop.pairs("f", 0..<6)
     let folder = DatasetFolder("\(shop.path)/out")
     _ = try shop.collect([DatasetSource("f")])
     try FileManager.default.createDirectory(atPath: folder.work, withIntermediateDirectories: true)
     try Data().write(to: URL(fileURLWithPath: "\(folder.work)/validated-0.jsonl"))
-    #expect(try shop.samples(update(folder)).count == 6)
+    #expect(try shop.samples(shop.update()).count == 6)
   }
 
   @Test func anUpdateTakesSourcesIn() throws {
     let shop = try Workshop()
-    try pairs(shop, "f", 0..<6)
-    try pairs(shop, "g", 10..<15)
+    try shop.pairs("f", 0..<6)
+    try shop.pairs("g", 10..<15)
     try shop.write("g/x.png", shop.image(20))
     try shop.write("g/x.json", #"{"title": "a title", "caption": "a caption"}"#)
     let folder = DatasetFolder("\(shop.path)/out")
@@ -89,21 +73,44 @@ private struct Killed: Error {}
     } throws: {
       "\($0)".contains("add --update, which takes new sources in")
     }
-    let after = try update(folder, adding: [source])
+    let after = try shop.update(adding: [source])
     let anew = try shop.collect([DatasetSource("f", repeat: 2), source], into: "anew")
     #expect(try after.summary == anew.summary && shop.samples(after) == shop.samples(anew))
     #expect(try shop.captions(after).contains("a title"))
     // A source that is named again keeps what is not said anew, and other columns read its captions again.
     let again = DatasetSource("\(shop.path)/g/", repeat: 3, columns: Columns(captions: ["caption"]))
-    let changed = try update(folder, adding: [again, DatasetSource("\(shop.path)/f")])
+    let changed = try shop.update(adding: [again, DatasetSource("\(shop.path)/f")])
     #expect(changed.summary.options.sources.map(\.repeat) == [2, 3])
     #expect(try shop.captions(changed).contains("a caption") && !shop.captions(changed).contains("a title"))
+  }
+
+  /// Without a source, whose files may be gone, a dataset is that of the others.
+  @Test func anUpdateTakesSourcesOut() throws {
+    let shop = try Workshop()
+    try shop.pairs("f", 0..<6)
+    try shop.pairs("g", 4..<9)
+    try shop.pairs("h", 20..<24)
+    let sources = ["f", "g", "h"].map { DatasetSource($0) }
+    let before = try shop.collect(sources)
+    try FileManager.default.removeItem(atPath: shop.path + "/f")
+    #expect {
+      try before.summary.options.removing(["\(shop.path)/x"])
+    } throws: {
+      "\($0)".contains("\(shop.path)/x is none of the dataset's sources, which are \(shop.path)/f, \(shop.path)/g")
+    }
+    let after = try shop.update(removing: [shop.path + "/f/"])
+    let anew = try shop.collect([sources[1], sources[2]], into: "anew")
+    #expect(try after.summary == anew.summary && after.identity() == anew.identity() && shop.samples(after) == shop.samples(anew))
+    let replaced = try shop.update(
+      adding: [DatasetSource("\(shop.path)/h", repeat: 3)], removing: ["g", "h"].map { "\(shop.path)/\($0)" })
+    #expect(replaced.summary.options.sources.map(\.repeat) == [3])
+    #expect(replaced.summary.distinctTraining + replaced.summary.validation == 4)
   }
 
   /// A comparison that is stopped says so, and does not take what it has not seen for removed.
   @Test func comparingTakesALimitedTime() throws {
     let shop = try Workshop()
-    try pairs(shop, "f", 0..<6)
+    try shop.pairs("f", 0..<6)
     let dataset = try shop.collect([DatasetSource("f")])
     let changes = try SourceChanges(DatasetFolder("\(shop.path)/out"), dataset.summary.options, limit: .zero)
     #expect(changes.comparedCount == 1 && changes.isEmpty)

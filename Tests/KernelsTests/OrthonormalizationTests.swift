@@ -19,6 +19,19 @@ private func rows(_ values: [Float], _ count: Int) -> [[Float]] {
   (0..<count).map { Array(values[$0 * values.count / count..<($0 + 1) * values.count / count]) }
 }
 
+/// `count` orthonormal rows, which span the rows of `values`.
+private func expectOrthonormal(_ result: [Float], spanning values: [Float], count: Int) {
+  let basis = rows(result, count)
+  for i in 0..<count {
+    for j in 0...i {
+      let dot = zip(basis[i], basis[j]).reduce(0) { $0 + Double($1.0) * Double($1.1) }
+      // Each reflection leaves an error of some 6e-8.
+      #expect(abs(dot - (i == j ? 1 : 0)) < 2e-6, "rows \(i) and \(j): \(dot)")
+    }
+    #expect(remainder(rows(values, count)[i], basis) < 1e-5, "row \(i)")
+  }
+}
+
 @Suite struct OrthonormalizationTests {
   /// More rows than a panel has, as many rows as columns, rows of no whole vectors, one number.
   @Test(arguments: [(1, 1), (1, 50), (3, 17), (32, 33), (33, 64), (70, 70), (100, 301)])
@@ -26,15 +39,7 @@ private func rows(_ values: [Float], _ count: Int) -> [[Float]] {
     let values = normalNumbers(r * m, stream: 1)
     let result = kept(values)
     orthonormalizeRows(result.vector.matrix(rows: r, columns: m))
-    let basis = rows(result.array, r)
-    for i in 0..<r {
-      for j in 0...i {
-        let dot = zip(basis[i], basis[j]).reduce(0) { $0 + Double($1.0) * Double($1.1) }
-        // Each of r reflections leaves an error of some 6e-8.
-        #expect(abs(dot - (i == j ? 1 : 0)) < 2e-6, "rows \(i) and \(j): \(dot)")
-      }
-      #expect(remainder(rows(values, r)[i], basis) < 1e-5, "row \(i)")
-    }
+    expectOrthonormal(result.array, spanning: values, count: r)
   }
 
   /// What depends on earlier rows, or is nothing, becomes some unit vector; the others are still spanned. Very small numbers count.
@@ -48,14 +53,7 @@ private func rows(_ values: [Float], _ count: Int) -> [[Float]] {
     values[38 * m..<39 * m] = values[0..<m]
     let result = kept(values)
     orthonormalizeRows(result.vector.matrix(rows: r, columns: m))
-    let basis = rows(result.array, r)
-    for i in 0..<r {
-      for j in 0...i {
-        let dot = zip(basis[i], basis[j]).reduce(0) { $0 + Double($1.0) * Double($1.1) }
-        #expect(abs(dot - (i == j ? 1 : 0)) < 2e-6, "rows \(i) and \(j): \(dot)")
-      }
-      #expect(remainder(rows(values, r)[i], basis) < 1e-5, "row \(i)")
-    }
+    expectOrthonormal(result.array, spanning: values, count: r)
     let zeros = kept(count: 3 * 5)
     orthonormalizeRows(zeros.vector.matrix(rows: 3, columns: 5))
     #expect(zeros.array == [1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 1, 0, 0])

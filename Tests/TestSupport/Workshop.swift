@@ -28,6 +28,14 @@ package final class Workshop {
     return try image.png()
   }
 
+  /// Images with a caption each, in a folder.
+  package func pairs(_ folder: String, _ numbers: Range<Int>) throws {
+    for number in numbers {
+      try write("\(folder)/\(number).png", image(number))
+      try write("\(folder)/\(number).txt", "picture \(number)")
+    }
+  }
+
   /// Collects a dataset; relative paths of sources are below `path`.
   package func collect(
     _ sources: [DatasetSource], into name: String = "out", filters: Filters = Filters(), validation: Int = 1,
@@ -40,7 +48,19 @@ package final class Workshop {
         return source
       },
       columns: columns, captionForm: captionForm, filters: filters, validation: validation)
-    let collector = try Collector(DatasetFolder("\(path)/\(name)"), options: options)
+    return try finish(Collector(DatasetFolder("\(path)/\(name)"), options: options))
+  }
+
+  /// Takes in what has changed in a dataset's sources.
+  package func update(
+    _ name: String = "out", adding sources: [DatasetSource] = [], removing removed: [String] = []
+  ) throws -> Dataset {
+    let folder = DatasetFolder("\(path)/\(name)")
+    let options = try folder.readSummary().options.removing(removed).adding(sources)
+    return try finish(Collector(folder, options: options, isUpdate: true))
+  }
+
+  private func finish(_ collector: Collector) throws -> Dataset {
     try collector.scan()
     for workItem in 0..<collector.workItemCount() where !collector.isValidated(workItem) { try collector.validate(workItem) }
     _ = try collector.merge(shardCaptions: 64)

@@ -18,8 +18,11 @@ extension Run {
       let (dataset, place) = isDataset ? (try Dataset(given), given) : (try collect(config.data), DatasetFolder(folder.dataset))
       try grid.world.onCoordinator {
         date = ", collected on \(place.date)"
+        // A dataset of the run's own must not change under its shards.
         let advice =
-          "to train on the changes, take them in with `dalle-prep collect --update --out \(place.path)` and use another --run"
+          isDataset
+          ? "to train on the changes, take them in with `dalle-prep collect --update --out \(place.path)` and use another --run"
+          : "to train on the changes, use another --run, which collects them"
         // Listing millions of files on a network file system takes minutes, and every start would wait for it.
         let line = try log.reporting("data: comparing the sources with the dataset") {
           try place.changesLine(advice: advice, limit: .seconds(20)) { try log.message("data: \($0)") }
@@ -28,7 +31,8 @@ extension Run {
       }
       data = dataset
     }
-    try log.message("data: \(data.count(.training)) samples for training, \(data.count(.validation)) for validation\(date)")
+    let (training, validation) = (data.count(.training), data.count(.validation))
+    try log.message("data: \(training) \(training == 1 ? "sample" : "samples") for training, \(validation) for validation\(date)")
     return data
   }
 
