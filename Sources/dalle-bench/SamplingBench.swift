@@ -25,7 +25,7 @@ struct SamplingBench: Codable {
   }
 
   private mutating func measure<Element: Scalar>(_: Element.Type, _ repeats: Int) throws {
-    let shape = ReferenceShape.small
+    let shape = ReferenceShape.Transformer.small.config
     let table = Transformer.table(shape)
     let weights = LocalParameters(table, gradients: false, precision: precision)
     for block in table.blockIDs { table.initialize(block, into: weights.weights(of: block), seed: 1) }

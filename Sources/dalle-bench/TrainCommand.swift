@@ -7,10 +7,12 @@ import Models
 import Monitoring
 import Training
 
+extension ReferenceShape.Transformer: ExpressibleByArgument {}
+
 struct TrainCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "train",
-    abstract: "Measures training of the transformer `small` (8 layers, width 512, 256 + 1024 tokens) on random tokens.",
+    abstract: "Measures training of a transformer on random tokens.",
     discussion: """
       A step is a step of dalle-train: forward, backward, reduction of gradients, gradient norm, AdamW with EMA. FLOPs are those \
       that the model needs: GEMMs once forward and twice backward, attention over the pairs that its sparse patterns allow.
@@ -18,6 +20,13 @@ struct TrainCommand: ParsableCommand {
 
   @OptionGroup var options: BenchOptions
   @OptionGroup var training: TrainingBenchOptions
+
+  @Option(
+    help: """
+      small (8 layers, width 512, 256 + 1024 tokens, 51 million parameters) or emoji-512 (6 layers, width 512, 256 + 144 tokens, \
+      21.8 million parameters).
+      """)
+  var shape = ReferenceShape.Transformer.small
 
   @Option(parsing: .unconditional, help: "Samples per step, over all ranks.")
   var batch = 2
@@ -31,7 +40,7 @@ struct TrainCommand: ParsableCommand {
       let setting = try BenchSetting(world)
       // The training first: its start and its memory are measured from the process's.
       let result = try TrainingBench.transformer(
-        ReferenceShape.small, batch: batch, precision: try training.precision.resolved(), training,
+        shape, batch: batch, precision: try training.precision.resolved(), training,
         repeats: options.repeats, world)
       let peaks = try MachinePeaks(world, repeats: options.repeats)
       guard world.rank == 0 else { return }

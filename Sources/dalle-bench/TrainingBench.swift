@@ -35,9 +35,10 @@ struct TrainingBench: Codable {
   var peakMemory: Int
 
   static func transformer(
-    _ shape: TransformerConfig, batch: Int, precision: Precision, _ options: TrainingBenchOptions, repeats: Int,
+    _ reference: ReferenceShape.Transformer, batch: Int, precision: Precision, _ options: TrainingBenchOptions, repeats: Int,
     _ world: Communicator
   ) throws -> TrainingBench {
+    let shape = reference.config
     let mine = ProcessGrid.share(of: batch, rank: world.rank, ranks: world.size)
     let model = try Transformer(shape, batch: max(1, mine.count), precision: precision)
     var random = RandomStream(seed: 1, UInt64(world.rank), 0, 0)
@@ -52,7 +53,7 @@ struct TrainingBench: Codable {
     config.transformer.training.batch = batch
     config.transformer.training.microBatch = max(1, mine.count)
     return try measure(
-      task, config, config.transformer.training, samples, name: "small", options, repeats: repeats, world)
+      task, config, config.transformer.training, samples, name: reference.rawValue, options, repeats: repeats, world)
   }
 
   static func dvae(
