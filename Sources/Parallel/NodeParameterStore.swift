@@ -299,6 +299,13 @@ package final class NodeParameterStore: ParameterStore {
   /// The bits of a block of a state array in a format of 16 bits, for the whole node.
   package func halfValues(_ array: StateArray, of block: BlockID) -> VectorView<UInt16> { halfStates[array]!.values(of: block) }
 
+  /// This store, with all weights that were on their way: to compute with them on some ranks while others wait elsewhere. Collective.
+  package func gathered() throws -> any ParameterStore {
+    try gather?.finish()
+    try grid.node.barrier()
+    return self
+  }
+
   /// A store to compute with, whose weights are those of an fp32 state array as they are now; it is valid until the next update.
   /// There is one compute copy of it per node. Collective.
   package func reading(_ array: StateArray) throws -> any ParameterStore {

@@ -250,10 +250,10 @@ package final class Trainer<Task: TrainingTask> {
   }
 
   /// The weights that the finished model will have if training ends here: their EMA, where there is one. With local updates, those of the
-  /// newest exchange: a node's own are no model yet. Collective over the node.
+  /// newest exchange: a node's own are no model yet. Collective.
   private func evaluatedWeights() throws -> any ParameterStore {
     if let ema = config.ema.average.state.first { return try parameters.reading(ema) }
-    return parameters.isLocal ? try parameters.reading(OuterOptimizer.weights) : parameters
+    return try parameters.isLocal ? parameters.reading(OuterOptimizer.weights) : parameters.gathered()
   }
 
   /// Samples come from the same weights as validation. Where that fails, training continues without them.
