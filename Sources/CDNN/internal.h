@@ -26,3 +26,6 @@ static inline void free_descriptor(dnnl_memory_desc_t *descriptor) {
 
 /// The process's CPU engine.
 dnnl_status_t get_engine(dnnl_engine_t *engine);
+
+/// Whether bf16 has at least fp32's throughput. Only where the CPU has AVX512_BF16.
+int cdnn_has_fast_dot_products(void);

@@ -35,7 +35,8 @@ public struct GEMM<Element: BitwiseCopyable> {
   }
 }
 
-/// `result (+)= a · b (+ bias) (+ residual)`, with sums in fp32: OpenBLAS for fp32 operands, oneDNN for bf16.
+/// `result (+)= a · b (+ bias) (+ residual)`, with sums in fp32: OpenBLAS for fp32 operands; for bf16 oneDNN, or OpenBLAS where the CPU
+/// multiplies bf16 no faster than fp32.
 ///
 /// - Parameters:
 ///   - transposing: the operands that are multiplied with their rows and columns exchanged.
@@ -64,17 +65,22 @@ extension Float {
     let span = KernelClock.begin(.matmul)
     defer { KernelClock.end(span) }
     guard let result = result as? Matrix else { preconditionFailure("GEMMs of fp32 give fp32") }
-    _ = fittingKernels
-    cblas_sgemm(
-      CblasRowMajor, o.transposed.contains(.first) ? CblasTrans : CblasNoTrans,
-      o.transposed.contains(.second) ? CblasTrans : CblasNoTrans,
-      blasint(o.m), blasint(o.n), blasint(o.k), 1, o.a.base, blasint(o.a.stride), o.b.base, blasint(o.b.stride),
-      destination == .overwrite ? 0 : 1, result.base, blasint(result.stride))
+    multiply(o.a, o.b, transposing: o.transposed, into: result, destination)
     if o.bias == nil && o.residual == nil { return }
     for row in 0..<o.m {
       if let bias = o.bias { add(bias, to: result.row(row)) }
       if let residual = o.residual { add(residual.row(row), to: result.row(row)) }
     }
+  }
+
+  static func multiply(
+    _ a: Matrix, _ b: Matrix, transposing transposed: Operands, into result: Matrix, _ destination: Destination
+  ) {
+    _ = fittingKernels
+    cblas_sgemm(
+      CblasRowMajor, transposed.contains(.first) ? CblasTrans : CblasNoTrans, transposed.contains(.second) ? CblasTrans : CblasNoTrans,
+      blasint(result.rows), blasint(result.columns), blasint(transposed.contains(.first) ? a.rows : a.columns), 1, a.base,
+      blasint(a.stride), b.base, blasint(b.stride), destination == .overwrite ? 0 : 1, result.base, blasint(result.stride))
   }
 }
 
@@ -84,6 +90,7 @@ extension BFloat16 {
   ) {
     let span = KernelClock.begin(.matmul)
     defer { KernelClock.end(span) }
+    if Precision.fastest == .fp32 { return WidenedGEMM.multiply(o, into: result, destination) }
     func strides(_ matrix: MatrixView<BFloat16>, _ isTransposed: Bool) -> (row: Int32, column: Int32) {
       isTransposed ? (1, Int32(matrix.stride)) : (Int32(matrix.stride), 1)
     }

@@ -8,7 +8,7 @@ import Training
 struct MachinePeaks: Codable {
   /// FLOP/s of large GEMMs, all ranks together.
   var fp32: Double
-  /// Nil where the CPU has no fast bf16.
+  /// Nil where the CPU has no bf16.
   var bf16: Double?
   /// Bytes/s that all ranks together read and write in `y += x` over arrays larger than the caches.
   var memory: Double
@@ -22,7 +22,7 @@ struct MachinePeaks: Codable {
       return sum[0]
     }
     fp32 = try GEMMPeak.measure(.fp32, world, size: 1024, count: 8, repeats: repeats)
-    bf16 = Precision.fastest == .bf16 ? try GEMMPeak.measure(.bf16, world, size: 1024, count: 8, repeats: repeats) : nil
+    bf16 = Precision.bf16.isSupported ? try GEMMPeak.measure(.bf16, world, size: 1024, count: 8, repeats: repeats) : nil
 
     let count = 1 << 25
     let (x, y) = (Buffer<Float>(count: count), Buffer<Float>(count: count))
@@ -46,7 +46,7 @@ struct MachinePeaks: Codable {
   var text: String {
     func giga(_ value: Double) -> String { String(format: "%.0f", value / 1e9) }
     return """
-      GEMM peak    fp32 \(giga(fp32)) GFLOP/s\(bf16.map { ", bf16 \(giga($0)) GFLOP/s" } ?? ", no fast bf16")
+      GEMM peak    fp32 \(giga(fp32)) GFLOP/s\(bf16.map { ", bf16 \(giga($0)) GFLOP/s" } ?? ", no bf16")
       memory       \(giga(memory)) GB/s\(allReduce.map { "\nall-reduce   \(String(format: "%.1f", $0 / 1e9)) GB/s of gradients" } ?? "")
       """
   }

@@ -41,7 +41,7 @@ import Tokens
     return requests.indices.map(session.result)
   }
 
-  private var precisions: [Precision] { Precision.fastest == .bf16 ? [.fp32, .bf16] : [.fp32] }
+  private var precisions: [Precision] { Precision.bf16.isSupported ? [.fp32, .bf16] : [.fp32] }
 
   /// Tokens and log-probabilities of a request alone, and among others with other prompts, seeds, settings and prefixes.
   @Test func aRequestGivesTheSameWhateverElseIsSampled() throws {

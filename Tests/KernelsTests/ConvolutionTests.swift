@@ -97,7 +97,7 @@ private func convolutionAgainstItsDefinition<Element: Scalar>(_: Element.Type, _
   convolutionAgainstItsDefinition(Float.self, shape, samples: samples)
 }
 
-@Test(.enabled(if: Precision.fastest == .bf16), arguments: shapes, [1, 3])
+@Test(.enabled(if: Precision.bf16.isSupported), arguments: shapes, [1, 3])
 func convolutionInBF16AgainstItsDefinition(shape: ConvolutionShape, samples: Int) {
   convolutionAgainstItsDefinition(BFloat16.self, shape, samples: samples)
 }
@@ -139,7 +139,7 @@ private func convolutionOutputs<Element: Scalar>(_: Element.Type, _ shape: Convo
   convolutionOutputs(Float.self, shape)
 }
 
-@Test(.enabled(if: Precision.fastest == .bf16), arguments: shapes)
+@Test(.enabled(if: Precision.bf16.isSupported), arguments: shapes)
 func convolutionOutputsInBF16RectifiedAndAdded(shape: ConvolutionShape) {
   convolutionOutputs(BFloat16.self, shape)
 }

@@ -1,4 +1,4 @@
-import Kernels
+@testable import Kernels
 import Memory
 import Random
 import TestSupport
@@ -29,7 +29,7 @@ func productsMatchTheirDefinition(shape: (m: Int, n: Int, k: Int), destination: 
           Element.self, Result.self, shape, aTransposed, bTransposed, destination, adds: adds, tolerance: tolerance)
       }
       check(Float.self, Float.self, tolerance: 1e-5)
-      guard Precision.fastest == .bf16 else { continue }
+      guard Precision.bf16.isSupported else { continue }
       check(BFloat16.self, Float.self, tolerance: 1e-5)  // operands are exact in bf16, sums are fp32
       check(BFloat16.self, BFloat16.self, tolerance: 5e-3)
     }
@@ -75,4 +75,44 @@ private func expectProduct<Element: Scalar, Result: Scalar>(
     (0..<m).flatMap { result.row($0).array.map(\.float) }, expected, absolute: tolerance, relative: tolerance,
     "\(m) x \(k) x \(n), \(Element.self) to \(Result.self), transposed \(aTransposed) \(bTransposed), adds \(adds)")
   #expect((0..<m).map { result.base[$0 * result.stride + n].float } == outside)
+}
+
+/// What CPUs take that multiply bf16 slowly, against fp32's products of the same numbers: smaller than a tile, and of several in each
+/// direction.
+@Test(
+  arguments: [(5, 7, 3), (2050, 70, 33), (40, 2060, 1030)] as [(m: Int, n: Int, k: Int)], [Destination.overwrite, .accumulate])
+func widenedProductsAreThoseOfFP32(shape: (m: Int, n: Int, k: Int), destination: Destination) {
+  let (m, n, k) = shape
+  var random = RandomStream(seed: 8, UInt64(m), UInt64(n), UInt64(k))
+  for transposed in [[], .first, .second, [.first, .second]] as [Operands] {
+    for adds in [false, true] {
+      /// The same numbers in both formats.
+      func numbers(_ rows: Int, _ columns: Int) -> (Matrix, MatrixView<BFloat16>) {
+        let (wide, narrow) = (Buffer<Float>(count: rows * columns), Buffer<BFloat16>(count: rows * columns))
+        _ = (Unmanaged.passRetained(wide), Unmanaged.passRetained(narrow))
+        for i in 0..<wide.count {
+          narrow[i] = BFloat16(random.uniform() - 0.5)
+          wide[i] = narrow[i].float
+        }
+        return (
+          wide.vector.matrix(rows: rows, columns: columns), narrow.vector.matrix(rows: rows, columns: columns)
+        )
+      }
+      let a = transposed.contains(.first) ? numbers(k, m) : numbers(m, k)
+      let b = transposed.contains(.second) ? numbers(n, k) : numbers(k, n)
+      let bias = adds ? numbers(1, n).0.row(0) : nil
+      let residual = adds ? numbers(m, n).0 : nil
+      let (expected, rounded) = numbers(m, n)
+      let inFP32 = Buffer<Float>(count: m * n)
+      inFP32.vector.copy(from: expected.vector)
+      let result = inFP32.vector.matrix(rows: m, columns: n)
+      let operands = GEMM(a.1, b.1, transposing: transposed, bias: bias, residual: residual)
+      matmul(a.0, b.0, transposing: transposed, into: expected, destination, bias: bias, residual: residual)
+      WidenedGEMM.multiply(operands, into: result, destination)
+      WidenedGEMM.multiply(operands, into: rounded, destination)
+      expectClose(result.vector.array, expected.vector.array, absolute: 1e-4, relative: 1e-5, "\(shape) \(transposed)")
+      expectClose(
+        rounded.vector.array.map(\.float), expected.vector.array, absolute: 1e-3, relative: 5e-3, "\(shape) \(transposed) rounded")
+    }
+  }
 }

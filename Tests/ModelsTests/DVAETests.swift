@@ -78,7 +78,7 @@ private func gradients(_ source: LocalParameters) -> [Float] {
 
 /// Weights and activations rounded to 8 bits: losses to a hundredth, the gradient to some hundredths. Where a rectifier or a maximum
 /// falls to the other side, a gradient of these small models, which have few terms, changes by more.
-@Test(.enabled(if: Precision.fastest == .bf16), arguments: goldens) func dvaeInBF16IsCloseToItsTwin(file: String) throws {
+@Test(.enabled(if: Precision.bf16.isSupported), arguments: goldens) func dvaeInBF16IsCloseToItsTwin(file: String) throws {
   let golden = try DVAEGolden(file)
   let (loss, source, _) = try step(golden, .bf16)
   #expect(abs(loss.reconstruction - golden.facts.reconstruction) < 2e-2 * abs(golden.facts.reconstruction))

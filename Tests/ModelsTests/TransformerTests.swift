@@ -52,7 +52,7 @@ private let tolerance: Float = 2e-5
 }
 
 /// Weights and activations rounded to 8 bits: the losses to 1e-3, each gradient to a few hundredths of its largest value.
-@Test(.enabled(if: Precision.fastest == .bf16)) func transformerInBF16IsCloseToItsTwin() throws {
+@Test(.enabled(if: Precision.bf16.isSupported)) func transformerInBF16IsCloseToItsTwin() throws {
   let twin = try Twin()
   let (loss, parameters) = try twin.run(twin.batch, laidOutFor: 4, .bf16)
   let expected = try twin.file.values("losses", as: Float.self)

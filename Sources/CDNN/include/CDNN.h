@@ -14,7 +14,10 @@ void cdnn_set_threads(int count);
 /// Calls work for parts 0 to count - 1, each on a thread of its own, and waits for all.
 void cdnn_parallel(int count, void (*work)(int part, void *context), void *context);
 
-/// Whether this CPU multiplies bf16 faster than fp32 (AVX512_BF16 or AMX).
+/// Whether this CPU multiplies bf16 (AVX512_BF16 or AMX).
+int cdnn_has_bf16(void);
+
+/// Whether it multiplies bf16 faster than fp32. Measured, where it has no AMX.
 int cdnn_has_fast_bf16(void);
 
 /// A GEMM of bf16 matrices with sums in fp32. Element (i, j) of an operand is at i * row + j * column.

@@ -29,12 +29,12 @@ package enum PrecisionChoice: String, Codable, Sendable, CaseIterable {
   case auto
   case fp32, bf16
 
-  /// - Throws: `DalleError` for bf16 where this CPU would be slow with it.
+  /// - Throws: `DalleError` for bf16 where this CPU has no instructions for it.
   package func resolved() throws -> Precision {
     switch self {
     case .auto: .fastest
     case .fp32: .fp32
-    case .bf16 where Precision.fastest == .bf16: .bf16
+    case .bf16 where Precision.bf16.isSupported: .bf16
     case .bf16:
       throw DalleError(
         .configuration, "`precision` is bf16, but this CPU has neither AVX512_BF16 nor AMX; set precision to auto or fp32")
