@@ -78,7 +78,8 @@ extension Float {
   ) {
     _ = fittingKernels
     cblas_sgemm(
-      CblasRowMajor, transposed.contains(.first) ? CblasTrans : CblasNoTrans, transposed.contains(.second) ? CblasTrans : CblasNoTrans,
+      CblasRowMajor, transposed.contains(.first) ? CblasTrans : CblasNoTrans,
+      transposed.contains(.second) ? CblasTrans : CblasNoTrans,
       blasint(result.rows), blasint(result.columns), blasint(transposed.contains(.first) ? a.rows : a.columns), 1, a.base,
       blasint(a.stride), b.base, blasint(b.stride), destination == .overwrite ? 0 : 1, result.base, blasint(result.stride))
   }

@@ -1,8 +1,9 @@
-@testable import Kernels
 import Memory
 import Random
 import TestSupport
 import Testing
+
+@testable import Kernels
 
 @Test func bf16RoundsToTheNearestAndToEven() {
   // 1 + 2^-8 lies in the middle of two neighbours, 1 and 1 + 2^-7; the first is even. A little more goes up.
