@@ -56,7 +56,7 @@ package struct ModelBundle {
     (folder, tokenizer, dvae, dvaeWeights) = (tokens.folder, tokens.tokenizer, tokens.dvae, tokens.dvaeWeights)
     let path = try Self.existing(File.transformer, in: folder)
     transformer = try VersionedJSON.read(
-      TransformerConfig.self, from: path, version: Self.formatVersion, defaults: ["recompute": false])
+      TransformerConfig.self, from: path, version: Self.formatVersion, defaults: TransformerConfig.LaterKeys())
     try Self.validate(path, transformer.validate)
     for (name, ours, theirs) in [
       ("tokens", transformer.textVocabulary, tokenizer.vocabularyCount),

@@ -4,7 +4,7 @@ import Synchronization
 public final class KernelClock: Sendable {
   enum Kind: String {
     case matmul, attention, convolutions, norms, activations, biases, crossEntropy, logitLaplace, relaxation, resampling, rounding
-    case orthonormalization
+    case orthonormalization, shortcuts
   }
 
   /// A kernel under way.

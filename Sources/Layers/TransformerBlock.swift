@@ -6,9 +6,14 @@ package struct TransformerBlockParameters: Sendable {
   package let attention: AttentionParameters
   package let mlp: MLPParameters
 
-  package init(_ name: String, width: Int, residualScale: Float, in table: inout ParameterTable) {
-    attention = AttentionParameters("\(name).attention", width: width, residualScale: residualScale, in: &table)
-    mlp = MLPParameters("\(name).mlp", width: width, residualScale: residualScale, in: &table)
+  /// - Parameter isFirst: whether it is the first block of its model.
+  package init(
+    _ name: String, width: Int, residualScale: Float, _ architecture: TransformerArchitecture, isFirst: Bool,
+    in table: inout ParameterTable
+  ) {
+    attention = AttentionParameters(
+      "\(name).attention", width: width, residualScale: residualScale, architecture, isFirst: isFirst, in: &table)
+    mlp = MLPParameters("\(name).mlp", width: width, residualScale: residualScale, architecture, in: &table)
   }
 }
 
@@ -19,8 +24,8 @@ package struct TransformerBlock<Element: Scalar> {
     let attention: AttentionLayer<Element>.Saved
     let mlp: MLPLayer<Element>.Saved
 
-    package init(rows: Int, width: Int, heads: Int, in space: inout Space) {
-      attention = AttentionLayer.Saved(rows: rows, width: width, heads: heads, in: &space)
+    package init(rows: Int, width: Int, heads: Int, _ architecture: TransformerArchitecture, in space: inout Space) {
+      attention = AttentionLayer.Saved(rows: rows, width: width, heads: heads, architecture, in: &space)
       mlp = MLPLayer.Saved(rows: rows, width: width, in: &space)
     }
   }
@@ -34,11 +39,14 @@ package struct TransformerBlock<Element: Scalar> {
   }
 
   /// y = the block's output for x; `middle` takes the stream between the layers. All are [n, d], and may be the same memory.
+  ///
+  /// - Parameter shortcuts: in the modern architecture; x then takes its share of the first block's input.
   package func forward(
-    _ x: Matrix, middle: Matrix, _ walk: BlockWalk, saved: Saved, scratch: TransformerScratch<Element>, into y: Matrix
+    _ x: Matrix, middle: Matrix, _ walk: BlockWalk, saved: Saved, scratch: TransformerScratch<Element>,
+    shortcuts: Shortcuts<Element>?, into y: Matrix
   ) throws {
     try walk.forward(attention.parameters.block) {
-      attention.forward(x, $0, saved: saved.attention, scratch: scratch, into: middle)
+      attention.forward(x, $0, saved: saved.attention, scratch: scratch, shortcuts: shortcuts, into: middle)
     }
     try walk.forward(mlp.parameters.block) {
       mlp.forward(middle, $0, saved: saved.mlp, scratch: scratch, into: y)
@@ -51,26 +59,26 @@ package struct TransformerBlock<Element: Scalar> {
   ///   - x, middle: inputs of the attention and of the MLP layer, as `forward` left them.
   ///   - recomputes: `saved` has another block's values and is computed again, to the same bits.
   package func backward(
-    _ x: Matrix, middle: Matrix, _ walk: BlockWalk, saved: Saved, scratch: TransformerScratch<Element>, dStream: Matrix,
-    recomputes: Bool
+    _ x: Matrix, middle: Matrix, _ walk: BlockWalk, saved: Saved, scratch: TransformerScratch<Element>,
+    shortcuts: Shortcuts<Element>?, dStream: Matrix, recomputes: Bool
   ) throws {
     try walk.backward(mlp.parameters.block) { w, g in
       mlp.backward(middle, w, g, saved: saved.mlp, scratch: scratch, dStream: dStream, recomputes: recomputes)
     }
     try walk.backward(attention.parameters.block) { w, g in
       attention.backward(
-        x, w, g, saved: saved.attention, scratch: scratch, dStream: dStream, recomputes: recomputes)
+        x, w, g, saved: saved.attention, scratch: scratch, shortcuts: shortcuts, dStream: dStream, recomputes: recomputes)
     }
   }
 
   /// The prefix of a group of a cache, in place: `stream` is [prefix, d].
   package func prefill(
     _ stream: Matrix, _ walk: BlockWalk, group: Int, cache: KVCache<Element>, attention cached: CachedAttention<Element>,
-    saved: Saved,
-    scratch: TransformerScratch<Element>
+    saved: Saved, scratch: TransformerScratch<Element>, shortcuts: Shortcuts<Element>?
   ) throws {
     try walk.forward(attention.parameters.block) {
-      attention.prefill(stream, $0, group: group, cache: cache, attention: cached, saved: saved.attention, scratch: scratch)
+      attention.prefill(
+        stream, $0, group: group, cache: cache, attention: cached, saved: saved.attention, scratch: scratch, shortcuts: shortcuts)
     }
     try stepMLP(stream, walk, saved, scratch)
   }
@@ -78,11 +86,12 @@ package struct TransformerBlock<Element: Scalar> {
   /// One position after the prefix, in place: `stream` is [rows, d].
   package func step(
     _ stream: Matrix, _ walk: BlockWalk, position: Int, cache: KVCache<Element>, attention cached: CachedAttention<Element>,
-    saved: Saved, scratch: TransformerScratch<Element>
+    saved: Saved, scratch: TransformerScratch<Element>, shortcuts: Shortcuts<Element>?
   ) throws {
     try walk.forward(attention.parameters.block) {
       attention.step(
-        stream, $0, position: position, cache: cache, attention: cached, saved: saved.attention, scratch: scratch)
+        stream, $0, position: position, cache: cache, attention: cached, saved: saved.attention, scratch: scratch,
+        shortcuts: shortcuts)
     }
     try stepMLP(stream, walk, saved, scratch)
   }

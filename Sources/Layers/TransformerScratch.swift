@@ -52,9 +52,9 @@ package struct TransformerScratch<Element: Scalar> {
 }
 
 extension BlockValues {
-  /// y = x + a · weightᵀ + bias: what a layer adds to the residual stream. y may be x.
+  /// y = x + a · weightᵀ (+ bias): what a layer adds to the residual stream. y may be x.
   func addLinear<Element: Scalar>(
-    _ a: MatrixView<Element>, _ weight: Parameter, bias: Parameter, to x: Matrix, into y: Matrix
+    _ a: MatrixView<Element>, _ weight: Parameter, bias: Parameter?, to x: Matrix, into y: Matrix
   ) {
     if y.base == x.base {
       linear(a, weight, bias: bias, into: y, .accumulate)

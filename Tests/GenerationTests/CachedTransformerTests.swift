@@ -13,10 +13,13 @@ import Tokens
   import Glibc
 #endif
 
-private let config = TransformerConfig(
-  layers: 6, heads: 2, headSize: 16, textLength: 5, grid: 4, textVocabulary: 11, imageVocabulary: 13, convolutionKernel: 3)
+private func config(_ architecture: TransformerArchitecture) -> TransformerConfig {
+  TransformerConfig(
+    layers: 6, heads: 2, headSize: 16, textLength: 5, grid: 4, textVocabulary: 11, imageVocabulary: 13, convolutionKernel: 3,
+    architecture: architecture)
+}
 
-private func randomParameters(_ precision: Precision) -> LocalParameters {
+private func randomParameters(_ config: TransformerConfig, _ precision: Precision) -> LocalParameters {
   let parameters = LocalParameters(Transformer.table(config), precision: precision)
   for block in parameters.table.blockIDs {
     let values = parameters.weights(of: block).values
@@ -29,15 +32,20 @@ private func randomParameters(_ precision: Precision) -> LocalParameters {
 @Suite struct CachedTransformerTests {
   /// The loss of every image token alone, from full forward passes, against the logits of cached steps. Six layers hold
   /// every kind of attention.
-  @Test func stepsGiveTheLogitsOfAFullPass() throws {
+  @Test(arguments: TransformerArchitecture.allCases) func stepsGiveTheLogitsOfAFullPass(architecture: TransformerArchitecture)
+    throws
+  {
+    let config = config(architecture)
     // Sums of 16 losses of a few nats each, by two ways: in fp32, and with products of operands of 8 bits.
-    try expectSteps(Float.self, .fp32, tolerance: 2e-3)
-    if Precision.bf16.isSupported { try expectSteps(BFloat16.self, .bf16, tolerance: 0.3) }
+    try expectSteps(config, Float.self, .fp32, tolerance: 2e-3)
+    if Precision.bf16.isSupported { try expectSteps(config, BFloat16.self, .bf16, tolerance: 0.3) }
   }
 
-  private func expectSteps<Element: Scalar>(_: Element.Type, _ precision: Precision, tolerance: Double) throws {
+  private func expectSteps<Element: Scalar>(
+    _ config: TransformerConfig, _: Element.Type, _ precision: Precision, tolerance: Double
+  ) throws {
     #expect(Set(Transformer.patterns(config).map(\.shape)).count == 3)
-    let parameters = randomParameters(precision)
+    let parameters = randomParameters(config, precision)
     let captions: [[Token]] = [[1, 2, 3], [4], [], [9, 8, 7, 6, 5]]
     let rows = captions.count * 2
     var random = RandomStream(seed: 1, stream: 1)

@@ -9,8 +9,11 @@ import Tokens
 /// An image must not change with what is sampled beside it: the same bits of logits, whatever other rows a step has.
 @Suite struct RowIndependenceTests {
   /// Widths of several panels, a text longer than a session has rows, numbers that fill no panel and no pair.
-  private static let config = TransformerConfig(
-    layers: 5, heads: 3, headSize: 48, textLength: 71, grid: 4, textVocabulary: 90, imageVocabulary: 77, convolutionKernel: 3)
+  private static func config(_ architecture: TransformerArchitecture) -> TransformerConfig {
+    TransformerConfig(
+      layers: 5, heads: 3, headSize: 48, textLength: 71, grid: 4, textVocabulary: 90, imageVocabulary: 77, convolutionKernel: 3,
+      architecture: architecture)
+  }
 
   private static func token(_ caption: Int, _ position: Int, _ vocabulary: Int) -> Token {
     Token((caption * 31 + position * 17 + position * position) % vocabulary)
@@ -22,10 +25,10 @@ import Tokens
 
   /// The logits of every position of every image, by caption and number.
   private func logits<Element: Scalar>(
-    _: Element.Type, _ captions: [Int], images: Int, _ weights: PackedWeights
+    _ config: TransformerConfig, _: Element.Type, _ captions: [Int], images: Int, _ weights: PackedWeights
   ) throws -> [[Int]: [[UInt32]]] {
     let cached = try CachedTransformer<Element>(
-      Self.config, captions: captions.map(Self.caption), images: captions.map { _ in images }, weights: weights)
+      config, captions: captions.map(Self.caption), images: captions.map { _ in images }, weights: weights)
     let rows = captions.flatMap { caption in (0..<images).map { [caption, $0] } }
     var result: [[Int]: [[UInt32]]] = [:]
     for position in 0..<16 {
@@ -36,27 +39,31 @@ import Tokens
     return result
   }
 
-  private func expectIndependence<Element: Scalar>(_ element: Element.Type, _ precision: Precision) throws {
-    let parameters = LocalParameters(Transformer.table(Self.config), precision: precision)
+  private func expectIndependence<Element: Scalar>(
+    _ config: TransformerConfig, _ element: Element.Type, _ precision: Precision
+  ) throws {
+    let parameters = LocalParameters(Transformer.table(config), precision: precision)
     for block in parameters.table.blockIDs {
       fillNormal(parameters.weights(of: block).values, seed: 7, stream: UInt64(block.index), std: 0.2)
     }
     parameters.refreshComputeCopy()
     let weights = try PackedWeights(parameters, precision)
-    let alone = try logits(element, [3], images: 1, weights)[[3, 0]]!
+    let alone = try logits(config, element, [3], images: 1, weights)[[3, 0]]!
     #expect(Set(alone.joined()).count > 100, "logits that say nothing")
     for (captions, images) in [
       ([3], 2), ([3], 3), ([3], 4), ([3], 5), ([3], 16), ([3], 64), ([1, 3], 1), ([3, 1, 2], 1), ([5, 4, 3, 2], 3), ([0, 3], 32),
       (Array(0..<64), 1),
     ] {
-      let together = try logits(element, captions, images: images, weights)
+      let together = try logits(config, element, captions, images: images, weights)
       #expect(together[[3, 0]] == alone, "\(precision): captions \(captions.prefix(5)) with \(images) images")
     }
   }
 
-  @Test func logitsDoNotDependOnOtherRows() throws {
-    try expectIndependence(Float.self, .fp32)
-    if Precision.bf16.isSupported { try expectIndependence(BFloat16.self, .bf16) }
+  @Test(arguments: TransformerArchitecture.allCases) func logitsDoNotDependOnOtherRows(architecture: TransformerArchitecture) throws
+  {
+    let config = Self.config(architecture)
+    try expectIndependence(config, Float.self, .fp32)
+    if Precision.bf16.isSupported { try expectIndependence(config, BFloat16.self, .bf16) }
   }
 
   /// The kernel itself, against OpenBLAS and oneDNN: sums of one word and of none, of a whole block of words and one more, and in bf16

@@ -1,6 +1,6 @@
 """PyTorch twin of the transformer: writes weights, inputs, losses and every gradient of a tiny model.
 
-usage: transformer.py OUTPUT.safetensors      (needs torch and safetensors; the tests read the committed file)
+usage: transformer.py OUTPUT.safetensors [modern]      (needs torch and safetensors; the tests read the committed file)
 Written from the paper's definition: masks by brute force, dense attention, fp64 arithmetic.
 """
 import math, sys, torch
@@ -11,6 +11,8 @@ torch.set_default_dtype(torch.float64)
 L, H, HS, T, G, VT, VI, KERNEL = 6, 2, 8, 6, 4, 37, 23, 3
 D = H * HS
 TEXT_SCALE, IMAGE_SCALE = 0.03, 0.017
+MODERN = sys.argv[2:] == ["modern"]
+SHARPNESS = 12
 lengths = [6, 0, 3]
 B = len(lengths)
 
@@ -45,19 +47,27 @@ add("text_start", D); add("image_embedding.weight", VI, D); add("image_start", D
 add("image_row.weight", G, D); add("image_column.weight", G, D)
 for l in range(L):
     a, m = f"blocks.{l}.attention", f"blocks.{l}.mlp"
+    if MODERN:
+        add(f"{a}.qkv.weight", 3 * D, D, scale=0.2); add(f"{a}.output.weight", D, D, scale=0.2)
+        if l > 0: add(f"{a}.stream_factor", 1); add(f"{a}.value_factor", 1)
+        add(f"{m}.up.weight", 4 * D, D, scale=0.2); add(f"{m}.down.weight", D, 4 * D, scale=0.1)
+        continue
     add(f"{a}.norm.weight", D, base=1.0); add(f"{a}.norm.bias", D)
     add(f"{a}.qkv.weight", 3 * D, D, scale=0.2); add(f"{a}.qkv.bias", 3 * D)
     add(f"{a}.output.weight", D, D, scale=0.2); add(f"{a}.output.bias", D)
     add(f"{m}.norm.weight", D, base=1.0); add(f"{m}.norm.bias", D)
     add(f"{m}.up.weight", 4 * D, D, scale=0.2); add(f"{m}.up.bias", 4 * D)
     add(f"{m}.down.weight", D, 4 * D, scale=0.1); add(f"{m}.down.bias", D)
-add("final_norm.weight", D, base=1.0); add("final_norm.bias", D)
+if not MODERN: add("final_norm.weight", D, base=1.0); add("final_norm.bias", D)
 add("text_head.weight", VT, D, scale=0.2); add("image_head.weight", VI, D, scale=0.2)
 
 text = torch.randint(0, VT, (B, T))
 image = torch.randint(0, VI, (B, G * G))
 
+def rms(x): return x / torch.sqrt((x ** 2).mean(-1, keepdim=True) + 1e-6)
+
 def norm(x, name):
+    if MODERN: return rms(x)
     mean = x.mean(-1, keepdim=True)
     variance = ((x - mean) ** 2).mean(-1, keepdim=True)
     return (x - mean) / torch.sqrt(variance + 1e-5) * p[f"{name}.weight"] + p[f"{name}.bias"]
@@ -73,15 +83,25 @@ for b in range(B):
         inputs.append(token + p["image_row.weight"][k // G] + p["image_column.weight"][k % G])
     rows.append(torch.stack(inputs))
 x = torch.stack(rows)
+def bias(name): return 0 if MODERN else p[f"{name}.bias"]
+
+first, first_values = x, None
 for l in range(L):
     a, m = f"blocks.{l}.attention", f"blocks.{l}.mlp"
-    qkv = norm(x, f"{a}.norm") @ p[f"{a}.qkv.weight"].T + p[f"{a}.qkv.bias"]
+    if MODERN and l > 0: x = x + p[f"{a}.stream_factor"] * first
+    qkv = norm(x, f"{a}.norm") @ p[f"{a}.qkv.weight"].T + bias(f"{a}.qkv")
     q, k, v = (t.view(B, -1, H, HS).transpose(1, 2) for t in qkv.split(D, -1))
     scores = (q @ k.transpose(-1, -2)) / math.sqrt(HS)
+    if MODERN:
+        cosines = rms(q) @ rms(k).transpose(-1, -2) / HS
+        scores = SHARPNESS * cosines
+        if l == 0: first_values = v
+        else: v = v + p[f"{a}.value_factor"] * first_values
     weights = scores.masked_fill(~mask(kind(l)), float("-inf")).softmax(-1)
-    x = x + (weights @ v).transpose(1, 2).reshape(B, -1, D) @ p[f"{a}.output.weight"].T + p[f"{a}.output.bias"]
-    up = norm(x, f"{m}.norm") @ p[f"{m}.up.weight"].T + p[f"{m}.up.bias"]
-    x = x + (up * torch.sigmoid(1.702 * up)) @ p[f"{m}.down.weight"].T + p[f"{m}.down.bias"]
+    x = x + (weights @ v).transpose(1, 2).reshape(B, -1, D) @ p[f"{a}.output.weight"].T + bias(f"{a}.output")
+    up = norm(x, f"{m}.norm") @ p[f"{m}.up.weight"].T + bias(f"{m}.up")
+    activated = torch.relu(up) ** 2 if MODERN else up * torch.sigmoid(1.702 * up)
+    x = x + activated @ p[f"{m}.down.weight"].T + bias(f"{m}.down")
 x = norm(x, "final_norm")
 text_nats = sum(
     (-(x[b, t] @ p["text_head.weight"].T).log_softmax(-1)[text[b, t]] for b in range(B) for t in range(lengths[b])),

@@ -89,10 +89,12 @@ private final class RecordingStore: ParameterStore {
 
 @Suite struct TransformerBlockTests {
   /// Cached steps of causal attention without a grid against all positions at once, with and without a shared prefix.
-  @Test(arguments: [0, 5]) func cachedStepsGiveTheForwardPass(prefix: Int) throws {
+  @Test(arguments: [0, 5], TransformerArchitecture.allCases)
+  func cachedStepsGiveTheForwardPass(prefix: Int, architecture: TransformerArchitecture) throws {
     let (width, heads, length, rows) = (32, 2, 21, 4)
     var table = ParameterTable()
-    let parameters = TransformerBlockParameters("block", width: width, residualScale: 1, in: &table)
+    let parameters = TransformerBlockParameters(
+      "block", width: width, residualScale: 1, architecture, isFirst: true, in: &table)
     let store = LocalParameters(table)
     for block in table.blockIDs {
       fillNormal(store.weights(of: block).values, seed: 5, stream: UInt64(block.index), std: 0.2)
@@ -107,7 +109,7 @@ private final class RecordingStore: ParameterStore {
     let groups = rows / 2
     let (arena, views) = Arena.layOut { space in
       (
-        saved: TransformerBlock<Float>.Saved(rows: rows * length, width: width, heads: heads, in: &space),
+        saved: TransformerBlock<Float>.Saved(rows: rows * length, width: width, heads: heads, architecture, in: &space),
         scratch: TransformerScratch<Float>(
           rows: rows * length, width: width, headSize: width / heads, patterns: [pattern], training: false, in: &space),
         output: space.matrix(rows: rows * length, columns: width), stream: space.matrix(rows: groups * length, columns: width),
@@ -115,20 +117,24 @@ private final class RecordingStore: ParameterStore {
           groups: Array(repeating: 2, count: groups), prefix: prefix, visible: pattern.visible(after: prefix), width: width,
           heads: heads, in: &space),
         attention: CachedAttention<Float>(
-          &space, width: width, heads: heads, textLength: prefix, images: 2, imageKeys: length - prefix)
+          &space, width: width, heads: heads, textLength: prefix, images: 2, imageKeys: length - prefix),
+        shortcuts: architecture == .modern
+          ? Shortcuts<Float>(rows: rows * length, width: width, stream: nil, training: false, in: &space) : nil
       )
     }
     let order = [parameters.attention.block, parameters.mlp.block]
     try withExtendedLifetime(arena) {
       try block.forward(
-        input, middle: views.output, BlockWalk(store, order), saved: views.saved, scratch: views.scratch, into: views.output)
+        input, middle: views.output, BlockWalk(store, order), saved: views.saved, scratch: views.scratch,
+        shortcuts: views.shortcuts, into: views.output)
       if prefix > 0 {
         let stream = views.stream.rows(0..<groups * prefix)
         for row in 0..<stream.rows { stream.row(row).copy(from: input.row(row / prefix * 2 * length + row % prefix)) }
         for group in 0..<groups {
           try block.prefill(
             stream.rows(group * prefix..<(group + 1) * prefix), BlockWalk(store, order), group: group, cache: views.cache,
-            attention: views.attention, saved: views.saved, scratch: views.scratch)
+            attention: views.attention, saved: views.saved, scratch: views.scratch,
+            shortcuts: views.shortcuts)
         }
         for row in 0..<stream.rows {
           expectClose(
@@ -140,7 +146,8 @@ private final class RecordingStore: ParameterStore {
         for row in 0..<rows { stream.row(row).copy(from: input.row(row * length + prefix + position)) }
         try block.step(
           stream, BlockWalk(store, order), position: position, cache: views.cache, attention: views.attention,
-          saved: views.saved, scratch: views.scratch)
+          saved: views.saved, scratch: views.scratch,
+          shortcuts: views.shortcuts)
         for row in 0..<rows {
           expectClose(
             stream.row(row).array, views.output.row(row * length + prefix + position).array, absolute: 2e-5, "step \(position)")

@@ -13,11 +13,11 @@ private struct Twin {
   let config: TransformerConfig
   let batch: TransformerBatch
 
-  init(recompute: Bool = false) throws {
-    file = try golden("transformer.safetensors")
+  init(_ architecture: TransformerArchitecture = .published, recompute: Bool = false) throws {
+    file = try golden(architecture == .published ? "transformer.safetensors" : "transformer-modern.safetensors")
     config = TransformerConfig(
       layers: 6, heads: 2, headSize: 8, textLength: 6, grid: 4, textVocabulary: 37, imageVocabulary: 23,
-      convolutionKernel: 3, recompute: recompute)
+      convolutionKernel: 3, architecture: architecture, recompute: recompute)
     let text = try file.values("text", as: Int32.self)
     let lengths = try file.values("lengths", as: Int32.self)
     batch = TransformerBatch(
@@ -41,8 +41,9 @@ private struct Twin {
 /// fp32 against fp64: sums of at most a few hundred terms of size 1 through 12 blocks.
 private let tolerance: Float = 2e-5
 
-@Test(arguments: [false, true]) func transformerMatchesItsTwin(recompute: Bool) throws {
-  let twin = try Twin(recompute: recompute)
+@Test(arguments: TransformerArchitecture.allCases, [false, true])
+func transformerMatchesItsTwin(architecture: TransformerArchitecture, recompute: Bool) throws {
+  let twin = try Twin(architecture, recompute: recompute)
   let (loss, parameters) = try twin.run(twin.batch, laidOutFor: 4)
   let expected = try twin.file.values("losses", as: Float.self)
   expectClose([Float(loss.textNats), Float(loss.imageNats)], expected, relative: 3e-6, "losses")
@@ -51,23 +52,27 @@ private let tolerance: Float = 2e-5
   try parameters.expectGradients(twin.file, tolerance: tolerance)
 }
 
-/// Weights and activations rounded to 8 bits: the losses to 1e-3, each gradient to a few hundredths of its largest value.
-@Test(.enabled(if: Precision.bf16.isSupported)) func transformerInBF16IsCloseToItsTwin() throws {
-  let twin = try Twin()
+/// Weights and activations rounded to 8 bits: the losses to 1e-3, each gradient to a few hundredths of its largest value. Normed queries
+/// and keys make the twin's random attention twenty times sharper, and so the errors larger.
+@Test(.enabled(if: Precision.bf16.isSupported), arguments: TransformerArchitecture.allCases)
+func transformerInBF16IsCloseToItsTwin(architecture: TransformerArchitecture) throws {
+  let twin = try Twin(architecture)
   let (loss, parameters) = try twin.run(twin.batch, laidOutFor: 4, .bf16)
   let expected = try twin.file.values("losses", as: Float.self)
-  expectClose([Float(loss.textNats), Float(loss.imageNats)], expected, relative: 1e-3, "losses")
-  try parameters.expectGradients(twin.file, tolerance: 4e-2)
+  let isPublished = architecture == .published
+  expectClose([Float(loss.textNats), Float(loss.imageNats)], expected, relative: isPublished ? 1e-3 : 3e-3, "losses")
+  try parameters.expectGradients(twin.file, tolerance: isPublished ? 4e-2 : 0.25)
 }
 
-@Test(arguments: Set([Precision.fp32, .fastest])) func recomputationGivesTheSameBits(precision: Precision) throws {
-  let kept = try Twin().run(Twin().batch, laidOutFor: 3, precision)
-  let again = try Twin(recompute: true).run(Twin().batch, laidOutFor: 3, precision)
+@Test(arguments: Precision.allCases.filter(\.isSupported), TransformerArchitecture.allCases)
+func recomputationGivesTheSameBits(precision: Precision, architecture: TransformerArchitecture) throws {
+  let kept = try Twin(architecture).run(Twin(architecture).batch, laidOutFor: 3, precision)
+  let again = try Twin(architecture, recompute: true).run(Twin(architecture).batch, laidOutFor: 3, precision)
   #expect(kept.0.imageNats == again.0.imageNats)
   for block in kept.1.table.blockIDs {
     #expect(kept.1.gradients(of: block).values.array == again.1.gradients(of: block).values.array)
   }
-  var config = try Twin().config
+  var config = try Twin(architecture).config
   config.layers = 24
   var less = config
   less.recompute = true

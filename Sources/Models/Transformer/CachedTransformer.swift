@@ -25,8 +25,10 @@ package final class CachedTransformer<Element: Scalar> {
     let saved: TransformerBlock<Element>.Saved
     let scratch: TransformerScratch<Element>
     let stream: Matrix  // [n, d]
-    let finalNorm: LayerNormStatistics  // [rows]
+    let finalNorm: NormStatistics  // [rows]
     let logits: Matrix  // [rows, image vocabulary]
+    /// In the modern architecture.
+    let shortcuts: Shortcuts<Element>?
   }
 
   /// Reads the captions. The weights must be packed in `Element`.
@@ -79,11 +81,12 @@ package final class CachedTransformer<Element: Scalar> {
       attention: CachedAttention(
         &space, width: d, heads: config.heads, textLength: config.textLength, images: images.max()!,
         imageKeys: visible.joined().map(\.count).max()!),
-      saved: TransformerBlock.Saved(rows: most, width: d, heads: config.heads, in: &space),
+      saved: TransformerBlock.Saved(rows: most, width: d, heads: config.heads, config.architecture, in: &space),
       scratch: TransformerScratch(
         rows: most, width: d, headSize: config.headSize, patterns: [], training: false, in: &space),
-      stream: space.matrix(rows: most, columns: d), finalNorm: LayerNormStatistics(rows: rows, in: &space),
-      logits: space.matrix(rows: rows, columns: config.imageVocabulary))
+      stream: space.matrix(rows: most, columns: d), finalNorm: NormStatistics(rows: rows, in: &space),
+      logits: space.matrix(rows: rows, columns: config.imageVocabulary),
+      shortcuts: config.architecture == .modern ? Shortcuts(rows: most, width: d, stream: nil, training: false, in: &space) : nil)
   }
 
   /// The logits of image position `position`, `[rows, image vocabulary]`; they are overwritten by the next call.
@@ -99,9 +102,11 @@ package final class CachedTransformer<Element: Scalar> {
         embed(embeddings.imageTerms(after: position == 0 ? nil : previous[row], at: position), w, into: stream.row(row))
       }
     }
+    work.shortcuts?.first(rows).begin(stream)
     for (block, cache) in zip(blocks, work.caches) {
       try block.step(
-        stream, walk, position: position, cache: cache, attention: work.attention, saved: work.saved, scratch: work.scratch)
+        stream, walk, position: position, cache: cache, attention: work.attention, saved: work.saved, scratch: work.scratch,
+        shortcuts: work.shortcuts)
     }
     let heads = parameters.heads
     try walk.forward(heads.block) { w in
@@ -122,9 +127,11 @@ package final class CachedTransformer<Element: Scalar> {
       try walk.forward(embeddings.block) { w in
         for position in 0..<text { embed(embeddings.textTerms(caption, at: position), w, into: stream.row(position)) }
       }
+      work.shortcuts?.first(text).begin(stream)
       for (block, cache) in zip(blocks, work.caches) {
         try block.prefill(
-          stream, walk, group: index, cache: cache, attention: work.attention, saved: work.saved, scratch: work.scratch)
+          stream, walk, group: index, cache: cache, attention: work.attention, saved: work.saved, scratch: work.scratch,
+          shortcuts: work.shortcuts)
       }
     }
   }

@@ -11,7 +11,7 @@ struct TransformerActivations<Element: Scalar> {
   /// What one block keeps for its backward pass. With recomputation all blocks share one.
   let blocks: [TransformerBlock<Element>.Saved]
   let dStream: Matrix  // [n, d]
-  let finalNorm: LayerNormStatistics  // [n]
+  let finalNorm: NormStatistics  // [n]
   /// A block of logits and their gradient, [logitRows · largest vocabulary].
   let logits: Vector
   let dLogits: VectorView<Element>
@@ -21,6 +21,8 @@ struct TransformerActivations<Element: Scalar> {
   let targets: UnsafeMutablePointer<Token>  // [n]
   let targetRows: UnsafeMutablePointer<Int32>  // [n]
   let scratch: TransformerScratch<Element>
+  /// In the modern architecture.
+  let shortcuts: Shortcuts<Element>?
 
   /// Rows of logits that exist at a time, and what their number is a multiple of.
   let logitRows = 256
@@ -31,11 +33,11 @@ struct TransformerActivations<Element: Scalar> {
     let d = config.width
     streams = (0...2 * config.layers).map { _ in space.matrix(rows: n, columns: d) }
     func saved() -> TransformerBlock<Element>.Saved {
-      TransformerBlock.Saved(rows: n, width: d, heads: config.heads, in: &space)
+      TransformerBlock.Saved(rows: n, width: d, heads: config.heads, config.architecture, in: &space)
     }
     blocks = config.recompute ? Array(repeating: saved(), count: config.layers) : (0..<config.layers).map { _ in saved() }
     dStream = space.matrix(rows: n, columns: d)
-    finalNorm = LayerNormStatistics(rows: n, in: &space)
+    finalNorm = NormStatistics(rows: n, in: &space)
     logits = space.vector(logitRows * max(config.textVocabulary, config.imageVocabulary))
     dLogits = logits as? VectorView<Element> ?? space.vector(logits.count, of: Element.self)
     scored = space.matrix(rows: logitRows, columns: d, of: Element.self)
@@ -44,5 +46,7 @@ struct TransformerActivations<Element: Scalar> {
     targetRows = space.take(Int32.self, count: n)
     scratch = TransformerScratch(
       rows: n, width: d, headSize: config.headSize, patterns: patterns, training: true, in: &space)
+    shortcuts =
+      config.architecture == .modern ? Shortcuts(rows: n, width: d, stream: streams[0], training: true, in: &space) : nil
   }
 }

@@ -20,12 +20,13 @@ package struct TransformerConfig: Codable, Sendable, Equatable {
   package var imageVocabulary: Int
   /// Window of the last layer's convolutional attention; odd.
   package var convolutionKernel: Int
+  package var architecture: TransformerArchitecture
   /// Keep only the inputs of resblocks and compute the rest again in the backward pass: less memory, same bits.
   package var recompute: Bool
 
   package init(
     layers: Int, heads: Int, headSize: Int, textLength: Int, grid: Int, textVocabulary: Int, imageVocabulary: Int,
-    convolutionKernel: Int = 11, recompute: Bool = false
+    convolutionKernel: Int = 11, architecture: TransformerArchitecture = .published, recompute: Bool = false
   ) {
     self.layers = layers
     self.heads = heads
@@ -35,7 +36,15 @@ package struct TransformerConfig: Codable, Sendable, Equatable {
     self.textVocabulary = textVocabulary
     self.imageVocabulary = imageVocabulary
     self.convolutionKernel = convolutionKernel
+    self.architecture = architecture
     self.recompute = recompute
+  }
+
+  /// The values that files from before a key was there had.
+  package struct LaterKeys: Encodable {
+    private let architecture = TransformerArchitecture.published
+    private let recompute = false
+    package init() {}
   }
 
   /// Width of the residual stream.

@@ -27,7 +27,7 @@ struct TransformerParameters {
 
   struct Heads {
     let block: BlockID
-    let norm: LayerNormParameters
+    let norm: NormParameters
     let text, image: Parameter
   }
 
@@ -37,7 +37,7 @@ struct TransformerParameters {
 
   /// Adds every parameter to `table`, with the initialization of Sparse Transformers (Child et al. 2019, section 6): weights
   /// N(0, 0.125/sqrt(fan in)), token embeddings N(0, 0.125/sqrt(d)), positions N(0, 0.125/sqrt(d·n)), the two matrices that
-  /// write to the residual stream further scaled by 1/sqrt(2·layers), heads 0.
+  /// write to the residual stream further scaled by 1/sqrt(2·layers), heads 0. In the modern architecture those two begin at 0.
   init(_ config: TransformerConfig, _ table: inout ParameterTable) {
     let d = config.width
     let residual = 1 / Float(2 * config.layers).squareRoot()
@@ -58,12 +58,15 @@ struct TransformerParameters {
       imageRow: embedding("image_row.weight", [config.grid, d], .sparseTransformer(fanIn: d * config.grid)),
       imageColumn: embedding("image_column.weight", [config.grid, d], .sparseTransformer(fanIn: d * config.grid)))
 
-    blocks = (0..<config.layers).map { TransformerBlockParameters("blocks.\($0)", width: d, residualScale: residual, in: &t) }
+    blocks = (0..<config.layers).map {
+      TransformerBlockParameters(
+        "blocks.\($0)", width: d, residualScale: residual, config.architecture, isFirst: $0 == 0, in: &t)
+    }
 
     let last = t.addBlock("heads")
     heads = Heads(
       block: last,
-      norm: LayerNormParameters("final_norm", width: d, to: last, in: &t),
+      norm: NormParameters("final_norm", width: d, config.architecture, to: last, in: &t),
       text: t.add("text_head.weight", [config.textVocabulary, d], .head, .constant(0), to: last),
       image: t.add("image_head.weight", [config.imageVocabulary, d], .head, .constant(0), to: last))
     table = t

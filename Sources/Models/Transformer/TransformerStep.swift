@@ -44,12 +44,14 @@ struct TransformerStep<Element: Scalar>: TransformerPasses {
     let loss = try walk.backward(parameters.heads.block) { w, g in
       heads(samples, w, gradients: (g, textScale: textScale, imageScale: imageScale))
     }
+    let shortcuts = activations.shortcuts?.first(dStream.rows)
+    shortcuts?.clearGradients()
     for layer in blocks.indices.reversed() {
       try blocks[layer].backward(
         stream(2 * layer, samples), middle: stream(2 * layer + 1, samples), walk, saved: activations.blocks[layer],
-        scratch: activations.scratch,
-        dStream: dStream, recomputes: config.recompute)
+        scratch: activations.scratch, shortcuts: activations.shortcuts, dStream: dStream, recomputes: config.recompute)
     }
+    shortcuts?.addStreamGradient(to: dStream)
     try walk.backward(withoutWeights: parameters.embeddings.block) { embedBackward(samples, $0) }
     return loss
   }
@@ -66,8 +68,7 @@ struct TransformerStep<Element: Scalar>: TransformerPasses {
     for (layer, block) in blocks.enumerated() {
       try block.forward(
         stream(2 * layer, samples), middle: stream(2 * layer + 1, samples), walk, saved: activations.blocks[layer],
-        scratch: activations.scratch,
-        into: stream(2 * layer + 2, samples))
+        scratch: activations.scratch, shortcuts: activations.shortcuts, into: stream(2 * layer + 2, samples))
     }
   }
 

@@ -1,3 +1,4 @@
+import Layers
 import Models
 import Optimization
 import Parallel
@@ -87,6 +88,10 @@ extension RunConfig {
       ConfigSection(
         path: "transformer.model", text: "Shape of the transformer. Its width is `heads` · `headSize`, a multiple of 16.",
         keys: [
+          .choice(
+            "architecture", TransformerArchitecture.self,
+            "`published`: layer norms, biases, quick GELU. `modern`: RMS norms, normed queries and keys, squared ReLU, no biases, and "
+              + "shortcuts from the first layer; learns faster (Docs/recipes.md)."),
           .integer("layers", TransformerConfig.limits["layers"]!, "Residual attention blocks."),
           .integer("heads", TransformerConfig.limits["heads"]!, "Attention heads per layer."),
           .integer("headSize", TransformerConfig.limits["headSize"]!, "Width of an attention head."),

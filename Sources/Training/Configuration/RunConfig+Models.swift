@@ -31,6 +31,6 @@ extension RunConfig {
     return TransformerConfig(
       layers: model.layers, heads: model.heads, headSize: model.headSize, textLength: model.textLength,
       grid: dvaeConfig.grid, textVocabulary: textVocabulary, imageVocabulary: dvae.model.vocabulary,
-      convolutionKernel: model.convolutionKernel, recompute: model.recompute)
+      convolutionKernel: model.convolutionKernel, architecture: model.architecture, recompute: model.recompute)
   }
 }

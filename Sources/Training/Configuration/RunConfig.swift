@@ -1,6 +1,7 @@
 import Errors
 import Generation
 import Kernels
+import Layers
 import Optimization
 import Parallel
 import Tokenizer
@@ -86,6 +87,7 @@ package struct DVAEStageConfig: Codable, Sendable, Equatable {
 /// The transformer, its shape and its training (paper sections 2.2 and B): section `transformer`.
 package struct TransformerStageConfig: Codable, Sendable, Equatable {
   package struct Model: Codable, Sendable, Equatable {
+    package var architecture = TransformerArchitecture.published
     package var layers = 64
     package var heads = 62
     package var headSize = 64
