@@ -1,0 +1,147 @@
+import Kernels
+import Layers
+import Optimization
+import Parallel
+
+/// Seconds of a training step, as they follow from what it has to do and from a cluster's rates. Those of a step with the mean of what
+/// rounds of local updates take.
+package struct StepTime: Codable, Sendable, Equatable {
+  /// Computing, on the rank with the most samples.
+  package var forward, backward: Double
+  /// Adding the gradients of the ranks of a node, after every micro-batch.
+  package var nodeSum: Double
+  /// Messages between nodes, if nothing else were done meanwhile.
+  package var exchange: Double
+  /// Compressing gradients and expanding the sums; 0 unless the exchange is PowerSGD.
+  package var compression: Double
+  /// The part of `exchange` for which ranks wait: what does not travel while they compute.
+  package var exposed: Double
+  /// Optimizer, EMA, compute copy.
+  package var update: Double
+
+  package var total: Double { forward + backward + nodeSum + compression + exposed + update }
+}
+
+/// The work of a training step, from which its time follows.
+///
+/// Computing is bound by GEMMs, sums and updates by memory, the exchange by the network. Blocks finish their backward pass one after the
+/// other; messages of a block travel while the next ones are computed.
+struct StepTimeModel {
+  let cluster: Cluster
+  let precision: Precision
+  let exchange: ExchangeCost
+  /// Samples, and micro-batches, of the rank with the most samples.
+  let samples, microBatches: Int
+  /// FLOPs of a sample: forward, and backward with what is recomputed.
+  let forwardFLOPs, backwardFLOPs: Double
+  /// Share of a pass's FLOPs that each block has, in the order of the table: that of its operands of GEMMs.
+  let shares: [Double]
+  /// Floats of all blocks.
+  let floatCount: Int
+  /// Bytes per parameter and step that a node's memory moves in updates of what it keeps, and those of a round's end per step.
+  let updateBytes: Double
+
+  init(
+    _ cluster: Cluster, _ table: ParameterTable, _ training: TrainingConfig, precision: Precision, exchange: ExchangeCost,
+    state: [StateArray], flops: Double, recomputedFLOPs: Double
+  ) {
+    (self.cluster, self.precision, self.exchange) = (cluster, precision, exchange)
+    samples = (training.batch + cluster.ranks - 1) / cluster.ranks
+    microBatches = (samples + training.microBatch - 1) / training.microBatch
+    (forwardFLOPs, backwardFLOPs) = (flops / 3, flops * 2 / 3 + recomputedFLOPs)
+    let operands = table.blocks.map { block in Double(block.parameters.reduce(0) { $0 + ($1.role.isOperand ? $1.count : 0) }) }
+    let sum = operands.reduce(0, +)
+    shares = operands.map { sum == 0 ? 1 / Double(operands.count) : $0 / sum }
+    floatCount = table.floatCount
+    updateBytes = Self.updateBytes(training, state: state, precision: precision, roundSteps: exchange.steps)
+  }
+
+  /// The gradient is read for its norm and for the update; weights and state arrays are read and written; the compute copy is written,
+  /// for which caches read it first. The outer optimizer reads weights and outer weights and writes their difference, and later reads its
+  /// sum, and reads and writes all three.
+  private static func updateBytes(
+    _ training: TrainingConfig, state: [StateArray], precision: Precision, roundSteps: Int
+  ) -> Double {
+    let copy = precision == .bf16 ? 4.0 : 0
+    return state.reduce(2 * 4 + 2 * 4 + copy) { bytes, array in
+      switch array {
+      case ExponentialMovingAverage.state: bytes + 2 * 4 / Double(max(1, training.ema.every))
+      case OuterOptimizer.weights: bytes + (3 * 4 + 4 + 4 * 4 + copy) / Double(roundSteps)
+      case OuterOptimizer.momentum: bytes + 2 * 4 / Double(roundSteps)
+      default: bytes + 2 * Double(array.elementType.size)
+      }
+    }
+  }
+
+  /// Seconds of a rank's samples: it has its share of the node's speed.
+  private func computing(_ flopsPerSample: Double) -> Double {
+    Double(samples) * flopsPerSample * Double(cluster.ranksPerNode) / cluster.speed(precision)
+  }
+
+  var time: StepTime {
+    let (forward, backward) = (computing(forwardFLOPs), computing(backwardFLOPs))
+    let nodeSum = cluster.ranksPerNode == 1 ? 0 : Double(microBatches) * 4 * Double(floatCount) / cluster.machine.allReduce!
+    let gradients = exchange.sentGradients.map { transfer(Double($0), rounds: exchange.gradientRounds) }
+    let weights =
+      exchange.weightRounds == 0 ? [] : shares.map { transfer($0 * Double(exchange.sentWeights), rounds: exchange.weightRounds) }
+    let steps = Double(exchange.steps)
+    let messages = (gradients + weights).reduce(0, +) / steps
+    let pass = Double(microBatches)
+    let exposed =
+      exchange.steps > 1
+      ? messages
+      : Self.remainder(
+        computing: shares.reversed().map { $0 * backward / pass }, transfers: gradients.reversed(),
+        calls: Self.callsPerRound * exchange.gradientRounds)
+        + Self.stalls(computing: shares.map { $0 * forward / pass }, transfers: weights)
+    return StepTime(
+      forward: forward, backward: backward, nodeSum: nodeSum, exchange: messages,
+      compression: exchange.flops / (cluster.machine.fp32 * (cluster.efficiency ?? Cluster.defaultEfficiency(.fp32))) / steps,
+      exposed: exposed,
+      update: updateBytes * Double(floatCount) / Double(exchange.spread) / cluster.machine.memory)
+  }
+
+  /// Seconds of a block's messages on an idle link.
+  private func transfer(_ bytes: Double, rounds: Int) -> Double {
+    guard let network = cluster.network, rounds > 0 else { return 0 }
+    return network.seconds(bytes) + Double(rounds) * network.latency
+  }
+
+  /// Calls of MPI in which a large message advances: the offer, its acceptance, the numbers.
+  private static let callsPerRound = 3
+
+  /// Seconds of messages that are left when all blocks are computed.
+  ///
+  /// Open MPI makes progress inside its calls alone, which come when a block is done. So the messages of a block are not all on their way
+  /// at once: an equal part of them follows each of the next `calls` blocks.
+  ///
+  /// - Parameters:
+  ///   - computing: seconds of each block, in the order in which they are computed.
+  ///   - transfers: seconds of each block's messages on an idle link.
+  static func remainder(computing: [Double], transfers: [Double], calls: Int) -> Double {
+    guard calls > 0 else { return 0 }
+    var (travelling, sent) = (0.0, 0.0)
+    for (index, seconds) in computing.enumerated() {
+      travelling = max(0, travelling - seconds)
+      let next = transfers[max(0, index - calls + 1)...index].reduce(0, +) / Double(calls)
+      travelling += next
+      sent += next
+    }
+    return travelling + transfers.reduce(0, +) - sent
+  }
+
+  /// Seconds that a pass waits for messages, whose blocks come one after the other from its begin, while each block needs its own.
+  ///
+  /// - Parameters:
+  ///   - computing: seconds of each block, in the order in which they are computed.
+  ///   - transfers: seconds of each block's messages; none where nothing is waited for.
+  static func stalls(computing: [Double], transfers: [Double]) -> Double {
+    var (arrived, now, waited) = (0.0, 0.0, 0.0)
+    for (seconds, transfer) in zip(computing, transfers) {
+      arrived += transfer
+      waited += max(0, arrived - now)
+      now = max(now, arrived) + seconds
+    }
+    return waited
+  }
+}
