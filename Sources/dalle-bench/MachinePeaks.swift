@@ -33,18 +33,18 @@ struct MachinePeaks: Codable {
     memory = try total(12 * Double(count) / medianSeconds(world, repeats) { add(x.vector, to: y.vector) })
 
     let grid = try ProcessGrid(world.splitByMemory())
-    if grid.node.size > 1 { allReduce = try Self.allReduce(grid, world, repeats: repeats) }
+    if grid.node.size > 1 { allReduce = try Self.allReduce(grid, repeats: repeats) }
   }
 
   /// A step's reduction of 16 million gradients, which no cache holds, in blocks of 8 MB.
-  private static func allReduce(_ grid: ProcessGrid, _ world: Communicator, repeats: Int) throws -> Double {
+  private static func allReduce(_ grid: ProcessGrid, repeats: Int) throws -> Double {
     var table = ParameterTable()
     for block in 0..<8 {
       _ = table.add("\(block)", [1024, 2048], .matrix, .constant(0), to: table.addBlock("\(block)"))
     }
     let reducer = try GradientReducer(
       table, grid: grid, partition: Partition(table, ranks: grid.node.size), blocks: table.blocks.count)
-    let seconds = try medianSeconds(world, repeats) {
+    let seconds = try medianSeconds(grid.world, repeats) {
       try reducer.beginStep(microBatches: 1)
       for block in table.blockIDs.reversed() {
         _ = try reducer.buffer(for: block)

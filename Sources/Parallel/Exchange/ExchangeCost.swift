@@ -21,6 +21,10 @@ package struct ExchangeCost: Sendable {
   /// Messages of a block's gradients that follow from each other, and those of its weights, from node to node: the levels of a tree, or as
   /// many as nodes send to all others at once.
   package let gradientRounds, weightRounds: Int
+  /// Floats of a rank's gradients that are on their way at a time, at most.
+  package let gradientLimit: Int
+  /// Nodes from which a rank gets weights at a time, at most.
+  package static let weightLimit = WeightGather.limit
   /// FLOPs of a node per exchange to compress its gradients and to expand the sums.
   package let flops: Double
   /// Bytes of a rank for messages and factors, beside the arrays of `ExchangeSettings.state`.
@@ -45,17 +49,21 @@ package struct ExchangeCost: Sendable {
     let inFP32 = table.blocks.map { 4 * $0.count }
     switch settings.format {
     case .fp32:
-      (payloads, memory, flops) = (inFP32, 0, 0)
+      (payloads, memory, flops, gradientLimit) = (inFP32, 0, 0, .max)
       gradientRounds = isScattered ? levels : 2 * levels
     case .bf16:
       (payloads, flops) = (inFP32.map { $0 / 2 }, 0)
-      gradientRounds = nodes == 1 ? 0 : isScattered ? 1 : 2
       let floatCount = table.floatCount / ranksPerNode
-      memory =
-        isScattered
-        ? RoundedScatteredExchange.byteCount(floatCount: floatCount, nodes: nodes)
-        : RoundedExchange.byteCount(floatCount: floatCount, nodes: nodes)
-    case .powersgd where nodes == 1: (payloads, memory, flops, gradientRounds) = (inFP32, 0, 0, 0)
+      if isScattered {
+        gradientRounds = 1
+        memory = RoundedScatteredExchange.byteCount(floatCount: floatCount, nodes: nodes)
+        gradientLimit = RoundedScatteredExchange.limit(floatCount: floatCount, nodes: nodes)
+      } else {
+        gradientRounds = nodes == 1 ? 0 : 2
+        memory = RoundedExchange.byteCount(floatCount: floatCount, nodes: nodes)
+        gradientLimit = RoundedExchange.limit
+      }
+    case .powersgd where nodes == 1: (payloads, memory, flops, gradientRounds, gradientLimit) = (inFP32, 0, 0, 0, .max)
     case .powersgd:
       let partition = Partition(table, ranks: ranksPerNode, nodes: spread, granularity: granularity)
       var (payloads, memory, flops) = (inFP32, 0, 0.0)
@@ -74,7 +82,7 @@ package struct ExchangeCost: Sendable {
         }
       }
       (self.payloads, self.memory, self.flops) = (payloads, memory, flops)
-      gradientRounds = 4 * levels
+      (gradientRounds, gradientLimit) = (4 * levels, .max)
     }
     payload = payloads.reduce(0, +)
   }

@@ -36,7 +36,8 @@ struct StepTimeModel {
   let forwardFLOPs, backwardFLOPs: Double
   /// Share of a pass's FLOPs that each block has, in the order of the table: that of its operands of GEMMs.
   let shares: [Double]
-  /// Floats of all blocks.
+  /// Floats of each block, and of all.
+  let floatCounts: [Int]
   let floatCount: Int
   /// Bytes per parameter and step that a node's memory moves in updates of what it keeps, and those of a round's end per step.
   let updateBytes: Double
@@ -52,7 +53,7 @@ struct StepTimeModel {
     let operands = table.blocks.map { block in Double(block.parameters.reduce(0) { $0 + ($1.role.isOperand ? $1.count : 0) }) }
     let sum = operands.reduce(0, +)
     shares = operands.map { sum == 0 ? 1 / Double(operands.count) : $0 / sum }
-    floatCount = table.floatCount
+    (floatCounts, floatCount) = (table.blocks.map(\.count), table.floatCount)
     updateBytes = Self.updateBytes(training, state: state, precision: precision, roundSteps: exchange.steps)
   }
 
@@ -81,36 +82,62 @@ struct StepTimeModel {
   var time: StepTime {
     let (forward, backward) = (computing(forwardFLOPs), computing(backwardFLOPs))
     let nodeSum = cluster.ranksPerNode == 1 ? 0 : Double(microBatches) * 4 * Double(floatCount) / cluster.machine.allReduce!
-    let gradients = exchange.sentGradients.map { transfer(Double($0), rounds: exchange.gradientRounds) }
-    let weights =
-      exchange.weightRounds == 0 ? [] : shares.map { transfer($0 * Double(exchange.sentWeights), rounds: exchange.weightRounds) }
-    let steps = Double(exchange.steps)
+    let (gradients, weights) = (gradientTransfers, weightTransfers)
+    let (passes, steps) = (Double(microBatches), Double(exchange.steps))
     let messages = (gradients + weights).reduce(0, +) / steps
-    let pass = Double(microBatches)
-    let exposed =
+    let hidden =
       exchange.steps > 1
-      ? messages
-      : Self.remainder(
-        computing: shares.reversed().map { $0 * backward / pass }, transfers: gradients.reversed(),
-        calls: Self.callsPerRound * exchange.gradientRounds)
-        + Self.stalls(computing: shares.map { $0 * forward / pass }, transfers: weights)
+      ? 0
+      : Self.hidden(
+        computing: shares.reversed().map { $0 * backward / passes }, transfers: gradients.reversed(),
+        calls: Self.callsPerRound * exchange.gradientRounds, limit: gradientLimit * gradients.reduce(0, +))
+        + Self.hidden(
+          computing: shares.map { $0 * forward / passes }, needed: weights, limit: weightLimit * weights.reduce(0, +))
     return StepTime(
       forward: forward, backward: backward, nodeSum: nodeSum, exchange: messages,
       compression: exchange.flops / (cluster.machine.fp32 * (cluster.efficiency ?? Cluster.defaultEfficiency(.fp32))) / steps,
-      exposed: exposed,
+      exposed: messages - hidden,
       update: updateBytes * Double(floatCount) / Double(exchange.spread) / cluster.machine.memory)
   }
 
-  /// Seconds of a block's messages on an idle link.
-  private func transfer(_ bytes: Double, rounds: Int) -> Double {
-    guard let network = cluster.network, rounds > 0 else { return 0 }
-    return network.seconds(bytes) + Double(rounds) * network.latency
-  }
+  // MARK: Messages
 
   /// Calls of MPI in which a large message advances: the offer, its acceptance, the numbers.
   private static let callsPerRound = 3
 
-  /// Seconds of messages that are left when all blocks are computed.
+  /// Seconds of each block's gradients on an idle link.
+  private var gradientTransfers: [Double] {
+    zip(exchange.sentGradients, floatCounts).map { bytes, count in
+      let waves = (count / cluster.ranksPerNode - 1) / exchange.gradientLimit + 1
+      return transfer(Double(bytes), latencies: exchange.gradientRounds * waves)
+    }
+  }
+
+  /// Seconds of each block's weights on an idle link; none where every node has them.
+  private var weightTransfers: [Double] {
+    if exchange.weightRounds == 0 { return [] }
+    let waves = (cluster.nodes - 1) / ExchangeCost.weightLimit + 1
+    return floatCounts.map { count in
+      transfer(Double(exchange.sentWeights) * Double(count) / Double(floatCount), latencies: exchange.weightRounds * waves)
+    }
+  }
+
+  private func transfer(_ bytes: Double, latencies: Int) -> Double {
+    guard let network = cluster.network else { return 0 }
+    return network.seconds(bytes) + Double(latencies) * network.latency
+  }
+
+  /// Shares of all gradients, and of all weights, that can travel from one block's end to the next.
+  private var gradientLimit: Double {
+    let calls = Double(max(1, Self.callsPerRound * exchange.gradientRounds))
+    return Double(exchange.gradientLimit) / calls * Double(cluster.ranksPerNode) / Double(floatCount)
+  }
+  private var weightLimit: Double {
+    let calls = Double(max(1, Self.callsPerRound * exchange.weightRounds))
+    return Double(ExchangeCost.weightLimit) / calls / Double(cluster.nodes * shares.count)
+  }
+
+  /// Seconds of messages that travel while blocks are computed, each block's after it.
   ///
   /// Open MPI makes progress inside its calls alone, which come when a block is done. So the messages of a block are not all on their way
   /// at once: an equal part of them follows each of the next `calls` blocks.
@@ -118,30 +145,36 @@ struct StepTimeModel {
   /// - Parameters:
   ///   - computing: seconds of each block, in the order in which they are computed.
   ///   - transfers: seconds of each block's messages on an idle link.
-  static func remainder(computing: [Double], transfers: [Double], calls: Int) -> Double {
-    guard calls > 0 else { return 0 }
-    var (travelling, sent) = (0.0, 0.0)
+  ///   - limit: seconds of messages that are started at most when a block is done.
+  static func hidden(computing: [Double], transfers: [Double], calls: Int, limit: Double = .infinity) -> Double {
+    if calls == 0 { return 0 }
+    var (due, travelling, hidden) = (0.0, 0.0, 0.0)
     for (index, seconds) in computing.enumerated() {
-      travelling = max(0, travelling - seconds)
-      let next = transfers[max(0, index - calls + 1)...index].reduce(0, +) / Double(calls)
-      travelling += next
-      sent += next
+      let travelled = min(travelling, seconds)
+      travelling -= travelled
+      hidden += travelled
+      due += transfers[max(0, index - calls + 1)...index].reduce(0, +) / Double(calls)
+      let started = min(due, limit)
+      due -= started
+      travelling += started
     }
-    return travelling + transfers.reduce(0, +) - sent
+    return hidden
   }
 
-  /// Seconds that a pass waits for messages, whose blocks come one after the other from its begin, while each block needs its own.
+  /// The same of messages that a pass needs, each block's before it, and that come in this order.
   ///
-  /// - Parameters:
-  ///   - computing: seconds of each block, in the order in which they are computed.
-  ///   - transfers: seconds of each block's messages; none where nothing is waited for.
-  static func stalls(computing: [Double], transfers: [Double]) -> Double {
-    var (arrived, now, waited) = (0.0, 0.0, 0.0)
-    for (seconds, transfer) in zip(computing, transfers) {
-      arrived += transfer
-      waited += max(0, arrived - now)
-      now = max(now, arrived) + seconds
+  /// - Parameter needed: seconds of each block's messages on an idle link; none where nothing is needed.
+  static func hidden(computing: [Double], needed: [Double], limit: Double = .infinity) -> Double {
+    let all = needed.reduce(0, +)
+    var (begun, arrived, hidden) = (0.0, 0.0, 0.0)
+    for (seconds, transfer) in zip(computing, needed) {
+      begun += transfer
+      // The block waits for what has not arrived.
+      arrived = max(arrived, begun)
+      let travelled = max(0, min(seconds, limit, all - arrived))
+      arrived += travelled
+      hidden += travelled
     }
-    return waited
+    return hidden
   }
 }
