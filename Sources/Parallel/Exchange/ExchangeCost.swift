@@ -18,8 +18,8 @@ package struct ExchangeCost: Sendable {
   private let isScattered: Bool
   /// From one exchange to the next: 1, or a round of local updates.
   package let steps: Int
-  /// Messages of a block's gradients that follow from each other, and those of its weights, from node to node: the levels of a tree, or as
-  /// many as nodes send to all others at once.
+  /// Messages that follow from each other until a block's gradients are summed, and until its weights have arrived: one for each level of a
+  /// tree, or one in which every node sends to all others.
   package let gradientRounds, weightRounds: Int
   /// Floats of a rank's gradients that are on their way at a time, at most.
   package let gradientLimit: Int

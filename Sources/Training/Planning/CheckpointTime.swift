@@ -4,7 +4,7 @@ import Optimization
 import Parallel
 
 /// What checkpoints take on a cluster, and how often to take them.
-package struct CheckpointTime: Codable, Sendable, Equatable {
+package struct CheckpointTime: Encodable, Sendable, Equatable {
   /// Bytes of one on disk.
   package let byteCount: Int
   /// Seconds until it is on disk.

@@ -26,6 +26,9 @@ package struct PlanReport: Encodable {
 }
 
 extension Plan {
+  /// The same numbers as in `text`.
+  ///
+  /// - Throws: `DalleError` if this CPU cannot compute in the configured precision, and no other machine is described.
   package func report() throws -> PlanReport {
     let models = try models().map { model in
       let time = try time(model)

@@ -5,7 +5,7 @@ import Parallel
 
 /// Seconds of a training step, as they follow from what it has to do and from a cluster's rates. Those of a step with the mean of what
 /// rounds of local updates take.
-package struct StepTime: Codable, Sendable, Equatable {
+package struct StepTime: Encodable, Sendable, Equatable {
   /// Computing, on the rank with the most samples.
   package var forward, backward: Double
   /// Adding the gradients of the ranks of a node, after every micro-batch.
@@ -30,6 +30,8 @@ struct StepTimeModel {
   let cluster: Cluster
   let precision: Precision
   let exchange: ExchangeCost
+  /// Whether nodes train apart from each other, and exchange what they have learned between steps.
+  let isLocal: Bool
   /// Samples, and micro-batches, of the rank with the most samples.
   let samples, microBatches: Int
   /// FLOPs of a sample: forward, and backward with what is recomputed.
@@ -47,6 +49,7 @@ struct StepTimeModel {
     state: [StateArray], flops: Double, recomputedFLOPs: Double
   ) {
     (self.cluster, self.precision, self.exchange) = (cluster, precision, exchange)
+    isLocal = state.contains(OuterOptimizer.weights)
     samples = (training.batch + cluster.ranks - 1) / cluster.ranks
     microBatches = (samples + training.microBatch - 1) / training.microBatch
     (forwardFLOPs, backwardFLOPs) = (flops / 3, flops * 2 / 3 + recomputedFLOPs)
@@ -86,7 +89,7 @@ struct StepTimeModel {
     let (passes, steps) = (Double(microBatches), Double(exchange.steps))
     let messages = (gradients + weights).reduce(0, +) / steps
     let hidden =
-      exchange.steps > 1
+      isLocal
       ? 0
       : Self.hidden(
         computing: shares.reversed().map { $0 * backward / passes }, transfers: gradients.reversed(),
