@@ -139,7 +139,7 @@ let package = Package(
         "Reports", "Generation", "Training", "Preparation", "Shards", "Datasets", "Images", "Tokenizer", "Models", "Layers",
         "Kernels", "Monitoring", "Files", "Errors",
       ]),
-    executable("dalle-train", dependencies: ["Training", "Parallel", "Monitoring", "MPI", "Errors"]),
+    executable("dalle-train", dependencies: ["Training", "Parallel", "Monitoring", "MPI", "Files", "Errors"]),
     executable("dalle-generate", dependencies: ["Generation", "Images", "Kernels", "Monitoring", "Files"]),
     executable("dalle-eval", dependencies: ["Generation", "Kernels", "Monitoring", "Files"]),
     executable(
@@ -172,7 +172,12 @@ let package = Package(
     tests("Safetensors", dependencies: ["Safetensors", "Memory"]),
     tests("Datasets", dependencies: ["Datasets", "Images", "Errors"]),
     tests("Reports", dependencies: ["Reports", "Shards", "Datasets", "Images", "Tokenizer", "Models", "Layers", "Random"]),
-    tests("Training", dependencies: ["Training", "Models", "Datasets", "Monitoring", "Images", "Random", "Files", "Errors"]),
+    tests(
+      "Training",
+      dependencies: [
+        "Training", "Parallel", "Optimization", "Layers", "Kernels", "Models", "Datasets", "Monitoring", "Images", "Random",
+        "Files", "Errors",
+      ]),
     tests(
       "Generation",
       dependencies: [

@@ -30,7 +30,9 @@ extension NodeParameterStore {
   package func endsRound(_ step: Int) -> Bool { local.map { step % $0.steps == 0 } ?? false }
 
   /// Whether all nodes have the same values in a state array.
-  package func isCommon(_ array: StateArray) -> Bool {
+  package func isCommon(_ array: StateArray) -> Bool { Self.isCommon(array, isLocal: isLocal) }
+
+  static func isCommon(_ array: StateArray, isLocal: Bool) -> Bool {
     !isLocal || OuterOptimizer.state.contains(array) || array == ExponentialMovingAverage.state
   }
 

@@ -258,9 +258,15 @@ package final class NodeParameterStore: ParameterStore {
 
   /// Bytes of the weights and of all state arrays, of all nodes where each has its own: what a checkpoint takes.
   package var keptByteCount: Int {
+    let bytes = Self.bytesPerParameter(stateArrays, isLocal: isLocal)
+    return table.parameterCount * (bytes.common + bytes.own * (isLocal ? grid.nodeCount : 1))
+  }
+
+  /// Bytes per parameter of what all nodes have in common, and of the weights and whatever else is each node's own where nodes train
+  /// apart from each other.
+  package static func bytesPerParameter(_ arrays: [StateArray], isLocal: Bool) -> (common: Int, own: Int) {
     func bytes(_ arrays: [StateArray]) -> Int { arrays.reduce(0) { $0 + $1.elementType.size } }
-    let own = 4 + bytes(stateArrays.filter { !isCommon($0) })
-    return table.parameterCount * (bytes(stateArrays.filter(isCommon)) + own * (isLocal ? grid.nodeCount : 1))
+    return (bytes(arrays.filter { isCommon($0, isLocal: isLocal) }), 4 + bytes(arrays.filter { !isCommon($0, isLocal: isLocal) }))
   }
 
   /// Which nodes keep which floats of a parameter's block in an array (nil: the weights): runs, in ascending order. The first node

@@ -36,7 +36,7 @@ final class WeightGather {
   }
 
   /// Messages on their way at a time.
-  private static let limit = 16
+  static let limit = 16
 
   /// Collective.
   ///

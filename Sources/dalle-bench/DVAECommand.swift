@@ -34,7 +34,8 @@ struct DVAECommand: ParsableCommand {
       let peaks = try MachinePeaks(world, repeats: options.repeats)
       guard world.rank == 0 else { return }
       try options.print(
-        DVAEOutput(machine: peaks, training: training, encoding: encoding),
+        DVAEOutput(
+          machine: peaks, training: training, encoding: encoding, efficiency: training.efficiency(peak: peaks.peak(precision))),
         "\(setting.text)\n\(peaks.text)\n\(training.text(peak: peaks.peak(precision)))\n\(encoding.text(peak: peaks.peak(precision)))"
       )
     }
@@ -44,5 +45,7 @@ struct DVAECommand: ParsableCommand {
     let machine: MachinePeaks
     let training: TrainingBench
     let encoding: EncodingBench
+    /// Share of the GEMM peak that forward and backward passes reach.
+    let efficiency: Double
   }
 }

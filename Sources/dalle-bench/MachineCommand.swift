@@ -4,8 +4,11 @@ import Foundation
 
 struct MachineCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "machine", abstract: "Measures the machine: GEMM peak, memory bandwidth, all-reduce between ranks.",
-    discussion: "All ranks of mpirun work at the same time; numbers are for all ranks together.")
+    commandName: "machine", abstract: "Measures the machine: GEMM peak, memory bandwidth, sums of gradients between ranks.",
+    discussion: """
+      All ranks of mpirun work at the same time; numbers are for all ranks together, those of sums for the ranks of a machine. With --json \
+      the output is the `machine` of a cluster file (Docs/scale.md).
+      """)
 
   @OptionGroup var options: BenchOptions
 

@@ -1,7 +1,9 @@
 import Foundation
 import Kernels
+import Layers
 import MPI
 import Memory
+import Parallel
 import Training
 
 /// The throughput that the machine reaches while all ranks work, to compare a training with.
@@ -12,7 +14,7 @@ struct MachinePeaks: Codable {
   var bf16: Double?
   /// Bytes/s that all ranks together read and write in `y += x` over arrays larger than the caches.
   var memory: Double
-  /// Bytes/s of gradients that ranks sum, by all-reduces of 2 MB; nil for one rank.
+  /// Bytes/s of gradients that the ranks of a machine sum in the memory that they share, as in a training; nil for one rank.
   var allReduce: Double?
 
   init(_ world: Communicator, repeats: Int) throws {
@@ -30,15 +32,27 @@ struct MachinePeaks: Codable {
     for array in [x, y] { array.vector.fill(1) }
     memory = try total(12 * Double(count) / medianSeconds(world, repeats) { add(x.vector, to: y.vector) })
 
-    if world.size > 1 {
-      let gradient = Buffer<Float>(count: 1 << 24)
-      let seconds = try medianSeconds(world, repeats) {
-        for first in stride(from: 0, to: gradient.count, by: 1 << 19) {
-          try world.iAllReduce(gradient.base + first, count: 1 << 19, owner: gradient).wait()
-        }
-      }
-      allReduce = 4 * Double(gradient.count) / seconds
+    let grid = try ProcessGrid(world.splitByMemory())
+    if grid.node.size > 1 { allReduce = try Self.allReduce(grid, repeats: repeats) }
+  }
+
+  /// A step's reduction of 16 million gradients, which no cache holds, in blocks of 8 MB.
+  private static func allReduce(_ grid: ProcessGrid, repeats: Int) throws -> Double {
+    var table = ParameterTable()
+    for block in 0..<8 {
+      _ = table.add("\(block)", [1024, 2048], .matrix, .constant(0), to: table.addBlock("\(block)"))
     }
+    let reducer = try GradientReducer(
+      table, grid: grid, partition: Partition(table, ranks: grid.node.size), blocks: table.blocks.count)
+    let seconds = try medianSeconds(grid.world, repeats) {
+      try reducer.beginStep(microBatches: 1)
+      for block in table.blockIDs.reversed() {
+        _ = try reducer.buffer(for: block)
+        try reducer.markReady(block)
+      }
+      try reducer.finish()
+    }
+    return 4 * Double(table.floatCount) / seconds
   }
 
   func peak(_ precision: Precision) -> Double { precision == .bf16 ? bf16 ?? fp32 : fp32 }

@@ -45,7 +45,7 @@ struct TrainCommand: ParsableCommand {
       let peaks = try MachinePeaks(world, repeats: options.repeats)
       guard world.rank == 0 else { return }
       try options.print(
-        TrainOutput(machine: peaks, training: result),
+        TrainOutput(machine: peaks, training: result, efficiency: result.efficiency(peak: peaks.peak(result.precision))),
         "\(setting.text)\n\(peaks.text)\n\(result.text(peak: peaks.peak(result.precision)))")
     }
   }
@@ -53,5 +53,7 @@ struct TrainCommand: ParsableCommand {
   private struct TrainOutput: Encodable {
     let machine: MachinePeaks
     let training: TrainingBench
+    /// Share of the GEMM peak that forward and backward passes reach.
+    let efficiency: Double
   }
 }

@@ -109,6 +109,11 @@ struct TrainingBench: Codable {
       ).sent, peakMemory: memory[0])
   }
 
+  /// Share of the GEMM peak that forward and backward passes reach.
+  func efficiency(peak: Double) -> Double {
+    flops / ([Phase.forward, .backward].reduce(0) { $0 + (phases[$1.name] ?? 0) }) / peak
+  }
+
   func text(peak: Double) -> String {
     func share(_ part: Double) -> String { String(format: "%.1f %%", 100 * part / seconds) }
     func table(_ parts: [String: Double]) -> String {
@@ -119,7 +124,8 @@ struct TrainingBench: Codable {
       step         \(String(format: "%.3f", seconds)) s; the first was finished \(String(format: "%.1f", firstStep)) s after the start
       throughput   \(String(format: throughput < 100 ? "%.2f" : "%.0f", throughput)) \(unit)
       FLOPs        \(String(format: "%.0f", flops / 1e9)) GFLOP per step, \(String(format: "%.0f", flops / seconds / 1e9)) GFLOP/s: \
-      \(String(format: "%.1f", 100 * flops / seconds / peak)) % of GEMM peak
+      \(String(format: "%.1f", 100 * flops / seconds / peak)) % of GEMM peak, forward and backward alone \
+      \(String(format: "%.1f", 100 * efficiency(peak: peak))) %
       phases       \(table(phases))
       kernels      \(table(kernels))
       network      \(String(format: "%.1f", Double(sent) / 1e6)) MB sent per node and step

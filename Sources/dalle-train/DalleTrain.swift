@@ -1,6 +1,7 @@
 import ArgumentParser
 import Commands
 import Errors
+import Files
 import Foundation
 import MPI
 import Monitoring
@@ -49,6 +50,26 @@ struct DalleTrain: ParsableCommand {
   @Flag(name: .customLong("plan"), help: "Print parameters, FLOPs, memory and the batch layout; train nothing.")
   var showsPlan = false
 
+  @Option(
+    name: .customLong("cluster"),
+    help: ArgumentHelp(
+      """
+      With --plan: predict time and memory of a step, and the best checkpoint interval, on the cluster that this YAML file describes, \
+      instead of for the ranks of this job (Docs/scale.md).
+      """, valueName: "file"))
+  var clusterFile: String?
+
+  @Flag(name: .customLong("json"), help: "With --plan: print JSON instead of text.")
+  var printsJSON = false
+
+  func validate() throws {
+    guard !showsPlan else { return }
+    if clusterFile != nil {
+      throw ValidationError("--cluster describes a cluster to plan for, and trains nothing; add --plan, or leave --cluster out")
+    }
+    if printsJSON { throw ValidationError("--json is for plans; add --plan, or leave --json out") }
+  }
+
   static func main() { RankedCommand.main(Self.self) }
 
   func run() { RankedCommand.withRanks(isStarting: true, train) }
@@ -57,11 +78,17 @@ struct DalleTrain: ParsableCommand {
     stop.explain("stopped by a signal; to resume: \(resumeCommand(ranks: world.size))")
     let path = try config ?? world.decide { defaultConfig }
     let config = try ConfigFile.load(path, overrides: overrides)
+    if let clusterFile {
+      let file = try ClusterFile(clusterFile)
+      try file.validate(config)
+      if world.rank == 0 { try show(Plan(config, on: file.cluster)) }
+      return
+    }
     try config.validate(ranks: world.size)
     let grid = try ProcessGrid(world, ranksPerNode: config.parallel.ranksPerNode)
     let plan = Plan(config, ranks: world.size, ranksPerNode: grid.node.size)
     if showsPlan {
-      if grid.isCoordinator { print(try plan.text()) }
+      if grid.isCoordinator { try show(plan) }
       return
     }
     if grid.isCoordinator, let remark = plan.publishedSize { print("\(path): \(remark)") }
@@ -70,6 +97,12 @@ struct DalleTrain: ParsableCommand {
     let run = try Run(config, folder: RunFolder(folder ?? "runs/\(name)"), grid: grid, stop: stop)
     RankedCommand.isStarted()
     try run.run(PublishedStages.stages(of: run), only: stage, restartFrom: restartFrom)
+  }
+
+  private func show(_ plan: Plan) throws {
+    print(
+      try printsJSON ? String(decoding: JSON.pretty(plan.report()), as: UTF8.self) : plan.text(), terminator: printsJSON ? "" : "\n"
+    )
   }
 
   /// `Configs/demo.yaml` in this folder; without it, that in a folder above the program, which is where it was built.

@@ -224,12 +224,14 @@ extension RunConfig {
     #expect(try plan(config, available: needed).text().contains("TOO LARGE") == false)
   }
 
-  /// Every configuration that comes with the project is one.
+  /// Every configuration that comes with the project is one, and every cluster.
   @Test func shippedConfigurationsAreValid() throws {
     let folder = #filePath.replacingOccurrences(of: "Tests/TrainingTests/ConfigurationTests.swift", with: "Configs")
     let names = try FileManager.default.contentsOfDirectory(atPath: folder)
     #expect(names.count >= 2)
-    for name in names { _ = try ConfigFile.load("\(folder)/\(name)") }
+    for name in names where !name.hasPrefix("cluster") { _ = try ConfigFile.load("\(folder)/\(name)") }
+    let published = try ConfigFile.load("\(folder)/published.yaml")
+    for name in names where name.hasPrefix("cluster") { try ClusterFile("\(folder)/\(name)").validate(published) }
   }
 
   /// The order of the dVAE's samples: every epoch has each once, in a different order.

@@ -62,4 +62,11 @@ package struct DVAEArchitecture: Sendable {
 
   /// Those of a sample's forward and backward pass, which takes two operations for each one.
   package var trainingFlops: Double { 3 * (encoderFlops + decoderFlops) }
+
+  /// What the backward pass computes once more where activations of residual blocks are not kept: all their convolutions but the last.
+  package var recomputedFlops: Double {
+    (encoderGroups + decoderGroups).joined().reduce(0) { sum, block in
+      block.convolutions.dropLast().reduce(sum) { $0 + $1.shape.flops }
+    }
+  }
 }

@@ -88,11 +88,20 @@ package struct TransformerConfig: Codable, Sendable, Equatable {
   package func flops(patterns: [AttentionPattern]) -> Double {
     let d = Double(width)
     let blocks = Double(layers) * Double(length) * 24 * d * d
-    let attention = patterns.reduce(0) { $0 + 4 * d * Double($1.pairCount) }
+    let attention = attentionFlops(patterns)
     let heads = 2 * d * (Double(textLength) * Double(textVocabulary) + Double(imageLength) * Double(imageVocabulary))
     return blocks + attention + heads
   }
 
   /// Those of a sample's forward and backward pass, which takes two operations for each one; recomputing is not counted.
   package func trainingFlops(patterns: [AttentionPattern]) -> Double { 3 * flops(patterns: patterns) }
+
+  /// What the backward pass computes once more with `recompute`: keys, queries, values, attention, and the first product of each MLP.
+  package func recomputedFlops(patterns: [AttentionPattern]) -> Double {
+    recompute ? Double(layers) * Double(length) * 14 * Double(width) * Double(width) + attentionFlops(patterns) : 0
+  }
+
+  private func attentionFlops(_ patterns: [AttentionPattern]) -> Double {
+    patterns.reduce(0) { $0 + 4 * Double(width) * Double($1.pairCount) }
+  }
 }

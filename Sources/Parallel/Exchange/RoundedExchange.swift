@@ -25,6 +25,8 @@ final class RoundedExchange: GradientExchange {
 
   /// Parts on their way at a time.
   private static let slotCount = 8
+  /// Floats of a rank that are on their way at a time.
+  static let limit = slotCount * PendingSum.pieceCount
 
   /// Room for one part on its way.
   private final class Slot {

@@ -44,6 +44,9 @@ final class RoundedScatteredExchange: GradientExchange {
     min((PendingSum.pieceCount + nodes - 1) / nodes, floatCount)
   }
 
+  /// Floats of a rank that are on their way at a time.
+  static func limit(floatCount: Int, nodes: Int) -> Int { slotCount * partCount(floatCount, nodes: nodes) }
+
   /// Bytes that a rank takes for it.
   static func byteCount(floatCount: Int, nodes: Int) -> Int {
     slotCount * (1 + nodes) * MemoryLayout<BFloat16>.stride * partCount(floatCount, nodes: nodes)

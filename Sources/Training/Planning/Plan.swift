@@ -6,29 +6,43 @@ import Models
 import Optimization
 import Parallel
 
-/// What a run would take: parameters, FLOPs, memory, and how batches are cut. Nothing is trained or allocated.
+/// What a run would take: parameters, FLOPs, memory, and how batches are cut; on a cluster that is described, time, too. Nothing is trained
+/// or allocated.
 package struct Plan {
   let config: RunConfig
-  private let ranks: Int
-  private let ranksPerNode: Int
+  let ranks: Int
+  let ranksPerNode: Int
   /// Bytes.
-  private let available: Int?
+  let available: Int?
+  /// Nil for the ranks of this job.
+  let cluster: Cluster?
 
   /// - Parameters:
   ///   - config: a validated one.
   ///   - available: bytes that the node can give; nil where that is not known.
   package init(_ config: RunConfig, ranks: Int, ranksPerNode: Int, available: Int? = AvailableMemory.byteCount) {
-    self.config = config
-    self.ranks = ranks
-    self.ranksPerNode = ranksPerNode
-    self.available = available
+    self.init(config, ranks: ranks, ranksPerNode: ranksPerNode, available: available, cluster: nil)
+  }
+
+  /// - Parameter config: one that was validated for the cluster.
+  package init(_ config: RunConfig, on cluster: Cluster) {
+    self.init(
+      config, ranks: cluster.ranks, ranksPerNode: cluster.ranksPerNode, available: cluster.memory, cluster: cluster)
+  }
+
+  private init(_ config: RunConfig, ranks: Int, ranksPerNode: Int, available: Int?, cluster: Cluster?) {
+    (self.config, self.ranks, self.ranksPerNode, self.available) = (config, ranks, ranksPerNode, available)
+    self.cluster = cluster
   }
 
   var nodes: Int { ranks / ranksPerNode }
 
+  /// - Throws: `DalleError` if this CPU cannot compute in the configured precision, and no other machine is described.
+  func precision() throws -> Precision { try cluster?.precision(config.precision) ?? config.precision.resolved() }
+
   /// The plan of another configuration.
   func with(_ config: RunConfig) -> Plan {
-    Plan(config, ranks: ranks, ranksPerNode: ranksPerNode, available: available)
+    Plan(config, ranks: ranks, ranksPerNode: ranksPerNode, available: available, cluster: cluster)
   }
 
   /// What to say of a configuration that names no size of a model, as an empty file does; nil for others.
@@ -42,32 +56,33 @@ package struct Plan {
   }
 
   /// A model that a run trains.
-  private struct Model {
+  struct Model {
     /// The section of the configuration.
     let name: String
     let summary: String
     let table: ParameterTable
     let training: TrainingConfig
-    /// FLOPs of one sample's forward and backward pass.
-    let flops: Double
+    /// FLOPs of one sample's forward and backward pass; and those that the backward pass has to do again.
+    let flops, recomputedFLOPs: Double
     let memory: TrainingMemory
     let exchange: ExchangeCost
   }
 
   /// - Throws: `DalleError` if this CPU cannot compute in the configured precision.
-  private func models() throws -> [Model] {
-    let precision = try config.precision.resolved()
+  func models() throws -> [Model] {
+    let precision = try precision()
     let dvae = config.dvaeConfig
     let architecture = DVAEArchitecture(dvae)
     let transformer = config.transformerConfig(textVocabulary: config.tokenizer.vocabulary)
     let transformerTable = Transformer.table(transformer)
+    let patterns = Transformer.patterns(transformer)
     return [
       Model(
         name: "dvae",
         summary:
           "images of \(dvae.imageSize) x \(dvae.imageSize) pixels to \(dvae.grid) x \(dvae.grid) tokens of \(dvae.vocabulary)",
         table: architecture.table, training: config.dvae.training,
-        flops: architecture.trainingFlops,
+        flops: architecture.trainingFlops, recomputedFLOPs: dvae.recompute ? architecture.recomputedFlops : 0,
         memory: try memory(architecture.table, config.dvae.training, precision, sampleBytes: dvae.pixelValues) {
           try DVAE.activationBytes(dvae, batch: $0, precision: precision)
         }, exchange: exchange(of: architecture.table, precision)),
@@ -76,7 +91,7 @@ package struct Plan {
         summary: "\(transformer.layers) layers, width \(transformer.width), \(transformer.textLength) text tokens of "
           + "\(transformer.textVocabulary) at most + \(transformer.imageLength) image tokens",
         table: transformerTable, training: config.transformer.training,
-        flops: transformer.trainingFlops(patterns: Transformer.patterns(transformer)),
+        flops: transformer.trainingFlops(patterns: patterns), recomputedFLOPs: transformer.recomputedFlops(patterns: patterns),
         memory: memory(transformerTable, config.transformer.training, precision, sampleBytes: transformer.sampleBytes) {
           Transformer.activationBytes(transformer, batch: $0, precision: precision)
         }, exchange: exchange(of: transformerTable, precision)),
@@ -99,16 +114,21 @@ package struct Plan {
     let activationBytes = one + Double(training.microBatch - 1) * (Double(try activations(2)) - one)
     let exchange = exchange(of: table, precision)
     return TrainingMemory(
-      table, state: AdamW(training.adamw).state + training.ema.average.state + config.exchange.state, precision: precision,
+      table, state: state(training), precision: precision,
       activations: Int(min(activationBytes, 1e15)),
       batches: TrainingMemory.batchBytes(training, ranks: ranks, sampleBytes: sampleBytes), exchange: exchange.memory,
       spread: exchange.spread, ranksPerNode: ranksPerNode, gradientBlocks: config.parallel.gradientBlocks, available: available)
   }
 
+  /// The arrays that are kept beside the weights.
+  func state(_ training: TrainingConfig) -> [StateArray] {
+    AdamW(training.adamw).state + training.ema.average.state + config.exchange.state
+  }
+
   func memory(of model: String) throws -> TrainingMemory { try models().first { $0.name == model }!.memory }
 
-  private func fits(_ memory: TrainingMemory) -> Bool {
-    memory.fits(available: available, addressSpace: AvailableMemory.addressSpace)
+  func fits(_ memory: TrainingMemory) -> Bool {
+    memory.fits(available: available, addressSpace: cluster == nil ? AvailableMemory.addressSpace : nil)
   }
 
   /// Throws if this node has too little memory for a stage of the run: before the first begins, not when its turn comes.
@@ -122,14 +142,20 @@ package struct Plan {
 
   /// - Throws: `DalleError` if this CPU cannot compute in the configured precision.
   package func text() throws -> String {
-    let head = "\(ranks) \(ranks == 1 ? "rank" : "ranks"), \(ranksPerNode) per node, \(try config.precision.resolved().rawValue)"
+    let head = "\(ranks) \(ranks == 1 ? "rank" : "ranks"), \(ranksPerNode) per node, \(try precision().rawValue)"
     return try ([head] + models().map(text)).joined(separator: "\n\n")
+  }
+
+  /// Those of the rank with the most.
+  func samplesPerRank(_ training: TrainingConfig) -> Int { (training.batch + ranks - 1) / ranks }
+  func microBatches(_ training: TrainingConfig) -> Int {
+    (samplesPerRank(training) + training.microBatch - 1) / training.microBatch
   }
 
   private func text(_ model: Model) throws -> String {
     let (training, memory) = (model.training, model.memory)
-    let most = (training.batch + ranks - 1) / ranks
-    let microBatches = (most + training.microBatch - 1) / training.microBatch
+    let most = samplesPerRank(training)
+    let microBatches = microBatches(training)
     let blocks = model.table.blocks.count
     let messages = memory.exchange == 0 ? "" : ", messages to other nodes \(Self.scaled(memory.exchange))"
     let kept =
@@ -138,6 +164,7 @@ package struct Plan {
       : config.exchange.state.isEmpty ? "moments and EMA" : "moments, EMA and errors of compression"
     let first = config.parallel.powersgd.firstStep(warmupSteps: training.lr.warmupSteps)
     let network = model.exchange.nodes == 1 ? "" : "\n  network      \(model.exchange.text(config.exchange, firstStep: first))"
+    let time = try timeText(model).map { "\n\($0)" } ?? ""
     let problem = fits(memory) ? "" : "\n  TOO LARGE    \(try advice(for: model.name, fits: fits))"
     return """
       \(model.name): \(model.summary)
@@ -148,7 +175,7 @@ package struct Plan {
         per rank     \(Self.scaled(memory.perRank)): activations \(Self.scaled(memory.activations)), batches \(Self.scaled(memory.batches)), gradients \
       \(Self.scaled(memory.gradients)) (\(min(memory.gradientBlocks, blocks)) of \(blocks) blocks at a time)\(messages)
         per node     \(Self.scaled(memory.perNode)): its ranks, and weights, \(kept) \
-      \(Self.scaled(memory.shared)); \(available.map(Self.scaled) ?? "unknown") available here\(network)\(problem)
+      \(Self.scaled(memory.shared)); \(available.map(Self.scaled) ?? "unknown") available \(cluster == nil ? "here" : "there")\(network)\(time)\(problem)
       """
   }
 
