@@ -10,25 +10,30 @@ import Parallel
 package struct Plan {
   let config: RunConfig
   private let ranks: Int
-  private let ranksPerNode: Int
+  let ranksPerNode: Int
+  private let process: ProcessMemory
   /// Bytes.
   private let available: Int?
 
   /// - Parameters:
   ///   - config: a validated one.
+  ///   - process: of a rank.
   ///   - available: bytes that the node can give; nil where that is not known.
-  package init(_ config: RunConfig, ranks: Int, ranksPerNode: Int, available: Int? = AvailableMemory.byteCount) {
+  package init(
+    _ config: RunConfig, ranks: Int, ranksPerNode: Int, process: ProcessMemory, available: Int? = AvailableMemory.byteCount
+  ) {
     self.config = config
     self.ranks = ranks
     self.ranksPerNode = ranksPerNode
-    self.available = available
+    (self.process, self.available) = (process, available)
   }
 
   var nodes: Int { ranks / ranksPerNode }
 
-  /// The plan of another configuration.
-  func with(_ config: RunConfig) -> Plan {
-    Plan(config, ranks: ranks, ranksPerNode: ranksPerNode, available: available)
+  /// The plan of another configuration, with as many ranks per node or fewer.
+  func with(_ config: RunConfig, ranksPerNode: Int? = nil) -> Plan {
+    let ranksPerNode = ranksPerNode ?? self.ranksPerNode
+    return Plan(config, ranks: nodes * ranksPerNode, ranksPerNode: ranksPerNode, process: process, available: available)
   }
 
   /// What to say of a configuration that names no size of a model, as an empty file does; nil for others.
@@ -77,7 +82,11 @@ package struct Plan {
           + "\(transformer.textVocabulary) at most + \(transformer.imageLength) image tokens",
         table: transformerTable, training: config.transformer.training,
         flops: transformer.trainingFlops(patterns: Transformer.patterns(transformer)),
-        memory: memory(transformerTable, config.transformer.training, precision, sampleBytes: transformer.sampleBytes) {
+        memory: memory(
+          transformerTable, config.transformer.training, precision, sampleBytes: transformer.sampleBytes,
+          sampleImageBytes: try SampleSheet.byteCount(
+            transformer, dvae: dvae, sampling: config.sampling, precision: precision)
+        ) {
           Transformer.activationBytes(transformer, batch: $0, precision: precision)
         }, exchange: exchange(of: transformerTable, precision)),
     ]
@@ -89,9 +98,10 @@ package struct Plan {
 
   /// - Parameters:
   ///   - sampleBytes: of a loaded sample.
+  ///   - sampleImageBytes: what it takes to make images of samples.
   ///   - activations: bytes per rank for a micro-batch of so many samples.
   private func memory(
-    _ table: ParameterTable, _ training: TrainingConfig, _ precision: Precision, sampleBytes: Int,
+    _ table: ParameterTable, _ training: TrainingConfig, _ precision: Precision, sampleBytes: Int, sampleImageBytes: Int = 0,
     activations: (_ samples: Int) throws -> Int
   ) rethrows -> TrainingMemory {
     // Bytes grow linearly with samples; a product of large whole numbers could overflow.
@@ -102,7 +112,9 @@ package struct Plan {
       table, state: AdamW(training.adamw).state + training.ema.average.state + config.exchange.state, precision: precision,
       activations: Int(min(activationBytes, 1e15)),
       batches: TrainingMemory.batchBytes(training, ranks: ranks, sampleBytes: sampleBytes), exchange: exchange.memory,
-      spread: exchange.spread, ranksPerNode: ranksPerNode, gradientBlocks: config.parallel.gradientBlocks, available: available)
+      samples: training.sampleEvery > 0 ? sampleImageBytes : 0, process: process, spread: exchange.spread,
+      ranksPerNode: ranksPerNode, gradientBlocks: config.parallel.gradientBlocks,
+      available: available)
   }
 
   func memory(of model: String) throws -> TrainingMemory { try models().first { $0.name == model }!.memory }
@@ -132,6 +144,7 @@ package struct Plan {
     let microBatches = (most + training.microBatch - 1) / training.microBatch
     let blocks = model.table.blocks.count
     let messages = memory.exchange == 0 ? "" : ", messages to other nodes \(Self.scaled(memory.exchange))"
+    let samples = memory.samples == 0 ? "" : ", sample images of the first \(Self.scaled(memory.samples))"
     let kept =
       config.parallel.localUpdates > 0
       ? "moments, EMA, outer weights and momentum"
@@ -146,9 +159,9 @@ package struct Plan {
         batch        \(training.batch) samples: \(most == training.batch ? "" : "at most ")\(most) per rank, in \(microBatches) \
       \(microBatches == 1 ? "micro-batch" : "micro-batches") of at most \(training.microBatch)
         per rank     \(Self.scaled(memory.perRank)): activations \(Self.scaled(memory.activations)), batches \(Self.scaled(memory.batches)), gradients \
-      \(Self.scaled(memory.gradients)) (\(min(memory.gradientBlocks, blocks)) of \(blocks) blocks at a time)\(messages)
+      \(Self.scaled(memory.gradients)) (\(min(memory.gradientBlocks, blocks)) of \(blocks) blocks at a time)\(messages), program and libraries \(Self.scaled(memory.process.byteCount))
         per node     \(Self.scaled(memory.perNode)): its ranks, and weights, \(kept) \
-      \(Self.scaled(memory.shared)); \(available.map(Self.scaled) ?? "unknown") available here\(network)\(problem)
+      \(Self.scaled(memory.shared))\(samples); \(available.map(Self.scaled) ?? "unknown") available here\(network)\(problem)
       """
   }
 

@@ -5,6 +5,7 @@ import Foundation
 import MPI
 import Monitoring
 import Parallel
+import Preparation
 import Training
 
 @main
@@ -59,7 +60,9 @@ struct DalleTrain: ParsableCommand {
     let config = try ConfigFile.load(path, overrides: overrides)
     try config.validate(ranks: world.size)
     let grid = try ProcessGrid(world, ranksPerNode: config.parallel.ranksPerNode)
-    let plan = Plan(config, ranks: world.size, ranksPerNode: grid.node.size)
+    let plan = Plan(
+      config, ranks: world.size, ranksPerNode: grid.node.size,
+      process: ProcessMemory(threads: try UsableCores().share(among: grid.machine)))
     if showsPlan {
       if grid.isCoordinator { print(try plan.text()) }
       return

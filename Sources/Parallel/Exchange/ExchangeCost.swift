@@ -32,8 +32,17 @@ package struct ExchangeCost: Sendable {
     steps = max(1, settings.localUpdates)
     payloadInFP32 = 4 * table.floatCount
     gathered = spread == 1 ? 0 : WeightGather.byteCount(table, precision)
+    // Of a rank's gradients: all, those that an exchange has at a time, and those that may be under way.
+    let owned = 4 * (table.floatCount + ranksPerNode - 1) / ranksPerNode
+    let longest = 4 * (table.blocks.map(\.count).max() ?? 0) / ranksPerNode
+    let posted = settings.localUpdates > 0 ? longest : owned
+    let byteLimit = MessageWindow.byteLimit(table, ranksPerNode: ranksPerNode)
+    func sums(_ total: Int) -> Int { MessageWindow.sumBytes(total: total, byteLimit: byteLimit, nodes: nodes) }
     switch settings.format {
-    case .fp32: (payload, memory) = (payloadInFP32, 0)
+    case .fp32:
+      payload = payloadInFP32
+      memory =
+        isScattered ? ScatteredExchange.byteCount(total: posted, byteLimit: byteLimit, nodes: nodes) : sums(posted)
     case .bf16:
       payload = payloadInFP32 / 2
       let floatCount = table.floatCount / ranksPerNode
@@ -46,14 +55,13 @@ package struct ExchangeCost: Sendable {
       let partition = Partition(table, ranks: ranksPerNode, nodes: spread, granularity: granularity)
       var (saved, memory) = (0, 0)
       for rank in 0..<ranksPerNode {
-        let factors = table.blockIDs.flatMap { block in
-          partition.pieces(of: block, rank: rank).compactMap { piece in
-            settings.powersgd.rank(of: piece).map { LowRankFactors(piece, rank: $0) }
-          }
-        }
-        let scratch = Arena.measure { space in space.overlaid(factors.map { factors in { factors.layOutScratch(&$0) } }) }
-        memory = max(memory, scratch + factors.reduce(0) { $0 + 4 * ($1.pCount + 2 * $1.qCount) })
-        saved += factors.reduce(0) { $0 + 4 * ($1.rows * $1.columns - $1.pCount - $1.qCount) }
+        let blocks = table.blockIDs.map { partition.pieces(of: $0, rank: rank) }
+        let cost = CompressedBlock.cost(of: blocks, settings.powersgd)
+        // In some steps all is sent as it is, in the others P, Q, and what has none.
+        let rest = owned - min(owned, cost.covered)
+        let sums = max(sums(owned), sums(rest) + sums(cost.first) + sums(cost.second))
+        memory = max(memory, cost.scratch + cost.first + 2 * cost.second + sums)
+        saved += cost.saved
       }
       (payload, self.memory) = (payloadInFP32 - saved, memory)
     }

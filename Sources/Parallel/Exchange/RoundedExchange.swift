@@ -47,7 +47,7 @@ final class RoundedExchange: GradientExchange {
   private static func slots(_ floatCount: Int, nodes: Int) -> Int { nodes == 1 || floatCount == 0 ? 0 : slotCount }
 
   /// Numbers of the longest part, with those past its end.
-  private static func slotFloats(_ floatCount: Int, nodes: Int) -> Int { min(PendingSum.pieceCount, floatCount) + nodes }
+  private static func slotFloats(_ floatCount: Int, nodes: Int) -> Int { min(MessageWindow.pieceCount, floatCount) + nodes }
 
   /// Bytes that a rank takes for it.
   static func byteCount(floatCount: Int, nodes: Int) -> Int {
@@ -63,8 +63,8 @@ final class RoundedExchange: GradientExchange {
     if slots.isEmpty { return }
     for range in gradients.ranges(of: block) {
       let values = gradients.vector(block, range)
-      for first in stride(from: 0, to: values.count, by: PendingSum.pieceCount) {
-        parts.append(values[first..<min(first + PendingSum.pieceCount, values.count)])
+      for first in stride(from: 0, to: values.count, by: MessageWindow.pieceCount) {
+        parts.append(values[first..<min(first + MessageWindow.pieceCount, values.count)])
       }
     }
     _ = try advance()
