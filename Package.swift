@@ -139,7 +139,7 @@ let package = Package(
         "Reports", "Generation", "Training", "Preparation", "Shards", "Datasets", "Images", "Tokenizer", "Models", "Layers",
         "Kernels", "Monitoring", "Files", "Errors",
       ]),
-    executable("dalle-train", dependencies: ["Training", "Parallel", "Monitoring", "MPI", "Files", "Errors"]),
+    executable("dalle-train", dependencies: ["Training", "Preparation", "Parallel", "Monitoring", "MPI", "Files", "Errors"]),
     executable("dalle-generate", dependencies: ["Generation", "Images", "Kernels", "Monitoring", "Files"]),
     executable("dalle-eval", dependencies: ["Generation", "Kernels", "Monitoring", "Files"]),
     executable(

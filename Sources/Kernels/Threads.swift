@@ -11,6 +11,9 @@ public func setThreads(_ count: Int) {
   cdnn_set_threads(Int32(count))
 }
 
+/// Those that are set.
+public var threadCount: Int { threads }
+
 /// Calls `body` with consecutive parts of `0..<count`, each on a thread of its own.
 func forEachPart(of count: Int, _ body: (Range<Int>) -> Void) {
   let parts = min(threads, count)

@@ -75,12 +75,13 @@ package final class GradientReducer {
       table, partition: partition, rank: grid.node.rank, node: partition.nodes == 1 ? 0 : grid.across.rank)
     self.overlaps = overlaps
     try Self.checkEqualModels(table, grid.world)
+    let byteLimit = MessageWindow.byteLimit(table, ranksPerNode: grid.node.size)
     if exchange.localUpdates > 0 {
       across = try grid.across.split(color: grid.across.rank, key: 0)
-      self.exchange = try SumExchange(owned, across: across)
+      self.exchange = try SumExchange(owned, across: across, byteLimit: byteLimit)
     } else {
       across = grid.across
-      self.exchange = try exchange.make(owned, across: across, errors: errors, clock: clock)
+      self.exchange = try exchange.make(owned, across: across, errors: errors, byteLimit: byteLimit, clock: clock)
     }
     let isAlone = grid.node.size == 1
     rings = try NodeMemory(grid.node, byteCount: Self.headerBytes + (isAlone ? 0 : 4 * ring.floatCount))

@@ -18,7 +18,9 @@ final class LocalUpdates {
     guard settings.localUpdates > 0 else { return nil }
     precondition(settings.format != .powersgd, "local updates with PowerSGD")
     (steps, optimizer) = (settings.localUpdates, OuterOptimizer(settings.outer))
-    exchange = try settings.make(gradients, across: grid.across, errors: nil, clock: clock)
+    exchange = try settings.make(
+      gradients, across: grid.across, errors: nil,
+      byteLimit: MessageWindow.byteLimit(gradients.table, ranksPerNode: grid.node.size), clock: clock)
   }
 }
 
@@ -41,7 +43,7 @@ extension NodeParameterStore {
   package func finishRound(_ body: (ParameterPiece) -> Void) throws {
     guard let local else { preconditionFailure("nodes train together") }
     local.exchange.beginStep(isCompressing: false)
-    // One block after the other: MPI keeps copies of what is under way.
+    // One block after the other, since the outer optimizer follows; what nodes send each other is little beside a round's steps.
     for block in table.blockIDs {
       clock.measure(.update) { forEachOwnedPiece(of: block, local.optimizer.difference) }
       try clock.measure(.communicate) {

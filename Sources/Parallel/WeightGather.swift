@@ -12,7 +12,7 @@ final class WeightGather {
   private let table: ParameterTable
   private let grid: ProcessGrid
   private let clock: PhaseClock
-  private let group: Communicator
+  private let window: MessageWindow
   /// What keeps the values that are sent and received.
   private let values: NodeArray<Float>
   private let copy: NodeArray<BFloat16>?
@@ -21,22 +21,16 @@ final class WeightGather {
   /// A counter of each rank of the node, a cache line each: blocks that it has gathered since the start.
   private let counters: NodeMemory
 
-  private var queue: [(request: Request?, message: Message)] = []
-  /// Messages of `queue` that are complete.
-  private var finished = 0
   /// Blocks that were started, and gathered, since the start.
   private var started = 0
   private var gathered = 0
-  /// Messages of `queue` up to the end of each started block that is not gathered.
+  /// How many messages of the window are complete when each started block is that is not gathered.
   private var ends: [Int] = []
 
   private struct Message {
     let node: Int
     let bytes: UnsafeMutableRawBufferPointer
   }
-
-  /// Messages on their way at a time.
-  static let limit = 16
 
   /// Collective.
   ///
@@ -48,7 +42,9 @@ final class WeightGather {
     clock: PhaseClock
   ) throws {
     (self.table, self.grid, self.values, self.copy, self.clock) = (table, grid, values, copy, clock)
-    group = try grid.across.split(color: 0, key: grid.across.rank)
+    window = MessageWindow(
+      try grid.across.split(color: 0, key: grid.across.rank),
+      byteLimit: MessageWindow.byteLimit(table, ranksPerNode: grid.node.size))
     counters = try NodeMemory(grid.node, byteCount: 64)
     messages = table.blockIDs.map { block in
       (0..<partition.nodes).flatMap { node in
@@ -71,8 +67,8 @@ final class WeightGather {
   }
 
   private static func parts<Element>(_ values: VectorView<Element>) -> [UnsafeMutableRawBufferPointer] {
-    stride(from: 0, to: values.count, by: PendingSum.pieceCount).map { first in
-      let part = values[first..<min(first + PendingSum.pieceCount, values.count)]
+    stride(from: 0, to: values.count, by: MessageWindow.pieceCount).map { first in
+      let part = values[first..<min(first + MessageWindow.pieceCount, values.count)]
       return UnsafeMutableRawBufferPointer(start: part.base, count: part.count * MemoryLayout<Element>.stride)
     }
   }
@@ -81,30 +77,25 @@ final class WeightGather {
   func start(_ block: BlockID) throws {
     precondition(block.index == started % table.blocks.count, "block \(block.index) is gathered out of its turn")
     started += 1
-    queue += messages[block.index].map { (nil, $0) }
-    ends.append(queue.count)
+    for message in messages[block.index] {
+      window.add(byteCount: message.bytes.count) { [unowned self, group = window.group] in
+        try group.iBroadcast(message.bytes.baseAddress!, byteCount: message.bytes.count, from: message.node, owner: self)
+      }
+    }
+    ends.append(window.added)
     try advance()
   }
 
   /// Lets messages advance, without waiting.
   func advance() throws {
-    guard finished < queue.count || !ends.isEmpty else { return }
-    while finished < queue.count {
-      for index in finished..<min(finished + Self.limit, queue.count) where queue[index].request == nil {
-        let message = queue[index].message
-        queue[index].request = try group.iBroadcast(
-          message.bytes.baseAddress!, byteCount: message.bytes.count, from: message.node, owner: self)
-      }
-      guard try queue[finished].request!.test() else { break }
-      finished += 1
-    }
+    if ends.isEmpty { return }
+    _ = try window.advance()
     let before = gathered
-    while let end = ends.first, end <= finished {
+    while let end = ends.first, end <= window.completed {
       ends.removeFirst()
       gathered += 1
     }
     if gathered > before { counter(grid.node.rank).publish(UInt64(gathered)) }
-    if ends.isEmpty { (queue, finished) = ([], 0) }
   }
 
   /// Waits until all ranks of the node have gathered what was started of a block.

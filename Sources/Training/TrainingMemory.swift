@@ -17,8 +17,12 @@ package struct TrainingMemory: Sendable {
   package let gradients: Int
   /// Bytes of each rank: messages to other nodes.
   package let exchange: Int
+  /// Of each rank: the program and its libraries.
+  package let process: ProcessMemory
   /// Bytes of the node: weights, their compute copies, optimizer state, EMA, errors of compressed gradients, outer weights and momentum.
   package let shared: Int
+  /// Bytes of the coordinator's node: to make images of samples, for people.
+  package let samples: Int
   package let ranksPerNode: Int
   /// Blocks whose gradients a rank holds at a time.
   package let gradientBlocks: Int
@@ -28,12 +32,14 @@ package struct TrainingMemory: Sendable {
   ///   - activations: bytes of one rank's.
   ///   - batches: bytes of one rank's.
   ///   - exchange: bytes of one rank's.
+  ///   - samples: bytes, of the coordinator.
+  ///   - process: of one rank.
   ///   - spread: over how many nodes weights and state are spread.
   ///   - gradientBlocks: as configured; 0 for as many as fit.
   ///   - available: bytes that the node can give; nil where that is not known.
   package init(
-    _ table: ParameterTable, state: [StateArray], precision: Precision, activations: Int, batches: Int, exchange: Int, spread: Int,
-    ranksPerNode: Int, gradientBlocks: Int, available: Int?
+    _ table: ParameterTable, state: [StateArray], precision: Precision, activations: Int, batches: Int, exchange: Int,
+    samples: Int, process: ProcessMemory, spread: Int, ranksPerNode: Int, gradientBlocks: Int, available: Int?
   ) {
     let values = table.floatCount
     // In bf16 the weights have a compute copy, and so has what is evaluated in their place: the EMA, or the outer weights.
@@ -51,10 +57,11 @@ package struct TrainingMemory: Sendable {
       }
     }
     (self.shared, self.activations, self.batches, self.exchange) = (shared, activations, batches, exchange)
-    self.ranksPerNode = ranksPerNode
+    (self.samples, self.process, self.ranksPerNode) = (samples, process, ranksPerNode)
     func bytes(_ blocks: Int) -> Int { GradientReducer.byteCount(table, ranksPerNode: ranksPerNode, blocks: blocks) }
-    // A tenth is left to the system, the data and what libraries take.
-    let budget = available.map { ($0 / 10 * 9 - shared) / ranksPerNode - activations - batches - exchange } ?? .max
+    // A tenth is left to the system and the data.
+    let budget =
+      available.map { ($0 / 10 * 9 - shared - samples) / ranksPerNode - activations - batches - exchange - process.later } ?? .max
     let blocks = gradientBlocks > 0 ? gradientBlocks : Self.mostBlocks(of: table) { bytes($0) <= budget }
     (self.gradientBlocks, gradients) = (blocks, bytes(blocks))
   }
@@ -70,7 +77,7 @@ package struct TrainingMemory: Sendable {
   }
 
   /// Bytes of one rank's own memory.
-  package var perRank: Int { activations + batches + gradients + exchange }
+  package var perRank: Int { activations + batches + gradients + exchange + process.byteCount }
 
   /// Bytes that one rank's part of the batches takes that are loaded at a time.
   ///
@@ -79,14 +86,22 @@ package struct TrainingMemory: Sendable {
     (training.batch + ranks - 1) / ranks * sampleBytes * LoadedBatches.most
   }
   /// Bytes of a node.
-  package var perNode: Int {
+  package var perNode: Int { ofNode(perRank) }
+  /// Those of them that its processes have not taken yet.
+  package var needed: Int { ofNode(perRank - process.held) }
+
+  private func ofNode(_ perRank: Int) -> Int {
     let (ranks, overflow) = ranksPerNode.multipliedReportingOverflow(by: perRank)
-    return overflow ? .max : shared.addingReportingOverflow(ranks).overflow ? .max : shared + ranks
+    let kept = shared + samples
+    return overflow ? .max : kept.addingReportingOverflow(ranks).overflow ? .max : kept + ranks
   }
+
+  /// Bytes that each process has yet to map.
+  private var mapped: Int { shared + samples + perRank - process.held }
 
   /// Whether the node has that much, and a process may map its part.
   func fits(available: Int?, addressSpace: Int?) -> Bool {
-    perNode <= available ?? .max && shared + perRank <= addressSpace ?? .max
+    needed <= available ?? .max && mapped <= addressSpace ?? .max
   }
 
   /// Throws unless it fits.
@@ -97,11 +112,10 @@ package struct TrainingMemory: Sendable {
   ///   - advice: what to change.
   package func check(_ name: String, available: Int?, addressSpace: Int?, advice: () throws -> String) throws {
     let host = ProcessInfo.processInfo.hostName
-    if let available, perNode > available {
+    if let available, needed > available {
       throw problem(
-        name, "\(Plan.scaled(perNode)) of memory on \(host), of which \(Plan.scaled(available)) are available", try advice())
+        name, "\(Plan.scaled(needed)) of memory on \(host), of which \(Plan.scaled(available)) are available", try advice())
     }
-    let mapped = shared + perRank
     if let addressSpace, mapped > addressSpace {
       throw problem(
         name,
@@ -113,9 +127,9 @@ package struct TrainingMemory: Sendable {
   private func problem(_ name: String, _ need: String, _ advice: String) -> DalleError {
     DalleError(
       .unavailable,
-      "training the \(name) needs \(need): \(Plan.scaled(shared)) for weights and optimizer state, and for each of "
-        + "\(ranksPerNode) ranks \(Plan.scaled(activations)) for activations, \(Plan.scaled(batches)) for batches and "
-        + "\(Plan.scaled(gradients + exchange)) for gradients. \(advice)")
+      "training the \(name) needs \(need): \(Plan.scaled(shared)) for weights and optimizer state\(samples > 0 ? ", \(Plan.scaled(samples)) for sample images" : ""), and for each of "
+        + "\(ranksPerNode) ranks \(Plan.scaled(activations)) for activations, \(Plan.scaled(batches)) for batches, "
+        + "\(Plan.scaled(gradients + exchange)) for gradients and \(Plan.scaled(process.later)) for libraries. \(advice)")
   }
 }
 
@@ -141,7 +155,10 @@ extension TrainingMemory {
     self.init(
       task.table, state: state, precision: task.precision, activations: most[0],
       batches: Self.batchBytes(training, ranks: grid.world.size, sampleBytes: task.sampleBytes), exchange: exchange.memory,
-      spread: exchange.spread, ranksPerNode: node.size, gradientBlocks: gradientBlocks, available: available)
+      samples: training.sampleEvery > 0 && grid.across.rank == 0 ? task.sampleImageBytes : 0,
+      process: ProcessMemory(threads: threadCount), spread: exchange.spread, ranksPerNode: node.size,
+      gradientBlocks: gradientBlocks,
+      available: available)
     // The activations are allocated already.
     try check(task.name, available: available, addressSpace: AvailableMemory.addressSpace.map { $0 + task.activationBytes }) {
       "The start found more: see what else has taken memory since, or start fewer ranks per node"

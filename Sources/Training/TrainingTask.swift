@@ -18,6 +18,8 @@ package protocol TrainingTask: AnyObject {
   var activationBytes: Int { get }
   /// Bytes of a loaded sample.
   var sampleBytes: Int { get }
+  /// Bytes that `sampleImage` takes.
+  var sampleImageBytes: Int { get }
   /// Floating-point operations of a sample's forward and backward pass.
   var flops: Double { get }
   /// What a sample consists of, for rates: tokens or images per sample.
@@ -55,6 +57,7 @@ package protocol TrainingTask: AnyObject {
 
 extension TrainingTask {
   package var sampleBytes: Int { 0 }
+  package var sampleImageBytes: Int { 0 }
   package func validationHistograms(_ sums: [Double]) -> [(name: String, counts: [Int])] { [] }
   package func sampleImage(_ source: any ParameterStore) throws -> Image? { nil }
 }

@@ -6,6 +6,7 @@ import Foundation
 import MPI
 import Monitoring
 import Parallel
+import Preparation
 import Training
 
 @main
@@ -81,12 +82,14 @@ struct DalleTrain: ParsableCommand {
     if let clusterFile {
       let file = try ClusterFile(clusterFile)
       try file.validate(config)
-      if world.rank == 0 { try show(Plan(config, on: file.cluster)) }
+      if world.rank == 0 { try show(Plan(config, on: file.cluster, process: ProcessMemory(threads: 1))) }
       return
     }
     try config.validate(ranks: world.size)
     let grid = try ProcessGrid(world, ranksPerNode: config.parallel.ranksPerNode)
-    let plan = Plan(config, ranks: world.size, ranksPerNode: grid.node.size)
+    let plan = Plan(
+      config, ranks: world.size, ranksPerNode: grid.node.size,
+      process: ProcessMemory(threads: try UsableCores().share(among: grid.machine)))
     if showsPlan {
       if grid.isCoordinator { try show(plan) }
       return

@@ -16,6 +16,7 @@ try testThreads(test)
 try testReducer(test)
 try testReducerOrder(test)
 try testStore(test)
+try testWindow(test)
 for shard in ShardLayout.allCases { try testSums(test, shard) }
 for precision in [Precision.fp32, .bf16] { try testSpread(test, precision) }
 for isWarm in [false, true] { try testCompression(test, isWarm: isWarm) }

@@ -169,7 +169,7 @@ private func folder(_ body: (_ path: String) throws -> Void) throws {
     let config = try ConfigFile.parse("", name: "run.yaml", overrides: ["transformer.model.layers=2"] + overrides)
     let file = try ClusterFile(yaml, path: "c.yaml")
     try file.validate(config)
-    return Plan(config, on: file.cluster)
+    return Plan(config, on: file.cluster, process: ProcessMemory(threads: 1, held: 10_000_000))
   }
 
   /// The plan is that of the cluster's ranks and memory, whatever this machine is.
@@ -185,7 +185,7 @@ private func folder(_ body: (_ path: String) throws -> Void) throws {
     #expect(try plan(changed("nodes: 4", to: "nodes: 1")).text().contains("exchange") == false)
     #expect(try plan(changed("nodes: 4", to: "nodes: 512")).text().contains("; 512 of 1,024 ranks have no sample"))
     #expect(try plan(changed("memory: 64e9", to: "memory: 1e9")).text().contains("TOO LARGE"))
-    #expect(try Plan(RunConfig(), ranks: 8, ranksPerNode: 2).text().contains("forward") == false)
+    #expect(try Plan(RunConfig(), ranks: 8, ranksPerNode: 2, process: ProcessMemory(threads: 1, held: 10_000_000)).text().contains("forward") == false)
   }
 
   @Test func aPlanForProgramsHasTheSameNumbers() throws {
@@ -196,7 +196,7 @@ private func folder(_ body: (_ path: String) throws -> Void) throws {
       #expect(reported.name == model.name && reported.stepSeconds == step && reported.checkpoint == checkpoint)
       #expect(reported.secondsPerStep == step.total && reported.bytesPerNode == model.memory.perNode)
     }
-    let alone = try Plan(RunConfig(), ranks: 8, ranksPerNode: 2).report()
+    let alone = try Plan(RunConfig(), ranks: 8, ranksPerNode: 2, process: ProcessMemory(threads: 1, held: 10_000_000)).report()
     #expect(alone.models.allSatisfy { $0.stepSeconds == nil && $0.checkpoint == nil } && alone.models.count == 2)
   }
 

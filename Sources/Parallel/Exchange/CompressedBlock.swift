@@ -19,7 +19,8 @@ final class CompressedBlock {
   /// Whether `second` has what the next step begins with.
   private var isWarm = false
   private var isFinite = true
-  private var firstSum, secondSum: PendingSum?
+  /// How many messages of the first round are complete when this block's are.
+  private var firstEnd = 0
 
   /// Nil for a block that has no such matrix.
   init?(_ block: BlockID, _ pieces: [Partition.Piece], _ config: PowerSGDConfig) {
@@ -30,6 +31,42 @@ final class CompressedBlock {
     first = Buffer(count: factors.reduce(0) { $0 + $1.pCount } + exempt.reduce(0) { $0 + $1.count })
     let qCount = factors.reduce(0) { $0 + $1.qCount }
     (second, own) = (Buffer(count: qCount), Buffer(count: qCount))
+  }
+
+  /// What a rank's blocks take together, in bytes.
+  struct Cost {
+    /// Messages of both rounds.
+    var first = 0
+    var second = 0
+    /// For one matrix after the other.
+    var scratch = 0
+    /// Gradients of blocks with a matrix worth compressing.
+    var covered = 0
+    /// Of what would travel without compression.
+    var saved = 0
+    /// FLOPs of an exchange: four products of a matrix with a factor, for P, Q, the node's own error, and the sum.
+    var flops = 0.0
+  }
+
+  /// - Parameter blocks: pieces of each.
+  static func cost(of blocks: [[Partition.Piece]], _ config: PowerSGDConfig) -> Cost {
+    var cost = Cost()
+    for pieces in blocks {
+      let factors = pieces.compactMap { piece in config.rank(of: piece).map { LowRankFactors(piece, rank: $0) } }
+      if factors.isEmpty { continue }
+      let exempt = pieces.filter { config.rank(of: $0) == nil }.reduce(0) { $0 + 4 * $1.range.count }
+      cost.first += exempt
+      cost.covered += exempt
+      for factors in factors {
+        cost.first += 4 * factors.pCount
+        cost.second += 4 * factors.qCount
+        cost.covered += 4 * factors.rows * factors.columns
+        cost.saved += 4 * (factors.rows * factors.columns - factors.pCount - factors.qCount)
+        cost.flops += 8 * Double(factors.rows) * Double(factors.columns) * Double(factors.rank)
+        cost.scratch = max(cost.scratch, Arena.measure { factors.layOutScratch(&$0) })
+      }
+    }
+    return cost
   }
 
   /// Calls `body` with each matrix and its parts of the buffers.
@@ -56,20 +93,22 @@ final class CompressedBlock {
   func cool() { isWarm = false }
 
   /// Sends P = M Q of this node's gradients.
-  func startFirst(_ gradients: OwnedGradients, seed: UInt64, over group: Communicator) throws {
+  func startFirst(_ gradients: OwnedGradients, seed: UInt64, in window: MessageWindow) {
     forEachMatrix { factors, p, q, _ in
       if !isWarm { factors.fillRandom(q, seed: seed) }
       factors.project(gradients.vector(block, factors.piece.range), q, into: p)
     }
     isWarm = false
     forEachExempt { range, values in values.copy(from: gradients.vector(block, range)) }
-    (firstSum, secondSum) = (try PendingSum(first.vector, over: group, owner: first), nil)
+    window.addSum(first.vector, owner: first)
+    firstEnd = window.added
   }
 
-  func advanceFirst() throws -> Bool { try firstSum?.advance() ?? true }
+  /// Whether the sum of the first message is complete.
+  func isFirstComplete(in window: MessageWindow) -> Bool { window.completed >= firstEnd }
 
   /// Sends Q = Mᵀ P of this node's gradients, with the columns of the summed P made orthonormal.
-  func startSecond(_ gradients: OwnedGradients, over group: Communicator) throws {
+  func startSecond(_ gradients: OwnedGradients, in window: MessageWindow) {
     // An infinity anywhere is in the sums of all nodes: the update will be skipped on all.
     isFinite = first.vector.isFinite
     if isFinite {
@@ -81,10 +120,8 @@ final class CompressedBlock {
     } else {
       second.vector.fill(.nan)
     }
-    secondSum = try PendingSum(second.vector, over: group, owner: second)
+    window.addSum(second.vector, owner: second)
   }
-
-  func advanceSecond() throws -> Bool { try secondSum?.advance() ?? false }
 
   /// Of the summed gradient. P has orthonormal columns, so those of a matrix are those of its Q.
   var sumOfSquares: Double {

@@ -23,8 +23,8 @@ package struct ExchangeCost: Sendable {
   package let gradientRounds, weightRounds: Int
   /// Floats of a rank's gradients that are on their way at a time, at most.
   package let gradientLimit: Int
-  /// Nodes from which a rank gets weights at a time, at most.
-  package static let weightLimit = WeightGather.limit
+  /// Bytes of weights that are on their way to a rank at a time, at most.
+  package let weightLimit: Int
   /// FLOPs of a node per exchange to compress its gradients and to expand the sums.
   package let flops: Double
   /// Bytes of a rank for messages and factors, beside the arrays of `ExchangeSettings.state`.
@@ -47,10 +47,19 @@ package struct ExchangeCost: Sendable {
     let levels = nodes.bitWidth - (nodes - 1).leadingZeroBitCount
     weightRounds = spread == 1 ? 0 : levels
     let inFP32 = table.blocks.map { 4 * $0.count }
+    // Of a rank's gradients: all, those that an exchange has at a time, and those that may be under way.
+    let owned = 4 * (table.floatCount + ranksPerNode - 1) / ranksPerNode
+    let longest = 4 * (table.blocks.map(\.count).max() ?? 0) / ranksPerNode
+    let posted = settings.localUpdates > 0 ? longest : owned
+    let byteLimit = MessageWindow.byteLimit(table, ranksPerNode: ranksPerNode)
+    weightLimit = byteLimit
+    func sums(_ total: Int) -> Int { MessageWindow.sumBytes(total: total, byteLimit: byteLimit, nodes: nodes) }
     switch settings.format {
     case .fp32:
-      (payloads, memory, flops, gradientLimit) = (inFP32, 0, 0, .max)
+      (payloads, flops, gradientLimit) = (inFP32, 0, byteLimit / 4)
       gradientRounds = isScattered ? levels : 2 * levels
+      memory =
+        isScattered ? ScatteredExchange.byteCount(total: posted, byteLimit: byteLimit, nodes: nodes) : sums(posted)
     case .bf16:
       (payloads, flops) = (inFP32.map { $0 / 2 }, 0)
       let floatCount = table.floatCount / ranksPerNode
@@ -63,26 +72,25 @@ package struct ExchangeCost: Sendable {
         memory = RoundedExchange.byteCount(floatCount: floatCount, nodes: nodes)
         gradientLimit = RoundedExchange.limit
       }
-    case .powersgd where nodes == 1: (payloads, memory, flops, gradientRounds, gradientLimit) = (inFP32, 0, 0, 0, .max)
+    case .powersgd where nodes == 1: (payloads, memory, flops, gradientRounds, gradientLimit) = (inFP32, 0, 0, 0, byteLimit / 4)
     case .powersgd:
       let partition = Partition(table, ranks: ranksPerNode, nodes: spread, granularity: granularity)
       var (payloads, memory, flops) = (inFP32, 0, 0.0)
       for rank in 0..<ranksPerNode {
-        let factors = table.blockIDs.flatMap { block in
-          partition.pieces(of: block, rank: rank).compactMap { piece in
-            settings.powersgd.rank(of: piece).map { LowRankFactors(piece, rank: $0) }
-          }
-        }
-        let scratch = Arena.measure { space in space.overlaid(factors.map { factors in { factors.layOutScratch(&$0) } }) }
-        memory = max(memory, scratch + factors.reduce(0) { $0 + 4 * ($1.pCount + 2 * $1.qCount) })
-        for factors in factors {
-          payloads[factors.piece.parameter.block.index] -= 4 * (factors.rows * factors.columns - factors.pCount - factors.qCount)
-          // Four products of M with a factor: P, Q, the node's own error, the sum.
-          flops += 8 * Double(factors.rows) * Double(factors.columns) * Double(factors.rank)
+        let blocks = table.blockIDs.map { partition.pieces(of: $0, rank: rank) }
+        let cost = CompressedBlock.cost(of: blocks, settings.powersgd)
+        // In some steps all is sent as it is, in the others P, Q, and what has none.
+        let rest = owned - min(owned, cost.covered)
+        let sums = max(sums(owned), sums(rest) + sums(cost.first) + sums(cost.second))
+        memory = max(memory, cost.scratch + cost.first + 2 * cost.second + sums)
+        for (block, pieces) in blocks.enumerated() {
+          let cost = CompressedBlock.cost(of: [pieces], settings.powersgd)
+          payloads[block] -= cost.saved
+          flops += cost.flops
         }
       }
       (self.payloads, self.memory, self.flops) = (payloads, memory, flops)
-      (gradientRounds, gradientLimit) = (4 * levels, .max)
+      (gradientRounds, gradientLimit) = (4 * levels, byteLimit / 4)
     }
     payload = payloads.reduce(0, +)
   }

@@ -89,20 +89,22 @@ package struct ExchangeSettings: Sendable {
 
   /// Collective over the ranks of `across`.
   ///
-  /// - Parameter errors: the array of `state`.
+  /// - Parameters:
+  ///   - errors: the array of `state`.
+  ///   - byteLimit: of the sums in fp32 that are under way at a time.
   func make(
-    _ gradients: OwnedGradients, across: Communicator, errors: NodeArray<Float>?, clock: PhaseClock
+    _ gradients: OwnedGradients, across: Communicator, errors: NodeArray<Float>?, byteLimit: Int, clock: PhaseClock
   ) throws -> any GradientExchange {
     let isSpread = gradients.partition.nodes > 1
     return switch format {
-    case .fp32 where isSpread: try ScatteredExchange(gradients, across: across)
-    case .fp32: try SumExchange(gradients, across: across)
+    case .fp32 where isSpread: try ScatteredExchange(gradients, across: across, byteLimit: byteLimit)
+    case .fp32: try SumExchange(gradients, across: across, byteLimit: byteLimit)
     case .bf16 where isSpread: try RoundedScatteredExchange(gradients, across: across, clock: clock)
     case .bf16: try RoundedExchange(gradients, across: across, clock: clock)
     // Low-rank factors of whole matrices travel, whoever keeps which rows.
     case .powersgd:
       try PowerSGDExchange(
-        gradients, across: across, errors: errors!, powersgd, seed: seed, clock: clock)
+        gradients, across: across, errors: errors!, powersgd, seed: seed, byteLimit: byteLimit, clock: clock)
     }
   }
 }

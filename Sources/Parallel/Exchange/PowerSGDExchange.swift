@@ -21,7 +21,7 @@ final class PowerSGDExchange: GradientExchange {
   private let across: Communicator
   private let exact: SumExchange
   /// One group for each round: calls have the same order on all nodes within a group, not between them.
-  private let firstRound, secondRound: Communicator
+  private let firstRound, secondRound: MessageWindow
   private let config: PowerSGDConfig
   private let seed: UInt64
   private let clock: PhaseClock
@@ -42,15 +42,16 @@ final class PowerSGDExchange: GradientExchange {
   /// - Parameters:
   ///   - errors: the node's, for `PowerSGDExchange.errors`.
   ///   - seed: of the random numbers.
+  ///   - byteLimit: of the sums that are under way at a time: of P, of Q, and of what is not compressed.
   init(
     _ gradients: OwnedGradients, across: Communicator, errors: NodeArray<Float>, _ config: PowerSGDConfig, seed: UInt64,
-    clock: PhaseClock
+    byteLimit: Int, clock: PhaseClock
   ) throws {
     (self.gradients, self.across, self.errors, self.clock) = (gradients, across, errors, clock)
     (self.config, self.seed) = (config, seed)
-    exact = try SumExchange(gradients, across: across)
-    firstRound = try across.split(color: 0, key: across.rank)
-    secondRound = try across.split(color: 0, key: across.rank)
+    exact = try SumExchange(gradients, across: across, byteLimit: byteLimit)
+    firstRound = MessageWindow(try across.split(color: 0, key: across.rank), byteLimit: byteLimit)
+    secondRound = MessageWindow(try across.split(color: 0, key: across.rank), byteLimit: byteLimit)
     let blocks = gradients.table.blockIDs.map { block in
       across.size == 1 ? nil : CompressedBlock(block, gradients.pieces(of: block), config)
     }
@@ -72,7 +73,6 @@ final class PowerSGDExchange: GradientExchange {
     self.isCompressing = isCompressing
     (started, advanced) = ([], 0)
     isPending = isPending.map { _ in true }
-    exact.beginStep(isCompressing: false)
   }
 
   private func compressed(_ block: BlockID) -> CompressedBlock? { isCompressing ? blocks[block.index] : nil }
@@ -80,18 +80,20 @@ final class PowerSGDExchange: GradientExchange {
   func start(_ block: BlockID) throws {
     for range in gradients.ranges(of: block) { add(errors.values(of: block)[range], to: gradients.vector(block, range)) }
     guard let compressed = compressed(block) else { return try exact.start(block) }
-    try compressed.startFirst(gradients, seed: seed, over: firstRound)
+    compressed.startFirst(gradients, seed: seed, in: firstRound)
     started.append(compressed)
+    _ = try advance()
   }
 
   func advance() throws -> Bool {
-    var isDone = try exact.advance()
-    while advanced < started.count, try started[advanced].advanceFirst() {
-      try clock.measure(.communicate) { try started[advanced].startSecond(gradients, over: secondRound) }
+    let isExactDone = try exact.advance()
+    _ = try firstRound.advance()
+    while advanced < started.count, started[advanced].isFirstComplete(in: firstRound) {
+      clock.measure(.communicate) { started[advanced].startSecond(gradients, in: secondRound) }
       advanced += 1
     }
-    for block in started where try !block.advanceSecond() { isDone = false }
-    return isDone
+    let isSecondDone = try secondRound.advance()
+    return isExactDone && advanced == started.count && isSecondDone
   }
 
   func sumOfSquares(_ block: BlockID) -> Double { compressed(block)?.sumOfSquares ?? exact.sumOfSquares(block) }
@@ -119,8 +121,8 @@ final class PowerSGDExchange: GradientExchange {
     for block in gradients.table.blockIDs {
       for range in gradients.ranges(of: block) {
         let values = errors.values(of: block)[range]
-        for first in stride(from: 0, to: values.count, by: PendingSum.pieceCount) {
-          try across.reduceToFirst(values.base + first, count: min(PendingSum.pieceCount, values.count - first))
+        for first in stride(from: 0, to: values.count, by: MessageWindow.pieceCount) {
+          try across.reduceToFirst(values.base + first, count: min(MessageWindow.pieceCount, values.count - first))
         }
         if across.rank > 0 { values.fill(0) }
       }

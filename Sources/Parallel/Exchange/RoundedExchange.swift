@@ -26,7 +26,7 @@ final class RoundedExchange: GradientExchange {
   /// Parts on their way at a time.
   private static let slotCount = 8
   /// Floats of a rank that are on their way at a time.
-  static let limit = slotCount * PendingSum.pieceCount
+  static let limit = slotCount * MessageWindow.pieceCount
 
   /// Room for one part on its way.
   private final class Slot {
@@ -49,7 +49,7 @@ final class RoundedExchange: GradientExchange {
   private static func slots(_ floatCount: Int, nodes: Int) -> Int { nodes == 1 || floatCount == 0 ? 0 : slotCount }
 
   /// Numbers of the longest part, with those past its end.
-  private static func slotFloats(_ floatCount: Int, nodes: Int) -> Int { min(PendingSum.pieceCount, floatCount) + nodes }
+  private static func slotFloats(_ floatCount: Int, nodes: Int) -> Int { min(MessageWindow.pieceCount, floatCount) + nodes }
 
   /// Bytes that a rank takes for it.
   static func byteCount(floatCount: Int, nodes: Int) -> Int {
@@ -65,8 +65,8 @@ final class RoundedExchange: GradientExchange {
     if slots.isEmpty { return }
     for range in gradients.ranges(of: block) {
       let values = gradients.vector(block, range)
-      for first in stride(from: 0, to: values.count, by: PendingSum.pieceCount) {
-        parts.append(values[first..<min(first + PendingSum.pieceCount, values.count)])
+      for first in stride(from: 0, to: values.count, by: MessageWindow.pieceCount) {
+        parts.append(values[first..<min(first + MessageWindow.pieceCount, values.count)])
       }
     }
     _ = try advance()

@@ -41,7 +41,7 @@ final class RoundedScatteredExchange: GradientExchange {
 
   /// Numbers of the longest part: together those of all nodes are no more than a message that all nodes sum.
   private static func partCount(_ floatCount: Int, nodes: Int) -> Int {
-    min((PendingSum.pieceCount + nodes - 1) / nodes, floatCount)
+    min((MessageWindow.pieceCount + nodes - 1) / nodes, floatCount)
   }
 
   /// Floats of a rank that are on their way at a time.

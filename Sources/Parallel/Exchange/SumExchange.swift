@@ -3,53 +3,22 @@ import MPI
 import Memory
 
 /// Sums between nodes in fp32.
-final class SumExchange: GradientExchange {
-  let gradients: OwnedGradients
-  private let across: Communicator
-  private var sums: [PendingSum] = []
+package final class SumExchange: GradientExchange {
+  package let gradients: OwnedGradients
+  package let window: MessageWindow
 
   /// Collective over the ranks of `across`.
-  init(_ gradients: OwnedGradients, across: Communicator) throws {
+  ///
+  /// - Parameter byteLimit: of the sums that are under way at a time.
+  package init(_ gradients: OwnedGradients, across: Communicator, byteLimit: Int) throws {
     self.gradients = gradients
-    self.across = try across.split(color: 0, key: across.rank)
+    window = MessageWindow(try across.split(color: 0, key: across.rank), byteLimit: byteLimit)
   }
 
-  func beginStep(isCompressing: Bool) { sums = [] }
-
-  func start(_ block: BlockID) throws {
-    for range in gradients.ranges(of: block) {
-      sums.append(try PendingSum(gradients.vector(block, range), over: across, owner: gradients.owner))
-    }
+  package func start(_ block: BlockID) throws {
+    for range in gradients.ranges(of: block) { window.addSum(gradients.vector(block, range), owner: gradients.owner) }
+    _ = try advance()
   }
 
-  func advance() throws -> Bool {
-    var isDone = true
-    for sum in sums where try !sum.advance() { isDone = false }
-    return isDone
-  }
-}
-
-/// A vector that is being summed over the ranks of a group, in place.
-final class PendingSum {
-  private let requests: [Request]
-
-  /// Floats of one message at most: Open MPI is slow with larger ones.
-  static let pieceCount = 1 << 19
-
-  init(_ values: Vector, over group: Communicator, owner: AnyObject) throws {
-    guard group.size > 1 else {
-      requests = []
-      return
-    }
-    requests = try stride(from: 0, to: values.count, by: Self.pieceCount).map { first in
-      try group.iAllReduce(values.base + first, count: min(Self.pieceCount, values.count - first), owner: owner)
-    }
-  }
-
-  /// Lets the sum advance; true when it is complete.
-  func advance() throws -> Bool {
-    var isDone = true
-    for request in requests where try !request.test() { isDone = false }
-    return isDone
-  }
+  package func advance() throws -> Bool { try window.advance() }
 }

@@ -7,7 +7,7 @@ package struct Cluster: Sendable, Equatable {
   package struct Machine: Sendable, Equatable {
     /// FLOP/s of large GEMMs.
     package var fp32: Double
-    /// The same in bf16; nil where the CPU has no fast bf16.
+    /// The same in bf16; nil where the CPU has none.
     package var bf16: Double?
     /// Bytes/s that are read from memory and written to it.
     package var memory: Double
@@ -49,7 +49,7 @@ package struct Cluster: Sendable, Equatable {
   /// What `auto` means on it.
   func precision(_ choice: PrecisionChoice) -> Precision {
     switch choice {
-    case .auto: machine.bf16 == nil ? .fp32 : .bf16
+    case .auto: machine.bf16 ?? 0 < machine.fp32 ? .fp32 : .bf16
     case .fp32: .fp32
     case .bf16: .bf16
     }

@@ -10,13 +10,15 @@ extension Plan {
 
   /// Those that change no result come first, then those that cost least.
   private func savings(of model: String) -> [Saving] {
-    let isDVAE = model == "dvae"
-    let training: WritableKeyPath<RunConfig, TrainingConfig> = isDVAE ? \.dvae.training : \.transformer.training
-    let recompute: WritableKeyPath<RunConfig, Bool> = isDVAE ? \.dvae.model.recompute : \.transformer.model.recompute
-    let spread = nodes > 1 ? [Saving(text: "parallel.shard: world") { $0.parallel.shard = .world }] : []
+    let training = training(of: model)
+    let recompute: WritableKeyPath<RunConfig, Bool> = model == "dvae" ? \.dvae.model.recompute : \.transformer.model.recompute
+    // With local updates each node has weights of its own.
+    let spreads = nodes > 1 && config.parallel.localUpdates == 0
+    let spread = spreads ? [Saving(text: "parallel.shard: world") { $0.parallel.shard = .world }] : []
     return [
       Saving(text: "parallel.gradientBlocks: 3") { $0.parallel.gradientBlocks = 3 }
     ] + spread + [
+      Saving(text: "\(model).training.sampleEvery: 0") { $0[keyPath: training].sampleEvery = 0 },
       Saving(text: "\(model).training.microBatch: 1") { $0[keyPath: training].microBatch = 1 },
       Saving(text: "\(model).model.recompute: true") { $0[keyPath: recompute] = true },
       Saving(text: "\(model).training.adamw.moments: bf16") {
@@ -28,29 +30,50 @@ extension Plan {
 
   /// - Parameter fits: whether a training's memory can be had.
   func advice(for model: String, fits: (TrainingMemory) -> Bool) throws -> String {
-    func memory(_ config: RunConfig) throws -> TrainingMemory { try with(config).memory(of: model) }
     let savings = savings(of: model)
     for saving in savings {
       var changed = config
       saving.apply(&changed)
-      let memory = try memory(changed)
-      if fits(memory) { return "Set \(saving.text): it then needs \(Self.scaled(memory.perNode))" }
+      let memory = try with(changed).memory(of: model)
+      if fits(memory) { return "Set \(saving.text): it then needs \(Self.scaled(memory.needed))" }
     }
-    var (changed, used, least) = (config, [String](), try memory(config))
+    var (changed, used, least) = (config, [String](), try memory(of: model))
     for saving in savings {
       var next = changed
       saving.apply(&next)
-      let memory = try memory(next)
+      let memory = try with(next).memory(of: model)
       guard memory.perNode < least.perNode else { continue }
       (changed, least) = (next, memory)
       used.append(saving.text)
-      if fits(memory) { return "Set \(Self.list(used)): it then needs \(Self.scaled(memory.perNode))" }
+      if fits(memory) { return "Set \(Self.list(used)): it then needs \(Self.scaled(memory.needed))" }
     }
-    let rest =
-      (least.ranksPerNode > 1 ? "start fewer ranks per node, " : "") + "set \(model).training.batch lower, or train a smaller model"
-    guard !used.isEmpty else { return rest.prefix(1).uppercased() + rest.dropFirst() }
-    return "Even with \(Self.list(used)) it needs \(Self.scaled(least.perNode)): \(rest)"
+    // More threads in fewer ranks.
+    let set = used.isEmpty ? "" : "set \(Self.list(used)), and "
+    var (fewest, most) = (0, ranksPerNode - 1)
+    while fewest < most {
+      let middle = (fewest + most + 1) / 2
+      if fits(try with(changed, ranksPerNode: middle).memory(of: model)) { fewest = middle } else { most = middle - 1 }
+    }
+    if fewest > 0 {
+      let needed = try with(changed, ranksPerNode: fewest).memory(of: model).needed
+      return Self.sentence(
+        "\(set)start \(fewest) \(fewest == 1 ? "rank" : "ranks") per node: it then needs \(Self.scaled(needed))")
+    }
+    let last = with(changed, ranksPerNode: 1)
+    least = try last.memory(of: model)
+    let means = (used.isEmpty ? [] : [Self.list(used)]) + (ranksPerNode > 1 ? ["one rank per node"] : [])
+    changed[keyPath: training(of: model)].batch = nodes
+    let isBatchTooLarge = fits(try last.with(changed).memory(of: model))
+    let rest = isBatchTooLarge ? "set \(model).training.batch lower" : "train a smaller model"
+    if means.isEmpty { return Self.sentence(rest) }
+    return "Even with \(means.joined(separator: ", and ")) it needs \(Self.scaled(least.needed)): \(rest)"
   }
+
+  private func training(of model: String) -> WritableKeyPath<RunConfig, TrainingConfig> {
+    model == "dvae" ? \.dvae.training : \.transformer.training
+  }
+
+  private static func sentence(_ text: String) -> String { text.prefix(1).uppercased() + text.dropFirst() }
 
   private static func list(_ texts: [String]) -> String {
     texts.count > 1 ? "\(texts.dropLast().joined(separator: ", ")) and \(texts.last!)" : texts.joined()

@@ -12,6 +12,7 @@ package struct Plan {
   let config: RunConfig
   let ranks: Int
   let ranksPerNode: Int
+  private let process: ProcessMemory
   /// Bytes.
   let available: Int?
   /// Nil for the ranks of this job.
@@ -19,20 +20,25 @@ package struct Plan {
 
   /// - Parameters:
   ///   - config: a validated one.
+  ///   - process: of a rank.
   ///   - available: bytes that the node can give; nil where that is not known.
-  package init(_ config: RunConfig, ranks: Int, ranksPerNode: Int, available: Int? = AvailableMemory.byteCount) {
-    self.init(config, ranks: ranks, ranksPerNode: ranksPerNode, available: available, cluster: nil)
+  package init(
+    _ config: RunConfig, ranks: Int, ranksPerNode: Int, process: ProcessMemory, available: Int? = AvailableMemory.byteCount
+  ) {
+    self.init(config, ranks: ranks, ranksPerNode: ranksPerNode, process: process, available: available, cluster: nil)
   }
 
   /// - Parameter config: one that was validated for the cluster.
-  package init(_ config: RunConfig, on cluster: Cluster) {
+  package init(_ config: RunConfig, on cluster: Cluster, process: ProcessMemory) {
     self.init(
-      config, ranks: cluster.ranks, ranksPerNode: cluster.ranksPerNode, available: cluster.memory, cluster: cluster)
+      config, ranks: cluster.ranks, ranksPerNode: cluster.ranksPerNode, process: process, available: cluster.memory, cluster: cluster)
   }
 
-  private init(_ config: RunConfig, ranks: Int, ranksPerNode: Int, available: Int?, cluster: Cluster?) {
-    (self.config, self.ranks, self.ranksPerNode, self.available) = (config, ranks, ranksPerNode, available)
-    self.cluster = cluster
+  private init(
+    _ config: RunConfig, ranks: Int, ranksPerNode: Int, process: ProcessMemory, available: Int?, cluster: Cluster?
+  ) {
+    (self.config, self.ranks, self.ranksPerNode) = (config, ranks, ranksPerNode)
+    (self.process, self.available, self.cluster) = (process, available, cluster)
   }
 
   var nodes: Int { ranks / ranksPerNode }
@@ -40,9 +46,11 @@ package struct Plan {
   /// - Throws: `DalleError` if this CPU cannot compute in the configured precision, and no other machine is described.
   func precision() throws -> Precision { try cluster?.precision(config.precision) ?? config.precision.resolved() }
 
-  /// The plan of another configuration.
-  func with(_ config: RunConfig) -> Plan {
-    Plan(config, ranks: ranks, ranksPerNode: ranksPerNode, available: available, cluster: cluster)
+  /// The plan of another configuration, with as many ranks per node or fewer.
+  func with(_ config: RunConfig, ranksPerNode: Int? = nil) -> Plan {
+    let ranksPerNode = ranksPerNode ?? self.ranksPerNode
+    return Plan(
+      config, ranks: nodes * ranksPerNode, ranksPerNode: ranksPerNode, process: process, available: available, cluster: cluster)
   }
 
   /// What to say of a configuration that names no size of a model, as an empty file does; nil for others.
@@ -92,7 +100,11 @@ package struct Plan {
           + "\(transformer.textVocabulary) at most + \(transformer.imageLength) image tokens",
         table: transformerTable, training: config.transformer.training,
         flops: transformer.trainingFlops(patterns: patterns), recomputedFLOPs: transformer.recomputedFlops(patterns: patterns),
-        memory: memory(transformerTable, config.transformer.training, precision, sampleBytes: transformer.sampleBytes) {
+        memory: memory(
+          transformerTable, config.transformer.training, precision, sampleBytes: transformer.sampleBytes,
+          sampleImageBytes: try SampleSheet.byteCount(
+            transformer, dvae: dvae, sampling: config.sampling, precision: precision)
+        ) {
           Transformer.activationBytes(transformer, batch: $0, precision: precision)
         }, exchange: exchange(of: transformerTable, precision)),
     ]
@@ -104,9 +116,10 @@ package struct Plan {
 
   /// - Parameters:
   ///   - sampleBytes: of a loaded sample.
+  ///   - sampleImageBytes: what it takes to make images of samples.
   ///   - activations: bytes per rank for a micro-batch of so many samples.
   private func memory(
-    _ table: ParameterTable, _ training: TrainingConfig, _ precision: Precision, sampleBytes: Int,
+    _ table: ParameterTable, _ training: TrainingConfig, _ precision: Precision, sampleBytes: Int, sampleImageBytes: Int = 0,
     activations: (_ samples: Int) throws -> Int
   ) rethrows -> TrainingMemory {
     // Bytes grow linearly with samples; a product of large whole numbers could overflow.
@@ -117,7 +130,9 @@ package struct Plan {
       table, state: state(training), precision: precision,
       activations: Int(min(activationBytes, 1e15)),
       batches: TrainingMemory.batchBytes(training, ranks: ranks, sampleBytes: sampleBytes), exchange: exchange.memory,
-      spread: exchange.spread, ranksPerNode: ranksPerNode, gradientBlocks: config.parallel.gradientBlocks, available: available)
+      samples: training.sampleEvery > 0 ? sampleImageBytes : 0, process: process, spread: exchange.spread,
+      ranksPerNode: ranksPerNode, gradientBlocks: config.parallel.gradientBlocks,
+      available: available)
   }
 
   /// The arrays that are kept beside the weights.
@@ -158,6 +173,7 @@ package struct Plan {
     let microBatches = microBatches(training)
     let blocks = model.table.blocks.count
     let messages = memory.exchange == 0 ? "" : ", messages to other nodes \(Self.scaled(memory.exchange))"
+    let samples = memory.samples == 0 ? "" : ", sample images of the first \(Self.scaled(memory.samples))"
     let kept =
       config.parallel.localUpdates > 0
       ? "moments, EMA, outer weights and momentum"
@@ -173,9 +189,9 @@ package struct Plan {
         batch        \(training.batch) samples: \(most == training.batch ? "" : "at most ")\(most) per rank, in \(microBatches) \
       \(microBatches == 1 ? "micro-batch" : "micro-batches") of at most \(training.microBatch)
         per rank     \(Self.scaled(memory.perRank)): activations \(Self.scaled(memory.activations)), batches \(Self.scaled(memory.batches)), gradients \
-      \(Self.scaled(memory.gradients)) (\(min(memory.gradientBlocks, blocks)) of \(blocks) blocks at a time)\(messages)
+      \(Self.scaled(memory.gradients)) (\(min(memory.gradientBlocks, blocks)) of \(blocks) blocks at a time)\(messages), program and libraries \(Self.scaled(memory.process.byteCount))
         per node     \(Self.scaled(memory.perNode)): its ranks, and weights, \(kept) \
-      \(Self.scaled(memory.shared)); \(available.map(Self.scaled) ?? "unknown") available \(cluster == nil ? "here" : "there")\(network)\(time)\(problem)
+      \(Self.scaled(memory.shared))\(samples); \(available.map(Self.scaled) ?? "unknown") available \(cluster == nil ? "here" : "there")\(network)\(time)\(problem)
       """
   }
 

@@ -119,9 +119,10 @@ struct StepTimeModel {
   /// Seconds of each block's weights on an idle link; none where every node has them.
   private var weightTransfers: [Double] {
     if exchange.weightRounds == 0 { return [] }
-    let waves = (cluster.nodes - 1) / ExchangeCost.weightLimit + 1
     return floatCounts.map { count in
-      transfer(Double(exchange.sentWeights) * Double(count) / Double(floatCount), latencies: exchange.weightRounds * waves)
+      let share = Double(count) / Double(floatCount)
+      let waves = Int(Double(exchange.gathered) * share) / cluster.ranksPerNode / exchange.weightLimit + 1
+      return transfer(Double(exchange.sentWeights) * share, latencies: exchange.weightRounds * waves)
     }
   }
 
@@ -137,7 +138,7 @@ struct StepTimeModel {
   }
   private var weightLimit: Double {
     let calls = Double(max(1, Self.callsPerRound * exchange.weightRounds))
-    return Double(ExchangeCost.weightLimit) / calls / Double(cluster.nodes * shares.count)
+    return Double(exchange.weightLimit) / calls * Double(cluster.ranksPerNode) / Double(max(1, exchange.gathered))
   }
 
   /// Seconds of messages that travel while blocks are computed, each block's after it.

@@ -66,17 +66,21 @@ package enum PublishedStages {
         data.count(.validation) == 0
         ? nil : try ShardSet(folder.shards, Split.validation.rawValue, expected: header, mayBeEmpty: true)
       try run.requireEqual(training.samples, of: folder.shards)
-      let dvae = try DVAE(config.dvaeConfig, batch: 16, mode: .inference, precision: precision)
-      let dvaeWeights = try ModelBundle.weights(dvae.table, folder.dvaeWeights, precision)
-      let prompts = try data.prompts(16)
+      // The coordinator makes samples.
+      let prompts = run.grid.isCoordinator && config.transformer.training.sampleEvery > 0 ? try data.prompts(SampleSheet.count) : []
+      var decoder: (dvae: DVAE, weights: LocalParameters)?
+      if !prompts.isEmpty {
+        let dvae = try DVAE(config.dvaeConfig, batch: SampleSheet.count, mode: .inference, precision: precision)
+        decoder = (dvae, try ModelBundle.weights(dvae.table, folder.dvaeWeights, precision))
+      }
       let (clock, stop) = (run.monitor.clock, run.stop)
       let task = try TransformerTask(
         config, Transformer(shape, batch: config.transformer.training.microBatch, precision: precision), training: training,
         validation: validation, tokenizer: tokenizer
-      ) { weights in
-        if prompts.isEmpty { return nil }
+      ) { [decoder] weights in
+        guard let decoder else { return nil }
         let generator = ImageGenerator(
-          tokenizer: tokenizer, dvae: dvae, dvaeWeights: dvaeWeights, transformer: shape,
+          tokenizer: tokenizer, dvae: decoder.dvae, dvaeWeights: decoder.weights, transformer: shape,
           weights: try PackedWeights(weights, precision))
         let images = try generator.generate(
           prompts, count: 1, seed: UInt64(config.seed), config.sampling, cutsPrompts: true

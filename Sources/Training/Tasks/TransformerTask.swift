@@ -12,6 +12,7 @@ import Tokens
 /// Training the transformer on token shards (paper sections 2.2 and B).
 package final class TransformerTask: TrainingTask {
   package let name = "transformer"
+  package let sampleImageBytes: Int
   package let load: @Sendable (_ step: Int, _ part: Range<Int>) throws -> TransformerBatch
   private let model: Transformer
   private let textShare: Double
@@ -20,15 +21,16 @@ package final class TransformerTask: TrainingTask {
 
   /// - Parameters:
   ///   - validation: samples that are never trained on; may be none.
+  ///   - sampleImageBytes: what `sampleGrid` takes.
   ///   - sampleGrid: makes an image of samples with given weights.
   ///   - load: this rank's samples of a step.
   package init(
-    _ model: Transformer, textShare: Double, validation: TransformerBatch,
+    _ model: Transformer, textShare: Double, validation: TransformerBatch, sampleImageBytes: Int = 0,
     sampleGrid: @escaping (any ParameterStore) throws -> Image?,
     load: @escaping @Sendable (_ step: Int, _ part: Range<Int>) throws -> TransformerBatch
   ) {
     (self.model, self.textShare, self.validation) = (model, textShare, validation)
-    (self.sampleGrid, self.load) = (sampleGrid, load)
+    (self.sampleImageBytes, self.sampleGrid, self.load) = (sampleImageBytes, sampleGrid, load)
   }
 
   /// Trains on token shards.
@@ -42,7 +44,10 @@ package final class TransformerTask: TrainingTask {
     let sampler = ShardSampler(training, seed: seed)
     self.init(
       model, textShare: stage.textLossShare,
-      validation: Self.batch(try (validation?.all() ?? []).map { ($0.text, $0.image) }), sampleGrid: sampleGrid
+      validation: Self.batch(try (validation?.all() ?? []).map { ($0.text, $0.image) }),
+      sampleImageBytes: try SampleSheet.byteCount(
+        model.config, dvae: config.dvaeConfig, sampling: config.sampling, precision: model.precision),
+      sampleGrid: sampleGrid
     ) { step, part in
       let start = step * stage.training.batch
       let samples = try sampler.pairs(start + part.lowerBound..<start + part.upperBound)
