@@ -185,7 +185,9 @@ private func folder(_ body: (_ path: String) throws -> Void) throws {
     #expect(try plan(changed("nodes: 4", to: "nodes: 1")).text().contains("exchange") == false)
     #expect(try plan(changed("nodes: 4", to: "nodes: 512")).text().contains("; 512 of 1,024 ranks have no sample"))
     #expect(try plan(changed("memory: 64e9", to: "memory: 1e9")).text().contains("TOO LARGE"))
-    #expect(try Plan(RunConfig(), ranks: 8, ranksPerNode: 2, process: ProcessMemory(threads: 1, held: 10_000_000)).text().contains("forward") == false)
+    #expect(
+      try Plan(RunConfig(), ranks: 8, ranksPerNode: 2, process: ProcessMemory(threads: 1, held: 10_000_000)).text().contains(
+        "forward") == false)
   }
 
   @Test func aPlanForProgramsHasTheSameNumbers() throws {

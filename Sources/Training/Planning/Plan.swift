@@ -31,7 +31,8 @@ package struct Plan {
   /// - Parameter config: one that was validated for the cluster.
   package init(_ config: RunConfig, on cluster: Cluster, process: ProcessMemory) {
     self.init(
-      config, ranks: cluster.ranks, ranksPerNode: cluster.ranksPerNode, process: process, available: cluster.memory, cluster: cluster)
+      config, ranks: cluster.ranks, ranksPerNode: cluster.ranksPerNode, process: process, available: cluster.memory,
+      cluster: cluster)
   }
 
   private init(
