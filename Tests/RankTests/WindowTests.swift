@@ -7,7 +7,7 @@ import Parallel
 /// Blocks of several messages each, one of them short.
 private let table: ParameterTable = {
   var table = ParameterTable()
-  for (index, rows) in [1200, 2600, 40, 3000, 1900].enumerated() {
+  for (index, rows) in [600, 40, 1300, 700].enumerated() {
     _ = table.add("w\(index)", [rows, 1024], .matrix, .normal(std: 1), to: table.addBlock("block \(index)"))
   }
   return table
@@ -29,7 +29,7 @@ func testWindow(_ test: RankTest) throws {
     }
     let longest = 4 * MessageWindow.pieceCount
     let (whole, all) = try make(.max)
-    for byteLimit in [1, 2 * longest, 5 * longest / 2] {
+    for byteLimit in [1, 5 * longest / 2] {
       let (exchange, window) = try make(byteLimit)
       for step in 0..<2 {
         for exchange in [whole, exchange] {
@@ -59,8 +59,6 @@ func testWindow(_ test: RankTest) throws {
     }
     let owned = 4 * whole.gradients.floatCount
     test.expect(across.size == 1 || all.mostBytesUnderWay > owned / 4, "\(all.mostBytesUnderWay) of \(owned) bytes under way")
-    let limit = MessageWindow.byteLimit(table, ranksPerNode: node.size)
-    test.expect(limit >= 2 * 4 * 3000 * 1024 / node.size && limit < 8 * 4 * 3000 * 1024, "a limit of \(limit) bytes")
   }
   try test.passed("windows of messages")
 }
