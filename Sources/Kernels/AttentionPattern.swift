@@ -150,7 +150,15 @@ public struct AttentionPattern: Sendable {
     precondition(imageLength == 0 ? prefix <= length : prefix == denseLength, "a prefix of \(prefix) of \(denseLength) positions")
     guard case .image(let kind, _, let grid, let kernel) = shape else { return (0..<length - prefix).map { Array(0...$0) } }
     return (0..<imageLength).map { query in
-      (0...query).filter { Self.allows(kind, query: query, key: $0, grid: grid, kernel: kernel) }
+      // No key before these, and none between, is visible.
+      let candidates =
+        switch kind {
+        case .row: stride(from: max(0, query - grid), through: query, by: 1)
+        case .column: stride(from: query % grid, through: query, by: grid)
+        case .convolutional: stride(from: max(0, query - (kernel + 1) / 2 * grid), through: query, by: 1)
+        case .full: stride(from: 0, through: query, by: 1)
+        }
+      return candidates.filter { Self.allows(kind, query: query, key: $0, grid: grid, kernel: kernel) }
     }
   }
 

@@ -126,17 +126,18 @@ private func isClose(_ a: Double, _ b: Double) -> Bool { abs(a - b) <= 1e-9 * ma
   /// Rounded gradients go a few at a time, so of many little is hidden, and latency counts as often as some have arrived.
   @Test func fewRoundedGradientsAreOnTheirWayAtATime() {
     let settings = ExchangeSettings(.bf16, shard: .world)
-    // On 1024 nodes eight parts of 512 of a million numbers per block, each after a latency; and 64 times 16 nodes' weights, in ten rounds.
+    // On 1024 nodes eight parts of 512 of a million numbers per block, each after a latency; and all nodes' weights at once, in
+    // ten rounds.
     let latency =
       step(cluster(nodes: 1024, latency: 1e-3), batch: 1024, settings).exchange
       - step(cluster(nodes: 1024), batch: 1024, settings).exchange
-    #expect(isClose(latency, 4 * (245 + 64 * 10) * 1e-3))
+    #expect(isClose(latency, 4 * (245 + 10) * 1e-3))
     let (few, many) = (cluster(nodes: 2, bandwidth: 8e8), cluster(nodes: 1024, bandwidth: 8e8))
     func hidden(_ cluster: Cluster) -> Double {
       let time = step(cluster, batch: 8 * cluster.nodes, settings)
       return 1 - time.exposed / time.exchange
     }
-    #expect(hidden(few) > 0.3 && hidden(many) < 0.01)
+    #expect(hidden(few) > 0.3 && hidden(many) < hidden(few) / 2)
   }
 
   /// Traffic is exposed between nothing and whole, and no longer backward pass hides less.
