@@ -91,7 +91,7 @@ extension RunConfig {
           .choice(
             "architecture", TransformerArchitecture.self,
             "`published`: layer norms, biases, quick GELU. `modern`: RMS norms, normed queries and keys, squared ReLU, no biases, and "
-              + "shortcuts from the first layer; learns faster (Docs/recipes.md)."),
+              + "shortcuts from the first layer (Docs/model.md)."),
           .integer("layers", TransformerConfig.limits["layers"]!, "Residual attention blocks."),
           .integer("heads", TransformerConfig.limits["heads"]!, "Attention heads per layer."),
           .integer("headSize", TransformerConfig.limits["headSize"]!, "Width of an attention head."),
