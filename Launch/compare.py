@@ -38,7 +38,7 @@ def main():
         print(f"compare: {problem}", file=sys.stderr)
         return problem.code
     except KeyboardInterrupt:
-        print("compare: stopped; the same command goes on", file=sys.stderr)
+        print("compare: stopped; the same command resumes it", file=sys.stderr)
         return 130
     return 0
 
