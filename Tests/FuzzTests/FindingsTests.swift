@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// Parses every input that once trapped, hung or took too much memory. A finding that occurs again ends the test run.
-@Test(.timeLimit(.minutes(1)), arguments: FuzzTarget.allCases) func findingsStayMended(_ target: FuzzTarget) throws {
+@Test(.timeLimit(.minutes(10)), arguments: FuzzTarget.allCases) func findingsStayMended(_ target: FuzzTarget) throws {
   let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
     .appendingPathComponent("Fuzz/findings/\(target.rawValue)")
   let file = FuzzFile()
