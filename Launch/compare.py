@@ -44,7 +44,7 @@ def main():
 
 
 def parse():
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="Launch/compare",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         description="""\
@@ -93,6 +93,12 @@ writes table.md, results.json and losses.png into the folder.""",
     if options.ranks is None:
         options.ranks = int(subprocess.run(["dalle-bench", "cores"], check=True, capture_output=True, text=True).stdout)
     return options
+
+
+class Parser(argparse.ArgumentParser):
+    def error(self, message):
+        print(f"compare: {message}; --help has the options", file=sys.stderr)
+        sys.exit(USAGE)
 
 
 class Run:
@@ -147,10 +153,11 @@ class Run:
                     self.curve.append((event["step"], float(event["values"][self.comparison.options.metric])))
                 elif "loss" in event:
                     self.did = event["step"]
-        if not self.curve:
+        if not self.curve and not self.diverged:
             raise Problem(DATA, f"{self.folder}: has no validation; set {self.comparison.stage}.training.validateEvery")
         self.perStep = self.cpu / max(1, self.did)
-        self.best, self.last = min(value for _, value in self.curve), self.curve[-1][1]
+        self.best = min((value for _, value in self.curve), default=math.inf)
+        self.last = self.curve[-1][1] if self.curve else math.inf
         path = f"{self.folder}/evaluation/scores.json"
         self.scores = flat(json.load(open(path))) if self.comparison.options.score and os.path.exists(path) else {}
 

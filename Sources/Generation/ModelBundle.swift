@@ -14,7 +14,7 @@ package struct TokenBundle {
   package let tokenizer: Tokenizer
   package let dvae: DVAEConfig
   package let dvaeWeights: LocalParameters
-  /// Of the dVAE's GEMMs and convolutions: bf16 where the CPU multiplies it faster.
+  /// Of the dVAE's GEMMs and convolutions.
   package let precision: Precision
 
   /// Loads them from a bundle, or from the `model` folder of a run, which may still lack its transformer.
@@ -47,12 +47,12 @@ package struct ModelBundle {
   package let transformer: TransformerConfig
   package let dvaeWeights: LocalParameters
   package let transformerWeights: LocalParameters
-  /// Of both models' GEMMs: bf16 where the CPU multiplies it faster.
-  package let precision = Precision.fastest
+  /// Of both models' GEMMs.
+  package let precision = Precision.sampling
 
   /// Loads a bundle, or the `model` folder of a run, and checks that its parts fit each other.
   package init(_ path: String) throws {
-    let tokens = try TokenBundle(path)
+    let tokens = try TokenBundle(path, precision)
     (folder, tokenizer, dvae, dvaeWeights) = (tokens.folder, tokens.tokenizer, tokens.dvae, tokens.dvaeWeights)
     let path = try Self.existing(File.transformer, in: folder)
     transformer = try VersionedJSON.read(

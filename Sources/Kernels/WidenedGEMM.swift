@@ -33,6 +33,7 @@ enum WidenedGEMM {
         let sums = direct ?? Scratch.matrix(in: &scratch.sums, rows: rows.count, columns: columns.count)
         // What the destination holds is added by the first product, or as the sums are rounded.
         var isAdded = direct != nil && destination == .accumulate
+        if o.k == 0 && !isAdded { for row in 0..<sums.rows { sums.row(row).fill(0) } }
         for depth in parts(of: o.k, Self.depth) {
           let a = widen(o.a, transposed: o.transposed.contains(.first), rows, depth, in: &scratch.a)
           let b = widen(o.b, transposed: o.transposed.contains(.second), depth, columns, in: &scratch.b)

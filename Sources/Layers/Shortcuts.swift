@@ -1,8 +1,8 @@
 import Kernels
 import Memory
 
-/// What an attention layer of the modern architecture adds of the first layer's: to its input the first one's (Zhou et al. 2024), and to
-/// its values the first one's (value residual; Zhou et al. 2024), each times a learned factor.
+/// What an attention layer of the modern architecture adds of the first layer's: to its input the first one's, and to its values the
+/// first one's (value residual, Zhou et al. 2024), each times a learned factor.
 package struct ShortcutParameters: Sendable {
   /// [1]: `NAME.stream_factor` and `NAME.value_factor`; nil in the first layer, from which they come.
   let factors: (stream: Parameter, values: Parameter)?

@@ -17,7 +17,7 @@ struct SamplingBench: Codable {
   var seconds = 0.0
 
   init(images: Int, steps: Int, repeats: Int) throws {
-    (self.images, self.steps, precision) = (images, steps, .fastest)
+    (self.images, self.steps, precision) = (images, steps, .sampling)
     switch precision {
     case .fp32: try self.measure(Float.self, repeats)
     case .bf16: try self.measure(BFloat16.self, repeats)

@@ -81,7 +81,8 @@ private func expectProduct<Element: Scalar, Result: Scalar>(
 /// What CPUs take that multiply bf16 slowly, against fp32's products of the same numbers: smaller than a tile, and of several in each
 /// direction.
 @Test(
-  arguments: [(5, 7, 3), (2050, 70, 33), (40, 2060, 1030)] as [(m: Int, n: Int, k: Int)], [Destination.overwrite, .accumulate])
+  arguments: [(5, 7, 3), (5, 7, 0), (2050, 70, 33), (40, 2060, 1030)] as [(m: Int, n: Int, k: Int)],
+  [Destination.overwrite, .accumulate])
 func widenedProductsAreThoseOfFP32(shape: (m: Int, n: Int, k: Int), destination: Destination) {
   let (m, n, k) = shape
   var random = RandomStream(seed: 8, UInt64(m), UInt64(n), UInt64(k))

@@ -14,7 +14,7 @@ extension RunConfig {
           .integer("seed", 0...Int.max, "Decides every random number of the run."),
           .choice(
             "precision", PrecisionChoice.self,
-            "Format of both models' activations and GEMMs. `auto` takes bf16 where the CPU multiplies it faster, else fp32."),
+            "Format of both models' activations and GEMMs. `auto` takes bf16 where the CPU multiplies it at least as fast as fp32."),
         ]),
       ConfigSection(
         path: "data", text: "Where captioned images come from.",

@@ -33,7 +33,7 @@ package struct ClusterFile {
       text: "A node's rates with all its ranks at work: the file that `dalle-bench machine --json` wrote, or its keys.",
       keys: [
         .number("fp32", flops, unit: "FLOP/s", "Large GEMMs in fp32."),
-        .number("bf16", flops, unit: "FLOP/s", "Large GEMMs in bf16; none where the CPU has no fast bf16."),
+        .number("bf16", flops, unit: "FLOP/s", "Large GEMMs in bf16; none where the CPU has no bf16."),
         .number("memory", bytes, unit: "bytes/s", "Reading and writing arrays that are larger than the caches."),
         .number("allReduce", bytes, unit: "bytes/s", "Gradients that the ranks sum; none for one rank."),
       ]),
