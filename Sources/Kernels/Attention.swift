@@ -130,7 +130,10 @@ extension AttentionPattern {
     scratch: AttentionScratch<Element>
   ) {
     let span = KernelClock.begin(.attention)
-    defer { KernelClock.end(span) }
+    defer {
+      KernelClock.end(span)
+      KernelPauses.pause()
+    }
     let samples = qkv.rows / length
     let size = output.columns / heads
     let scale = 1 / Float(size).squareRoot()
@@ -181,7 +184,10 @@ extension AttentionPattern {
     into dQKV: MatrixView<Element>, scratch: AttentionScratch<Element>
   ) {
     let span = KernelClock.begin(.attention)
-    defer { KernelClock.end(span) }
+    defer {
+      KernelClock.end(span)
+      KernelPauses.pause()
+    }
     let samples = qkv.rows / length
     let size = output.columns / heads
     let scale = 1 / Float(size).squareRoot()

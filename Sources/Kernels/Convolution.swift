@@ -79,7 +79,10 @@ public final class Convolution<Element: Scalar> {
   ) {
     check(Result.self, isElement: yIsElement)
     let span = KernelClock.begin(.convolutions)
-    defer { KernelClock.end(span) }
+    defer {
+      KernelClock.end(span)
+      KernelPauses.pause()
+    }
     let plan = plan(samples: check(x.count, y.count, weights, bias))
     check(cdnn_convolution_forward(plan, x.base, weights.base, bias.base, y.base, scratch.base), "forward")
   }
@@ -88,7 +91,10 @@ public final class Convolution<Element: Scalar> {
   public func backwardInput<Result: Scalar>(_ dy: VectorView<Element>, weights: Vector, into dx: VectorView<Result>) {
     check(Result.self, isElement: dxIsElement)
     let span = KernelClock.begin(.convolutions)
-    defer { KernelClock.end(span) }
+    defer {
+      KernelClock.end(span)
+      KernelPauses.pause()
+    }
     let plan = plan(samples: check(dx.count, dy.count, weights, nil))
     check(cdnn_convolution_backward_input(plan, dy.base, weights.base, dx.base, scratch.base), "backward of the input")
   }
@@ -98,7 +104,10 @@ public final class Convolution<Element: Scalar> {
     _ x: VectorView<Element>, _ dy: VectorView<Element>, intoWeights dWeights: Vector, bias dBias: Vector
   ) {
     let span = KernelClock.begin(.convolutions)
-    defer { KernelClock.end(span) }
+    defer {
+      KernelClock.end(span)
+      KernelPauses.pause()
+    }
     let plan = plan(samples: check(x.count, dy.count, dWeights, dBias))
     check(
       cdnn_convolution_backward_weights(plan, x.base, dy.base, dWeights.base, dBias.base, scratch.base),

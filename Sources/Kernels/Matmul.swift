@@ -63,7 +63,10 @@ extension Float {
     _ o: GEMM<Float>, into result: MatrixView<Result>, _ destination: Destination
   ) {
     let span = KernelClock.begin(.matmul)
-    defer { KernelClock.end(span) }
+    defer {
+      KernelClock.end(span)
+      KernelPauses.pause()
+    }
     guard let result = result as? Matrix else { preconditionFailure("GEMMs of fp32 give fp32") }
     multiply(o.a, o.b, transposing: o.transposed, into: result, destination)
     if o.bias == nil && o.residual == nil { return }
@@ -90,7 +93,10 @@ extension BFloat16 {
     _ o: GEMM<BFloat16>, into result: MatrixView<Result>, _ destination: Destination
   ) {
     let span = KernelClock.begin(.matmul)
-    defer { KernelClock.end(span) }
+    defer {
+      KernelClock.end(span)
+      KernelPauses.pause()
+    }
     if Precision.fastest == .fp32 { return WidenedGEMM.multiply(o, into: result, destination) }
     func strides(_ matrix: MatrixView<BFloat16>, _ isTransposed: Bool) -> (row: Int32, column: Int32) {
       isTransposed ? (1, Int32(matrix.stride)) : (Int32(matrix.stride), 1)

@@ -68,7 +68,10 @@ public func matmul<Element: Scalar, Result: Scalar>(
       && residual?.rows ?? a.rows == a.rows && residual?.columns ?? b.columns == b.columns,
     "GEMM of \(a.rows) x \(a.columns) and \(b.rows) x \(b.columns) into \(result.rows) x \(result.columns)")
   let span = KernelClock.begin(.matmul)
-  defer { KernelClock.end(span) }
+  defer {
+    KernelClock.end(span)
+    KernelPauses.pause()
+  }
   let width = Int(CDNN_PANEL)
   let most = Int(CDNN_PANELS)
   // The columns of a panel, from their sums.

@@ -47,6 +47,7 @@ package final class GradientReducer {
   private var added = 0
   /// Whether the block that is next to be filled has its buffer.
   private var isOpen = false
+  private var isProgressing = false
   /// Blocks that are summed in the node, and whose sum between nodes has not begun.
   private var held: [BlockID] = []
   private var states: [BlockState]
@@ -188,8 +189,11 @@ package final class GradientReducer {
   // MARK: Progress
 
   /// Adds the blocks that all ranks of the node have filled, oldest first, without waiting for others, and lets sums between nodes
-  /// advance: Open MPI does nothing by itself.
-  private func progress() throws {
+  /// advance: Open MPI does nothing by itself. Called by kernels that it calls itself, it does nothing.
+  func progress() throws {
+    if isProgressing { return }
+    isProgressing = true
+    defer { isProgressing = false }
     while added < places.count {
       let (round, index) = added.quotientAndRemainder(dividingBy: ring.order.count)
       let ranks = microBatches.indices.filter { microBatches[$0] > round }

@@ -31,7 +31,7 @@ package final class NodeParameterStore: ParameterStore {
   private let fp32States: [StateArray: NodeArray<Float>]
   /// Arrays in formats of 16 bits.
   private let halfStates: [StateArray: NodeArray<UInt16>]
-  private let reducer: GradientReducer
+  package let reducer: GradientReducer
   /// Nil where every node keeps all rows.
   private let gather: WeightGather?
   /// Of states that are read in place of the weights; made when they are first read.
@@ -40,6 +40,9 @@ package final class NodeParameterStore: ParameterStore {
   let local: LocalUpdates?
   /// Compute copies of states that are read in place of the weights, by name; made when they are first read.
   private var stateCopies: [StateArray: NodeArray<BFloat16>] = [:]
+
+  /// Messages advance as often: at 1 Gbit/s 125 kB arrive in the meantime, as much as sockets hold.
+  private static let progressInterval = Duration.milliseconds(1)
 
   /// Floats of a piece that several passes go over at a time: three or four arrays of them fit a core's second cache.
   private static let chunkCount = 8192
@@ -119,6 +122,23 @@ package final class NodeParameterStore: ParameterStore {
   /// - Parameter isCompressing: false asks for sums as exact as in fp32, of an exchange that can choose.
   package func beginStep(microBatches: Int, isCompressing: Bool = true) throws {
     try reducer.beginStep(microBatches: microBatches, isCompressing: isCompressing)
+  }
+
+  /// Does passes over the blocks; messages between nodes advance meanwhile.
+  package func overlapping<Result>(_ passes: () throws -> Result) throws -> Result {
+    guard grid.nodeCount > 1 else { return try passes() }
+    nonisolated(unsafe) let store = self
+    nonisolated(unsafe) var failure: (any Error)?
+    let pauses = KernelPauses(every: Self.progressInterval) {
+      guard failure == nil else { return }
+      do {
+        try store.gather?.advance()
+        try store.reducer.progress()
+      } catch { failure = error }
+    }
+    let result = try pauses.use(passes)
+    if let failure { throw failure }
+    return result
   }
 
   /// Waits until the gradients of this rank's rows are summed over all ranks; with local updates, over those of the node.

@@ -62,7 +62,9 @@ package struct TrainingStep<Task: TrainingTask> {
     for rows in microBatches {
       // The backward pass begins where the store is first asked for a gradient.
       let part = try clock.measure(.forward) {
-        try task.forwardBackward(batch, rows: rows, step: state.step, denominators: shared, source: parameters)
+        try parameters.overlapping {
+          try task.forwardBackward(batch, rows: rows, step: state.step, denominators: shared, source: parameters)
+        }
       }
       sums = sums.isEmpty ? part : zip(sums, part).map(+)
     }

@@ -1,7 +1,9 @@
 import Errors
 import Foundation
+import Kernels
 import Layers
 import MPI
+import Memory
 import Parallel
 
 /// Gradients of any numbers of micro-batches become their sum, whatever the length of the ring and the pace of the ranks.
@@ -49,6 +51,44 @@ func testReducer(_ test: RankTest) throws {
     }
   }
   try test.passed("reducer")
+}
+
+/// Sums between nodes advance while a pass computes within a block: they are complete without a word to MPI but what kernels' pauses say.
+func testOverlap(_ test: RankTest) throws {
+  let (grid, block) = (test.grid, RankTest.table.blockIDs.last!)
+  let store = try test.makeStore()
+  let expected = RankTest.sum(step: 0, microBatches: Array(repeating: 1, count: test.world.size), block)
+  let owned = Partition(RankTest.table, ranks: grid.node.size).ranges(of: block, rank: grid.node.rank)
+  func isSummed() -> Bool {
+    owned.allSatisfy { range in
+      zip(range, store.reducer.gradient(of: block, range).array).allSatisfy { abs($1 - expected[$0]) <= 5e-6 }
+    }
+  }
+  func backward(_ block: BlockID) throws {
+    let target = try store.gradients(of: block).values
+    target.copy(from: RankTest.gradient(rank: test.world.rank, step: 0, microBatch: 0, block))
+    try store.backwardDone(block)
+  }
+  try store.beginStep(microBatches: 1)
+  try store.overlapping {
+    try backward(block)
+    let (operand, product) = (Buffer<Float>(count: 64 * 64), Buffer<Float>(count: 64 * 64))
+    func multiply() {
+      let square = operand.vector.matrix(rows: 64, columns: 64)
+      matmul(square, square, into: product.vector.matrix(rows: 64, columns: 64))
+    }
+    let deadline = ContinuousClock.now + .seconds(60)
+    while grid.nodeCount > 1, !isSummed(), .now < deadline {
+      multiply()
+      // Other ranks may need this core.
+      sched_yield()
+    }
+  }
+  test.expect(grid.nodeCount == 1 || isSummed(), "the sum of block \(block.index) did not advance between kernels")
+  for block in RankTest.table.blockIDs.reversed().dropFirst() { try backward(block) }
+  try store.finishReduction()
+  test.expect(isSummed(), "block \(block.index) is not the sum of all ranks' gradients")
+  try test.passed("overlap")
 }
 
 /// A block out of its turn is an error that names both blocks, on every rank.

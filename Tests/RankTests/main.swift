@@ -15,6 +15,7 @@ try testNodeMemory(test)
 try testThreads(test)
 try testReducer(test)
 try testReducerOrder(test)
+try testOverlap(test)
 try testStore(test)
 try testWindow(test)
 for shard in ShardLayout.allCases { try testSums(test, shard) }

@@ -91,11 +91,8 @@ struct StepTimeModel {
     let hidden =
       isLocal
       ? 0
-      : Self.hidden(
-        computing: shares.reversed().map { $0 * backward / passes }, transfers: gradients.reversed(),
-        calls: Self.callsPerRound * exchange.gradientRounds, limit: gradientLimit * gradients.reduce(0, +))
-        + Self.hidden(
-          computing: shares.map { $0 * forward / passes }, needed: weights, limit: weightLimit * weights.reduce(0, +))
+      : Self.hidden(computing: shares.reversed().map { $0 * backward / passes }, transfers: gradients.reversed())
+        + Self.hidden(computing: shares.map { $0 * forward / passes }, needed: weights)
     return StepTime(
       forward: forward, backward: backward, nodeSum: nodeSum, exchange: messages,
       compression: exchange.flops / (cluster.machine.fp32 * (cluster.efficiency ?? Cluster.defaultEfficiency(.fp32))) / steps,
@@ -104,10 +101,6 @@ struct StepTimeModel {
   }
 
   // MARK: Messages
-
-  /// Calls of MPI in which a large message advances: the offer, its acceptance, and the numbers in about four parts, as sockets take them
-  /// (measured by Tests/ClusterTests/plan at 200 Mbit/s).
-  private static let callsPerRound = 6
 
   /// Seconds of each block's gradients on an idle link.
   private var gradientTransfers: [Double] {
@@ -132,36 +125,17 @@ struct StepTimeModel {
     return network.seconds(bytes) + Double(latencies) * network.latency
   }
 
-  /// Shares of all gradients, and of all weights, that can travel from one block's end to the next.
-  private var gradientLimit: Double {
-    let calls = Double(max(1, Self.callsPerRound * exchange.gradientRounds))
-    return Double(exchange.gradientLimit) / calls * Double(cluster.ranksPerNode) / Double(floatCount)
-  }
-  private var weightLimit: Double {
-    let calls = Double(max(1, Self.callsPerRound * exchange.weightRounds))
-    return Double(exchange.weightLimit) / calls * Double(cluster.ranksPerNode) / Double(max(1, exchange.gathered))
-  }
-
-  /// Seconds of messages that travel while blocks are computed, each block's after it.
-  ///
-  /// Open MPI makes progress inside its calls alone, which come when a block is done. So the messages of a block are not all on their way
-  /// at once: an equal part of them follows each of the next `calls` blocks.
+  /// Seconds of messages that travel while blocks are computed, each block's after it. They advance whenever a kernel is done.
   ///
   /// - Parameters:
   ///   - computing: seconds of each block, in the order in which they are computed.
   ///   - transfers: seconds of each block's messages on an idle link.
-  ///   - limit: seconds of messages that are started at most when a block is done.
-  static func hidden(computing: [Double], transfers: [Double], calls: Int, limit: Double = .infinity) -> Double {
-    if calls == 0 { return 0 }
-    var (due, travelling, hidden) = (0.0, 0.0, 0.0)
-    for (index, seconds) in computing.enumerated() {
+  static func hidden(computing: [Double], transfers: [Double]) -> Double {
+    var (travelling, hidden) = (0.0, 0.0)
+    for (seconds, transfer) in zip(computing, transfers) {
       let travelled = min(travelling, seconds)
-      travelling -= travelled
+      travelling += transfer - travelled
       hidden += travelled
-      due += transfers[max(0, index - calls + 1)...index].reduce(0, +) / Double(calls)
-      let started = min(due, limit)
-      due -= started
-      travelling += started
     }
     return hidden
   }
@@ -169,14 +143,14 @@ struct StepTimeModel {
   /// The same of messages that a pass needs, each block's before it, and that come in this order.
   ///
   /// - Parameter needed: seconds of each block's messages on an idle link; none where nothing is needed.
-  static func hidden(computing: [Double], needed: [Double], limit: Double = .infinity) -> Double {
+  static func hidden(computing: [Double], needed: [Double]) -> Double {
     let all = needed.reduce(0, +)
     var (begun, arrived, hidden) = (0.0, 0.0, 0.0)
     for (seconds, transfer) in zip(computing, needed) {
       begun += transfer
       // The block waits for what has not arrived.
       arrived = max(arrived, begun)
-      let travelled = max(0, min(seconds, limit, all - arrived))
+      let travelled = max(0, min(seconds, all - arrived))
       arrived += travelled
       hidden += travelled
     }
