@@ -20,20 +20,24 @@ package struct CosineRamp: Codable, Sendable, Equatable {
   }
 }
 
-/// The learning rate over a run: linear warm-up, then one of three schedules. A key that begins with `plateau` is for that schedule.
+/// The learning rate over a run: linear warm-up, then one of four schedules. A key that begins with `plateau` is for that schedule.
 package struct LearningRateConfig: Codable, Sendable, Equatable {
   package enum Schedule: String, Codable, Sendable, CaseIterable {
     /// The peak, to the end.
     case constant
     /// Half a cosine from the peak to `final`, over `decaySteps` or what is left of the training.
     case cosine
+    /// The peak, and linearly to `final` in the last `decaySteps`, or in a fifth of the training (warm-up, stable, decay: Hu et al. 2024).
+    /// As long as it is at the peak, the training can be made longer or shorter.
+    case wsd
     /// Halved each time the training loss stops falling, `plateauHalvings` times at most (appendix B.2).
     case plateau
   }
   package var schedule: Schedule = .cosine
   package var peak = 4.5e-4
   package var final = 0.0
-  /// Updates after the warm-up in which the cosine reaches `final`, where it stays; at most those that are left, and those for 0.
+  /// Updates in which the rate falls to `final`; at most those after the warm-up. A cosine falls from there on, and stays at `final`; 0 is
+  /// all of them. `wsd` falls at the end; 0 is a fifth of the training.
   package var decaySteps = 0
   /// Updates of linear warm-up from 0 to the peak.
   package var warmupSteps = 0
@@ -49,11 +53,15 @@ package struct LearningRateConfig: Codable, Sendable, Equatable {
   /// The learning rate of update number `step` (from 0) in a run of `steps`.
   package func value(at step: Int, of steps: Int, plateau: PlateauState) -> Double {
     if step < warmupSteps { return peak * Double(step + 1) / Double(warmupSteps) }
+    let left = max(1, steps - warmupSteps)
     switch schedule {
     case .constant: return peak
     case .cosine:
-      let left = max(1, steps - warmupSteps)
       return CosineRamp(from: peak, to: final, steps: decaySteps > 0 ? min(decaySteps, left) : left).value(at: step - warmupSteps)
+    case .wsd:
+      let decay = min(decaySteps > 0 ? decaySteps : max(1, steps / 5), left)
+      // The update after the last one would have `final`.
+      return final + (peak - final) * min(1, max(0, Double(steps - step) / Double(decay)))
     case .plateau: return peak * exp2(Double(-plateau.halvings))
     }
   }

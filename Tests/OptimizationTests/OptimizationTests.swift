@@ -115,6 +115,22 @@ func adamWMatchesItsDefinition(rows: [Range<Int>], chunk: Int) {
   #expect(value(9, of: 14) == 1.25 && value(9, of: 9) == 0.5)
 }
 
+@Test func theRateIsHeldAndFallsAtTheEnd() {
+  var lr = LearningRateConfig()
+  (lr.schedule, lr.peak, lr.final, lr.warmupSteps, lr.decaySteps) = (.wsd, 2, 0.5, 4, 6)
+  func values(of steps: Int) -> [Double] { (0..<steps).map { lr.value(at: $0, of: steps, plateau: PlateauState()) } }
+  #expect(values(of: 14) == [0.5, 1, 1.5, 2, 2, 2, 2, 2, 2, 1.75, 1.5, 1.25, 1, 0.75])
+  // A training that is made longer while the rate is at its peak is the same up to there.
+  #expect(
+    values(of: 20).prefix(15) == [0.5, 1, 1.5] + Array(repeating: 2, count: 12)
+      && values(of: 20).suffix(5) == values(of: 14).suffix(5))
+  // Shorter ones fall as soon as the warm-up is over; by itself the decay takes a fifth.
+  #expect(values(of: 8).suffix(4) == [2, 1.625, 1.25, 0.875])
+  lr.decaySteps = 0
+  #expect(values(of: 20).suffix(5) == [2, 2, 1.625, 1.25, 0.875])
+  #expect(values(of: 4) == [0.5, 1, 1.5, 2])
+}
+
 /// The dVAE's loss has no lower bound.
 @Test func plateauHalvesAtNegativeLossesToo() {
   var lr = LearningRateConfig()

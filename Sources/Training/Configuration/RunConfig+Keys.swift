@@ -221,13 +221,15 @@ extension RunConfig {
         keys: [
           .choice(
             "schedule", LearningRateConfig.Schedule.self,
-            "After the warm-up: `constant` stays at `peak`; `cosine` falls to `final`; `plateau` is halved whenever the training loss stops "
-              + "falling."),
+            "After the warm-up: `constant` stays at `peak`; `cosine` falls to `final`; `wsd` stays at `peak` and falls linearly to `final` at the "
+              + "end, so that a training which is still at `peak` can be made longer or shorter; `plateau` is halved whenever the training loss "
+              + "stops falling."),
           .number("peak", .above(0), "Highest learning rate."),
-          .number("final", .atLeast(0), "For `cosine`: learning rate at the end of the decay, and after it."),
+          .number("final", .atLeast(0), "For `cosine` and `wsd`: learning rate at the end of the decay, and after it."),
           .integer(
             "decaySteps", steps, unit: "steps",
-            "For `cosine`: steps after the warm-up until `final`; 0, or more than are left, for the rest of the training."),
+            "For `cosine`: steps after the warm-up until `final`; 0, or more than are left, for the rest of the training. For `wsd`: the last "
+              + "steps, in which the rate falls; 0 for a fifth of all."),
           .integer("warmupSteps", steps, unit: "steps", "Linear warm-up from 0 to `peak`."),
           .integer(
             "plateauWindow", 1...1_000_000_000, unit: "steps",
