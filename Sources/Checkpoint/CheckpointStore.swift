@@ -57,7 +57,9 @@ package final class CheckpointStore {
   // MARK: Saving
 
   /// Starts writing checkpoint `step`. Collective; waits for the one before.
-  package func save(step: Int, parameters: NodeParameterStore, state: some Encodable) throws {
+  ///
+  /// - Parameter keeping: the step of a checkpoint that stays although it is old.
+  package func save(step: Int, parameters: NodeParameterStore, state: some Encodable, keeping: Int? = nil) throws {
     // What settles may be read for the checkpoint before.
     try waitUntilRead()
     try parameters.settle()
@@ -68,7 +70,7 @@ package final class CheckpointStore {
     }
     try waitForJob()
     let data = try VersionedJSON.data(state, version: CheckpointFile.stateVersion)
-    let retention = Retention(folder: folder, keepLast: keepLast, keepEvery: keepEvery)
+    let retention = Retention(folder: folder, keepLast: keepLast, keepEvery: keepEvery, kept: keeping)
     let writer = CheckpointWriter(folder: folder, step: step, fileLimit: fileLimit)
     let received = try writer.discardingAfterError { try $0.collect(parameters, from: grid.across) }
     job = Job(writer, parameters, nodes: grid.across, received: received, state: data, retention)
@@ -218,17 +220,22 @@ package final class CheckpointStore {
     }.sorted()
   }
 
-  /// Writes the weights of the newest complete checkpoint in a folder to one safetensors file, whole or not at all.
+  /// Writes the weights of a complete checkpoint in a folder to one safetensors file, whole or not at all.
   ///
   /// - Parameters:
+  ///   - step: of the checkpoint; nil for the newest.
   ///   - averaged: whether those of the EMA are taken.
   ///   - metadata: for the file's header, beside `step`.
   /// - Throws: `DalleError` if there is no checkpoint.
   package static func exportWeights(
-    in folder: String, averaged: Bool, to path: String, metadata: [String: String] = [:]
+    in folder: String, step: Int? = nil, averaged: Bool, to path: String, metadata: [String: String] = [:]
   ) throws {
-    guard let step = try steps(in: folder).last else {
-      throw DalleError(.noInput, "\(folder): holds no complete checkpoint; train the model first")
+    let steps = try steps(in: folder)
+    guard let step = step == nil ? steps.last : steps.first(where: { $0 == step }) else {
+      throw DalleError(
+        .noInput,
+        "\(folder): holds no complete checkpoint\(step.map { " of step \($0)" } ?? ""); train the model\(step == nil ? " first" : " again")"
+      )
     }
     let reader = try ShardedSafetensorsReader(
       folder: "\(folder)/\(CheckpointWriter.name(step))", name: averaged ? CheckpointFile.ema : CheckpointFile.model)
@@ -260,6 +267,8 @@ struct Retention: Sendable {
   let folder: String
   let keepLast: Int
   let keepEvery: Int
+  /// The step of one that stays.
+  let kept: Int?
 
   /// Removes them; returns a warning for each that stays because it cannot be removed.
   func apply() -> [String] {
@@ -272,7 +281,7 @@ struct Retention: Sendable {
     var steps: [Int] = []
     let warnings = attempt { steps = try CheckpointStore.steps(in: folder).dropLast(keepLast) }
     return warnings
-      + steps.filter { keepEvery == 0 || $0 % keepEvery != 0 }.flatMap { step in
+      + steps.filter { $0 != kept && (keepEvery == 0 || $0 % keepEvery != 0) }.flatMap { step in
         attempt { try removeCheckpoint(folder + "/" + CheckpointWriter.name(step)) }
       }
   }

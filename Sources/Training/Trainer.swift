@@ -28,6 +28,8 @@ package final class Trainer<Task: TrainingTask> {
   private var health: TrainingHealth?
   /// Whether the coordinator has reported a skipped update.
   private var hasSkipped = false
+  /// Whether a validation has found no samples.
+  private var hasNoValidation = false
   /// Of steps since the ranks' times were compared last.
   private var times = PhaseSeconds()
   private var timedSteps = 0
@@ -95,8 +97,11 @@ package final class Trainer<Task: TrainingTask> {
     try parameters.verifyEqualWeights()
   }
 
-  /// Whether every update has been done.
-  package var isFinished: Bool { state.step >= config.steps }
+  /// Whether every update has been done, or the validation has not become better for so long that no more are.
+  package var isFinished: Bool { state.step >= config.steps || state.stopping.endsTraining(patience: config.patience) }
+
+  /// The step whose checkpoint has the weights of the model: of the best validation, with `patience`; else of the last update.
+  package var modelStep: Int { config.patience > 0 && state.stopping.bestStep > 0 ? state.stopping.bestStep : state.step }
 
   /// Trains to the last step. Collective.
   ///
@@ -104,6 +109,11 @@ package final class Trainer<Task: TrainingTask> {
   ///   (`maxSkipped`), or weights are not finite. Whatever it throws, a checkpoint that was begun is on disk.
   package func run() throws {
     if !isFinished { try stop.whileSaving(train) }
+    guard config.patience > 0, let loss = state.stopping.bestLoss else { return }
+    let best = "the best validation was that of step \(state.stopping.bestStep), with a loss of \(String(format: "%.4f", loss))"
+    try log.message(
+      state.step < config.steps ? "ended at step \(state.step) of \(config.steps) (patience \(config.patience)): \(best)" : best,
+      stage: task.name)
   }
 
   private func train() throws {
@@ -122,7 +132,11 @@ package final class Trainer<Task: TrainingTask> {
   private func train(_ batches: Prefetcher<Task.Batch>) throws {
     let clock = monitor.clock
     try log.record(.trainingBegun(facts()), stage: task.name, step: state.step)
-    while state.step < config.steps {
+    // A training that was stopped before or in a validation that decides makes up for it.
+    if config.patience > 0, state.step > 0, isDue(config.validateEvery), state.stopping.validatedStep != state.step {
+      try validateAndSave(always: false)
+    }
+    while !isFinished {
       monitor.status.set(stage: task.name, step: state.step)
       clock.take()
       let batch = try clock.measure(.data) { try batches.next() }
@@ -136,7 +150,9 @@ package final class Trainer<Task: TrainingTask> {
       let isDiverged = state.skipped.areTooMany(most: config.maxSkipped, isFinished: isFinished)
       // A skipped update has changed nothing: its checkpoint would only push out an older one, which may be from before the divergence.
       let isSaved = isDue(config.checkpointEvery) && (outcome.applied || isFinished)
-      if !isDiverged, isSaved || outcome.stopRequested { try save() }
+      // What decides about the model is part of the checkpoint.
+      let decides = config.patience > 0 && isDue(config.validateEvery) && !outcome.stopRequested
+      if !isDiverged, !decides, isSaved || outcome.stopRequested { try save() }
       try record(outcome)
       if isDiverged { throw divergence }
       if outcome.stopRequested {
@@ -145,7 +161,11 @@ package final class Trainer<Task: TrainingTask> {
         try grid.world.barrier()
         throw stop.error
       }
-      if isDue(config.validateEvery) { try validate() }
+      if decides {
+        try validateAndSave(always: isSaved)
+      } else if isDue(config.validateEvery) {
+        try validate()
+      }
       if isDue(config.sampleEvery) { try generateSamples() }
       if isDue(config.verifyEvery) { try parameters.verifyEqualWeights() }
     }
@@ -179,7 +199,10 @@ package final class Trainer<Task: TrainingTask> {
 
   private func save() throws {
     let start = ContinuousClock.now
-    try monitor.clock.measure(.checkpoint) { try checkpoints.save(step: state.step, parameters: parameters, state: state) }
+    try monitor.clock.measure(.checkpoint) {
+      try checkpoints.save(
+        step: state.step, parameters: parameters, state: state, keeping: config.patience > 0 ? state.stopping.bestStep : nil)
+    }
     let waited = (ContinuousClock.now - start) / .seconds(1)
     try warn(
       health?.observe(
@@ -222,7 +245,15 @@ package final class Trainer<Task: TrainingTask> {
     try grid.world.allGather(RankUsage(seconds: times / Double(timedSteps), memory: residentBytes(), cores: .now()))
   }
 
-  /// Validation is for people: where it fails on a rank, training continues without its numbers.
+  /// A validation that may be the best so far, and whose checkpoint is then kept for the model.
+  ///
+  /// - Parameter always: there is a checkpoint whatever the validation says.
+  private func validateAndSave(always: Bool) throws {
+    try validate()
+    if always || isFinished || state.stopping.bestStep == state.step { try save() }
+  }
+
+  /// Validation is for people, unless there is `patience`: where it fails on a rank, training continues without its numbers.
   private func validate() throws {
     let weights = try evaluatedWeights()
     let sums = Result {
@@ -241,7 +272,17 @@ package final class Trainer<Task: TrainingTask> {
     guard failures[0] == 0, var totals = try? sums.get() else { return }
     try grid.world.allReduce(&totals, .sum)
     let metrics = task.validationReport(totals).map { Metric($0.name, $0.value) }
-    if metrics.isEmpty { return }
+    guard let loss = metrics.first?.value else {
+      if config.patience > 0, !hasNoValidation {
+        try warn([
+          "`\(task.name).training.patience` is \(config.patience), and there are no samples to validate with: all steps are made, and the model "
+            + "has the weights of the last; set data.validation"
+        ])
+      }
+      hasNoValidation = true
+      return
+    }
+    if config.patience > 0 { state.stopping.observe(loss, step: state.step) }
     try log.record(.validation(metrics), stage: task.name, step: state.step)
     try warn(health?.observe(validation: metrics, step: state.step))
     for (name, counts) in task.validationHistograms(totals) {

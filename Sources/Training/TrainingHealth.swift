@@ -143,7 +143,8 @@ package struct TrainingHealth {
         warnings += tell(
           .overfitting,
           "validation has become worse since step \(best.step) (\(short(best.validation)), now \(short(validation))), while the training loss "
-            + "falls: the model learns its data by heart; stop here, or train on more data")
+            + "falls: the model learns its data by heart; with \(stage).training.patience training ends by itself, with the best weights; more data, or "
+            + "variants of its captions, help further")
       }
     }
     return warnings

@@ -10,6 +10,8 @@ package struct TrainingState: Codable, Sendable {
   package var roundUpdates = 0
   package var plateau = PlateauState()
   package var skipped = SkippedUpdates()
+  /// Of trainings with `patience`.
+  package var stopping = EarlyStopping()
   /// Ranks that trained, for information.
   package var ranks: Int
   /// The configuration, as YAML, for people: a run that resumes brings its own, and may have keys that this one had not.
@@ -22,6 +24,7 @@ package struct TrainingState: Codable, Sendable {
     var roundUpdates = 0
     var plateau = PlateauState()
     var skipped = SkippedUpdates()
+    var stopping = EarlyStopping()
   }
 
   package init(_ config: RunConfig, ranks: Int, inputs: [String: String]) throws {

@@ -68,6 +68,10 @@ extension RunConfig {
       "run.yaml:3: `parallel.localUpdates` is 50; with `parallel.exchange: powersgd` it must be 0, since factors of gradients are exchanged in "
         + "every step: set one of the two"
     ),
+    (
+      "transformer:\n  training:\n    validateEvery: 0\n    patience: 5",
+      "run.yaml:4: `transformer.training.patience` is 5; it counts validations, so `transformer.training.validateEvery` must not be 0"
+    ),
     ("parallel: {outer: {momentum: 1}}", "run.yaml:1: `parallel.outer.momentum` is 1; it must be at least 0 and below 1"),
     ("parallel: {outer: {momentum: -0.1}}", "run.yaml:1: `parallel.outer.momentum` is -0.1; it must be at least 0 and below 1"),
     ("parallel: {outer: {lr: 0}}", "run.yaml:1: `parallel.outer.lr` is 0; it must be above 0"),

@@ -203,6 +203,10 @@ extension RunConfig {
             "validateEvery", steps, unit: "steps",
             "Steps between validations; there is one at the last step, too. 0 for none at all."),
           .integer(
+            "patience", 0...1_000_000, unit: "validations",
+            "Validations in a row without a new best loss that end the training. The model then has the weights of the best one, also where "
+              + "the training comes to its last step. 0 makes all steps, and the model has the weights of the last."),
+          .integer(
             "sampleEvery", steps, unit: "steps",
             "Steps between sample images; they are made at the last step, too. 0 for none at all."),
           .integer("checkpointEvery", 1...1_000_000_000, unit: "steps", "Steps between checkpoints."),

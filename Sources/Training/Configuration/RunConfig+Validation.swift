@@ -20,6 +20,12 @@ extension RunConfig {
     if data.source == .dataset, data.path.isEmpty {
       throw fail("data.path", "is empty; with `data.source: dataset` it names a dataset, a folder, a manifest or archives")
     }
+    for (model, training) in [("dvae", dvae.training), ("transformer", transformer.training)]
+    where training.patience > 0 && training.validateEvery == 0 {
+      throw fail(
+        "\(model).training.patience",
+        "is \(training.patience); it counts validations, so `\(model).training.validateEvery` must not be 0")
+    }
     if 1...2 ~= parallel.gradientBlocks {
       throw fail("parallel.gradientBlocks", "is \(parallel.gradientBlocks); it must be 0 or at least 3")
     }

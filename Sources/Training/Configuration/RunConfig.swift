@@ -112,6 +112,7 @@ package struct TrainingConfig: Codable, Sendable, Equatable {
   package var ema: EMAConfig
   package var logEvery = 20
   package var validateEvery = 1000
+  package var patience = 0
   package var sampleEvery = 1000
   package var checkpointEvery = 1000
   package var keepLast = 2

@@ -66,7 +66,7 @@ package struct TrainingStage<Task: TrainingTask>: Stage {
       try VersionedJSON.write(model.shape, to: shape(run.folder), version: ModelBundle.formatVersion)
       try run.log.reporting("writes \(weights(run.folder))", stage: name) {
         try CheckpointStore.exportWeights(
-          in: checkpoints, averaged: training.ema.every > 0, to: weights(run.folder), metadata: inputs)
+          in: checkpoints, step: trainer.modelStep, averaged: training.ema.every > 0, to: weights(run.folder), metadata: inputs)
       }
       try run.log.message("wrote \(weights(run.folder))", stage: name)
     }
