@@ -49,7 +49,7 @@ def parse():
         formatter_class=argparse.RawDescriptionHelpFormatter,
         description="""\
 Trains a configuration and variants of it, each with several seeds, one run after the other and all variants of a seed in turn.
-At equal samples every variant makes the configuration's steps. At equal seconds a variant whose step takes other CPU seconds than the
+At equal samples every variant makes all of the configuration's steps, whatever its `patience`. At equal seconds a variant whose step takes other CPU seconds than the
 base's makes as many steps as fit into the base's CPU seconds. The stages before the compared one are made once, with the configuration's
 own seed, and shared: all variants see the same tokens. The same command resumes where it was stopped.
 
@@ -176,7 +176,8 @@ class Run:
 class Comparison:
     def __init__(self, options):
         self.options, self.stage, self.out = options, options.stage, options.out
-        self.overrides = options.overrides
+        # Runs that end at different steps have no equal samples.
+        self.overrides = [f"{options.stage}.training.patience=0"] + options.overrides
         self.variants = {"base": []} | {words[0]: words[1:] for words in options.variants}
         self.shared = ["dataset", "model", "shards"] if self.stage == "transformer" else ["dataset"]
         self.runs = []
