@@ -66,6 +66,11 @@ private func folder(_ body: (_ path: String) throws -> Void) throws {
     #expect(cluster.speed(.fp32) == 0.93e11)
   }
 
+  @Test func messagesMayTakeProcessors() throws {
+    let cluster = try ClusterFile(changed("latency: 5e-5", to: "latency: 5e-5\n  processing: 2e9"), path: "c.yaml").cluster
+    #expect(cluster.network == Cluster.Network(bandwidth: 10e9, latency: 5e-5, processing: 2e9))
+  }
+
   @Test(arguments: [
     ("nodes: 4", "nodse: 4", "c.yaml:1: unknown key `nodse`; did you mean `nodes`?"),
     ("nodes: 4", "nodes: 0", "c.yaml:1: `nodes` is 0; it must lie between 1 and 65536"),
@@ -96,7 +101,7 @@ private func folder(_ body: (_ path: String) throws -> Void) throws {
     ),
     (
       "network:\n  bandwidth: 10e9\n  latency: 5e-5", "network: fast",
-      "c.yaml:6: `network` is a section with the keys bandwidth, latency, not a value or a list"
+      "c.yaml:6: `network` is a section with the keys bandwidth, latency, processing, not a value or a list"
     ),
   ])
   func mistakesAreNamed(line: String, new: String, expected: String) { #expect(message(changed(line, to: new)) == expected) }

@@ -122,6 +122,31 @@ private func isClose(_ a: Double, _ b: Double) -> Bool { abs(a - b) <= 1e-9 * ma
     #expect(isClose(latency, 4 * (245 + 10) * 1e-3))
   }
 
+  /// Messages take the processor from what is computed while they travel, and bound the link.
+  @Test func messagesTakeProcessors() {
+    func time(_ processing: Double?, bandwidth: Double, _ settings: ExchangeSettings = ExchangeSettings()) -> StepTime {
+      var cluster = cluster(nodes: 2, bandwidth: bandwidth)
+      cluster.network!.processing = processing
+      return step(cluster, settings)
+    }
+    // 16 MB, of which all but the last block's travel meanwhile, 3/4.
+    let free = time(nil, bandwidth: 8e9)
+    #expect(free.processing == 0 && isClose(free.exposed, 0.004))
+    let busy = time(2e9, bandwidth: 8e9)
+    #expect(isClose(busy.processing, 0.75 * 0.008) && isClose(busy.total, free.total + 0.006))
+    // Slower than the link.
+    let slow = time(0.5e9, bandwidth: 8e9)
+    #expect(isClose(slow.exchange, 0.032) && isClose(slow.exposed, 0.008) && isClose(slow.processing, 0.024))
+    // What travels while nothing is computed takes nothing from it.
+    var local = ExchangeSettings()
+    local.localUpdates = 10
+    #expect(time(2e9, bandwidth: 8e9, local).processing == 0)
+    // Two ranks have two processors.
+    var two = cluster(nodes: 2, ranksPerNode: 2, bandwidth: 8e9)
+    two.network!.processing = 2e9
+    #expect(isClose(step(two).processing, 0.75 * 0.004))
+  }
+
   /// Traffic is exposed between nothing and whole, and no longer backward pass hides less.
   @Test func whatIsExposedLiesBetweenTheLastBlockAndAll() {
     for bandwidth in [8e6, 8e7, 8e8, 8e9, 8e10] {
@@ -177,7 +202,7 @@ private func isClose(_ a: Double, _ b: Double) -> Bool { abs(a - b) <= 1e-9 * ma
   }
 
   @Test func checkpointsOfANodeAreWrittenBesideTraining() {
-    let step = StepTime(forward: 1, backward: 2, nodeSum: 0, exchange: 0, compression: 0, exposed: 0, update: 0.5)
+    let step = StepTime(forward: 1, backward: 2, nodeSum: 0, exchange: 0, compression: 0, processing: 0, exposed: 0, update: 0.5)
     func checkpoint(_ cluster: Cluster, _ settings: ExchangeSettings = ExchangeSettings(), parameters: Int = 1_000_000_000)
       -> CheckpointTime
     {

@@ -35,7 +35,7 @@ package struct CheckpointTime: Encodable, Sendable, Equatable {
     let collected = isLocal ? own * (nodes - 1) : spread > 1 ? size : 0
     let summed = Double(parameters) * Double(state.reduce(0) { $0 + ($1.placement == .summed ? $1.elementType.size : 0) })
     let streamed = (isLocal ? collected : spread > 1 ? (size - summed) * (nodes - 1) / nodes : 0) + (nodes > 1 ? summed : 0)
-    let arrival = cluster.network?.seconds(streamed) ?? 0
+    let arrival = cluster.network?.seconds(streamed, ranksPerNode: 1) ?? 0
     byteCount = Int(min(size, 9e18))
     seconds = size / cluster.storage + arrival
     // The rest is written on a thread, until the next update.

@@ -23,9 +23,15 @@ package struct Cluster: Sendable, Equatable {
     package var bandwidth: Double
     /// Seconds of a short message.
     package var latency: Double
+    /// Bytes/s that a rank sends, and receives and sums at the same time, where the link is no limit; nil if that takes no processor.
+    package var processing: Double?
 
+    /// Seconds of a rank's processor for some bytes of a node.
+    func processingSeconds(_ bytes: Double, ranksPerNode: Int) -> Double { processing.map { bytes / Double(ranksPerNode) / $0 } ?? 0 }
     /// Seconds that a node takes to send, or to receive, some bytes.
-    func seconds(_ bytes: Double) -> Double { 8 * bytes / bandwidth }
+    func seconds(_ bytes: Double, ranksPerNode: Int) -> Double {
+      max(8 * bytes / bandwidth, processingSeconds(bytes, ranksPerNode: ranksPerNode))
+    }
   }
 
   package var nodes: Int

@@ -42,6 +42,9 @@ package struct ClusterFile {
       keys: [
         .number("bandwidth", .between(1e3, 1e15), unit: "bits/s", "What a node sends, and receives at the same time."),
         .number("latency", .between(0, 10), unit: "seconds", "From a rank to one of another node, for a short message."),
+        .number(
+          "processing", bytes, unit: "bytes/s",
+          "What a rank sends, and receives and sums at the same time, where the link is no limit; none if messages take no processor."),
       ]),
   ]
   private static let keys = Dictionary(
@@ -92,7 +95,10 @@ package struct ClusterFile {
         allReduce: try optional("machine.allReduce")),
       efficiency: try optional("efficiency"),
       network: nodes == 1
-        ? nil : Cluster.Network(bandwidth: try number("network.bandwidth"), latency: try number("network.latency")),
+        ? nil
+        : Cluster.Network(
+          bandwidth: try number("network.bandwidth"), latency: try number("network.latency"),
+          processing: try optional("network.processing")),
       storage: try number("storage"), nodeHoursBetweenFailures: try number("nodeHoursBetweenFailures"))
   }
 

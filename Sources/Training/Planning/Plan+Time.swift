@@ -36,6 +36,7 @@ extension Plan {
     ]
     if ranksPerNode > 1 { rows.append(row("node sum", step.nodeSum)) }
     if step.compression > 0 { rows.append(row("compression", step.compression)) }
+    if step.processing > 0 { rows.append(row("processing", step.processing, "   of messages, while ranks compute")) }
     if nodes > 1 {
       let whole = "   of \(Self.duration(step.exchange)) between nodes; the rest travels while ranks compute"
       rows.append(row("exchange", step.exposed, whole))

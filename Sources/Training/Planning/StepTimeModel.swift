@@ -14,18 +14,20 @@ package struct StepTime: Encodable, Sendable, Equatable {
   package var exchange: Double
   /// Compressing gradients and expanding the sums; 0 unless the exchange is PowerSGD.
   package var compression: Double
+  /// What the processor does for messages that travel while ranks compute.
+  package var processing: Double
   /// The part of `exchange` for which ranks wait: what does not travel while they compute.
   package var exposed: Double
   /// Optimizer, EMA, compute copy.
   package var update: Double
 
-  package var total: Double { forward + backward + nodeSum + compression + exposed + update }
+  package var total: Double { forward + backward + nodeSum + compression + processing + exposed + update }
 }
 
 /// The work of a training step, from which its time follows.
 ///
-/// Computing is bound by GEMMs, sums and updates by memory, the exchange by the network. Blocks finish their backward pass one after the
-/// other; messages of a block travel while the next ones are computed.
+/// Computing is bound by GEMMs, sums and updates by memory, the exchange by the network or by what processors do for messages. Blocks finish
+/// their backward pass one after the other; messages of a block travel while the next ones are computed.
 struct StepTimeModel {
   let cluster: Cluster
   let precision: Precision
@@ -93,10 +95,12 @@ struct StepTimeModel {
       ? 0
       : Self.hidden(computing: shares.reversed().map { $0 * backward / passes }, transfers: gradients.reversed())
         + Self.hidden(computing: shares.map { $0 * forward / passes }, needed: weights)
+    let processing =
+      messages == 0 ? 0 : hidden / messages * (cluster.network?.processingSeconds(Double(exchange.sent), ranksPerNode: cluster.ranksPerNode) ?? 0)
     return StepTime(
       forward: forward, backward: backward, nodeSum: nodeSum, exchange: messages,
       compression: exchange.flops / (cluster.machine.fp32 * (cluster.efficiency ?? Cluster.defaultEfficiency(.fp32))) / steps,
-      exposed: messages - hidden,
+      processing: processing, exposed: messages - hidden,
       update: updateBytes * Double(floatCount) / Double(exchange.spread) / cluster.machine.memory)
   }
 
@@ -122,7 +126,7 @@ struct StepTimeModel {
 
   private func transfer(_ bytes: Double, latencies: Int) -> Double {
     guard let network = cluster.network else { return 0 }
-    return network.seconds(bytes) + Double(latencies) * network.latency
+    return network.seconds(bytes, ranksPerNode: cluster.ranksPerNode) + Double(latencies) * network.latency
   }
 
   /// Seconds of messages that travel while blocks are computed, each block's after it. They advance whenever a kernel is done.
