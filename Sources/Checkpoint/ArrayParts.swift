@@ -21,11 +21,16 @@ struct ArrayParts {
     let parameter: Parameter
     let bytes: UnsafeRawBufferPointer
 
-    /// True for formats of 16 bits, which are not looked at.
+    /// True for the paper's formats, which have no other numbers.
     var isFinite: Bool {
-      guard array?.elementType ?? .fp32 == .fp32, let base = bytes.baseAddress else { return true }
-      let values = UnsafeMutablePointer(mutating: base.assumingMemoryBound(to: Float.self))
-      return Vector(values, count: bytes.count / MemoryLayout<Float>.stride).isFinite
+      guard let base = bytes.baseAddress else { return true }
+      switch array?.elementType ?? .fp32 {
+      case .fp32:
+        let values = UnsafeMutablePointer(mutating: base.assumingMemoryBound(to: Float.self))
+        return Vector(values, count: bytes.count / MemoryLayout<Float>.stride).isFinite
+      case .bf16: return bytes.assumingMemoryBound(to: BFloat16.self).allSatisfy { $0.bits & 0x7F80 != 0x7F80 }
+      case .float169, .float610: return true
+      }
     }
 
     func write(to writer: ShardedSafetensorsWriter) throws {

@@ -1,6 +1,7 @@
 import Errors
 import Files
 import Foundation
+import Kernels
 import Layers
 import MPI
 import Memory
@@ -119,7 +120,8 @@ package final class CheckpointStore {
     }
     guard let newest else { return nil }
     let path = path(step: newest.step)
-    let keepsEMA = parameters.stateArrays.contains(ExponentialMovingAverage.state)
+    let ema = parameters.stateArrays.first { $0.isEMA }
+    let keepsEMA = ema != nil
     if newest.hasEMA != keepsEMA, grid.isCoordinator {
       warn(
         keepsEMA
@@ -170,9 +172,7 @@ package final class CheckpointStore {
     }
     try grid.node.barrier()
     if parameters.isLocal, newest.nodes == 0 { parameters.restart(OuterOptimizer.weights) }
-    if keepsEMA, !newest.hasEMA {
-      parameters.restart(ExponentialMovingAverage.state, from: parameters.isLocal ? OuterOptimizer.weights : nil)
-    }
+    if let ema, !newest.hasEMA { parameters.restart(ema, from: parameters.isLocal ? OuterOptimizer.weights : nil) }
     return try grid.world.decide {
       try VersionedJSON.read(
         State.self, from: "\(path)/\(CheckpointFile.state)", version: CheckpointFile.stateVersion, defaults: defaults)
@@ -203,7 +203,7 @@ package final class CheckpointStore {
       throw DalleError(
         .configuration,
         "\(reader.path): has `\(array.name)` as \(type.rawValue), and this training keeps it as \(array.elementType.tensorType.rawValue); set "
-          + "adamw.moments to what the run began with, or use another --run")
+          + "\(array.isEMA ? "ema.format" : "adamw.moments") to what the run began with, or use another --run")
     }
     switch array?.elementType {
     case .bf16?: try read(parameters.bf16Values(array!, of: parameter.block))
@@ -244,12 +244,23 @@ package final class CheckpointStore {
     do {
       let writer = try SafetensorsWriter(temporary, tensors: tensors, metadata: metadata.merging(["step": "\(step)"]) { $1 })
       let buffer = Buffer<Float>(count: 1 << 20)
+      // An EMA may be in bf16.
+      let rounded = Buffer<BFloat16>(count: buffer.count)
       for tensor in tensors {
         let count = tensor.shape.reduce(1, *)
         for first in stride(from: 0, to: count, by: buffer.count) {
-          let part = UnsafeMutableBufferPointer(start: buffer.base, count: min(buffer.count, count - first))
-          try reader.read(tensor.name, shape: tensor.shape, from: first, into: part)
-          try writer.write(UnsafeBufferPointer(part))
+          let part = buffer.vector[0..<min(buffer.count, count - first)]
+          if reader.info(tensor.name)!.type == .bf16 {
+            let rounded = rounded.vector[0..<part.count]
+            try reader.read(
+              tensor.name, shape: tensor.shape, from: first,
+              into: UnsafeMutableBufferPointer(start: rounded.base, count: part.count))
+            widen(rounded, into: part)
+          } else {
+            try reader.read(
+              tensor.name, shape: tensor.shape, from: first, into: UnsafeMutableBufferPointer(start: part.base, count: part.count))
+          }
+          try writer.write(UnsafeBufferPointer(start: part.base, count: part.count))
         }
       }
       try writer.finish()

@@ -32,7 +32,7 @@ enum CheckpointFile {
 
   /// - Parameter node: whose own arrays are a set; nil in a checkpoint of nodes that have the same.
   static func contents(_ parameters: NodeParameterStore, node: Int?) -> [(set: String, arrays: [NamedArray])] {
-    let ema = parameters.stateArrays.filter { $0 == ExponentialMovingAverage.state }
+    let ema = parameters.stateArrays.filter(\.isEMA)
     let summed = parameters.stateArrays.filter { $0.placement == .summed }
     let outer = parameters.stateArrays.filter { OuterOptimizer.state.contains($0) }
     let rest = parameters.stateArrays.filter { !(ema + summed + outer).contains($0) }

@@ -35,7 +35,7 @@ extension NodeParameterStore {
   package func isCommon(_ array: StateArray) -> Bool { Self.isCommon(array, isLocal: isLocal) }
 
   static func isCommon(_ array: StateArray, isLocal: Bool) -> Bool {
-    !isLocal || OuterOptimizer.state.contains(array) || array == ExponentialMovingAverage.state
+    !isLocal || OuterOptimizer.state.contains(array) || array.isEMA
   }
 
   /// Ends a round: all nodes get the weights that the outer optimizer makes of what each has learned. Then `body` is called for all that

@@ -23,6 +23,16 @@ package final class NodeArray<Element: BitwiseCopyable> {
     memory = try NodeMemory(node, byteCount: node.rank == 0 ? table.floatCount * MemoryLayout<Element>.stride : 0)
   }
 
+  /// The same memory, with elements of another type of the same size.
+  func viewed<Other: BitwiseCopyable>(as _: Other.Type) -> NodeArray<Other> {
+    precondition(MemoryLayout<Other>.stride == MemoryLayout<Element>.stride, "elements of another size")
+    return NodeArray<Other>(memory, table, starts)
+  }
+
+  private init(_ memory: NodeMemory, _ table: ParameterTable, _ starts: [Int]) {
+    (self.memory, self.table, self.starts) = (memory, table, starts)
+  }
+
   package func values(of block: BlockID) -> VectorView<Element> {
     let base = memory.segments[0].assumingMemoryBound(to: Element.self)
     return VectorView(base + starts[block.index], count: table[block].count)

@@ -38,8 +38,10 @@ package final class NodeParameterStore: ParameterStore {
   private var stateGathers: [StateArray: WeightGather] = [:]
   /// Nil where nodes sum their gradients in every step.
   let local: LocalUpdates?
-  /// Compute copies of states that are read in place of the weights, by name; made when they are first read.
+  /// Compute copies of fp32 states that are read in place of the weights, and what is read in fp32 of bf16 states; made when they are first
+  /// read.
   private var stateCopies: [StateArray: NodeArray<BFloat16>] = [:]
+  private var widenedStates: [StateArray: NodeArray<Float>] = [:]
 
   /// Messages advance as often: at 1 Gbit/s 125 kB arrive in the meantime, as much as sockets hold.
   private static let progressInterval = Duration.milliseconds(1)
@@ -219,17 +221,21 @@ package final class NodeParameterStore: ParameterStore {
   }
 
   /// Makes what models read current after the weights were changed from outside. Collective.
-  package func refreshComputeCopy() throws { try refresh(weightArray, copy: computeCopy, gather) }
+  package func refreshComputeCopy() throws { try refresh(from: weightArray, to: computeCopy, gather) }
 
-  private func refresh(_ values: NodeArray<Float>, copy: NodeArray<BFloat16>?, _ gather: WeightGather?) throws {
+  private func refresh(from values: NodeArray<Float>, to copy: NodeArray<BFloat16>?, _ gather: WeightGather?) throws {
+    try refresh(gather) { piece in
+      let (block, range) = (piece.parameter.block, piece.range)
+      if let copy { round(values.values(of: block)[range], into: copy.values(of: block)[range]) }
+    }
+  }
+
+  /// Makes what models read of the rows that this rank keeps, and gathers the others. Collective.
+  private func refresh(_ gather: WeightGather?, _ make: (Partition.Piece) -> Void) throws {
     try gather?.finish()
     try grid.node.barrier()
     for block in table.blockIDs {
-      if let copy {
-        for range in partition.ranges(of: block, rank: grid.node.rank, node: ownNode) {
-          round(values.values(of: block)[range], into: copy.values(of: block)[range])
-        }
-      }
+      keptPieces(of: block).forEach(make)
       try gather?.start(block)
     }
     try gather?.finish()
@@ -332,17 +338,37 @@ package final class NodeParameterStore: ParameterStore {
     return self
   }
 
-  /// A store to compute with, whose weights are those of an fp32 state array as they are now; it is valid until the next update.
-  /// There is one compute copy of it per node. Collective.
+  /// A store to compute with, whose weights are those of a state array in fp32 or bf16 as they are now; it is valid until the next update.
+  /// What the array has in another precision than models read has one copy per node. Collective.
   package func reading(_ array: StateArray) throws -> any ParameterStore {
+    if array.elementType == .bf16 { return try readingBF16(array) }
     let values = fp32States[array]!
     let copy = precision == .bf16 ? try stateCopies[array] ?? NodeArray(table, node: grid.node) : nil
     stateCopies[array] = copy
-    if isSpread, stateGathers[array] == nil {
-      stateGathers[array] = try WeightGather(table, grid: grid, partition: partition, values: values, copy: copy, clock: clock)
-    }
-    if copy != nil || isSpread { try refresh(values, copy: copy, stateGathers[array]) }
+    let gather = try gather(of: array, values, copy)
+    if copy != nil || isSpread { try refresh(from: values, to: copy, gather) }
     return StateStore(table, values, copy: copy)
+  }
+
+  private func readingBF16(_ array: StateArray) throws -> any ParameterStore {
+    let rounded = halfStates[array]!.viewed(as: BFloat16.self)
+    let values = try widenedStates[array] ?? NodeArray(table, node: grid.node)
+    widenedStates[array] = values
+    let copy = precision == .bf16 ? rounded : nil
+    try refresh(gather(of: array, values, copy)) { piece in
+      guard copy == nil || piece.parameter.isReadInFP32 else { return }
+      let (block, range) = (piece.parameter.block, piece.range)
+      widen(rounded.values(of: block)[range], into: values.values(of: block)[range])
+    }
+    return StateStore(table, values, copy: copy)
+  }
+
+  private func gather(of array: StateArray, _ values: NodeArray<Float>, _ copy: NodeArray<BFloat16>?) throws -> WeightGather? {
+    guard isSpread else { return nil }
+    let gather =
+      try stateGathers[array] ?? WeightGather(table, grid: grid, partition: partition, values: values, copy: copy, clock: clock)
+    stateGathers[array] = gather
+    return gather
   }
 
   private func piece(_ owned: Partition.Piece, gradient: Vector) -> ParameterPiece {

@@ -42,16 +42,19 @@ package struct TrainingMemory: Sendable {
     samples: Int, process: ProcessMemory, spread: Int, ranksPerNode: Int, gradientBlocks: Int, available: Int?
   ) {
     let values = table.floatCount
-    // In bf16 the weights have a compute copy, and so has what is evaluated in their place: the EMA, or the outer weights.
-    let isElsewhere = state.contains(ExponentialMovingAverage.state) || state.contains(OuterOptimizer.weights)
-    let copies = precision == .bf16 ? 2 * values * (isElsewhere ? 2 : 1) : 0
+    // In bf16 the weights have a compute copy, and so has what is evaluated in their place: the EMA, unless it is kept in bf16, or the
+    // outer weights.
+    let evaluated = state.first(where: \.isEMA) ?? state.first { $0 == OuterOptimizer.weights }
+    let copies = precision == .bf16 ? 2 * values * (evaluated?.elementType == .fp32 ? 2 : 1) : 0
     let kept = (values + spread - 1) / spread
     // Of weights that are read, a node has other rows in fp32, too, where models read them so.
     let readInFP32 = table.parameters.reduce(0) { $0 + ($1.isReadInFP32 || precision == .fp32 ? $1.count : 0) }
     let read = 4 * (kept + readInFP32 - readInFP32 / spread)
     let shared = state.reduce(read + copies) { bytes, array in
       switch array {
-      case ExponentialMovingAverage.state: bytes + read
+      case let array where array.isEMA && array.elementType == .fp32: bytes + read
+      // Read in its place, with what other nodes keep; what models read in fp32 is widened.
+      case let array where array.isEMA: bytes + 2 * (precision == .bf16 ? values : kept) + 4 * readInFP32
       case let array where array.placement == .summed: bytes + values * array.elementType.size
       default: bytes + kept * array.elementType.size
       }

@@ -43,11 +43,20 @@ struct TrainingBenchOptions: ParsableArguments {
   @Option(help: "What nodes send each other: fp32, bf16 or powersgd (at a compression of 85 %).")
   var exchange = ExchangeFormat.fp32
 
+  @Option(help: "What powersgd sends in fp32: published (embeddings, heads, norms and biases) or vectors (norms and biases).")
+  var exempt = PowerSGDConfig.Exempt.published
+
   @Option(help: "Where weights and state are kept: by each node, or spread over the world.")
   var shard = ShardLayout.node
 
   @Flag(inversion: .prefixedNo, help: "Exchange gradients during the backward pass, or after it.")
   var overlap = true
+
+  var settings: ExchangeSettings {
+    var powersgd = PowerSGDConfig()
+    powersgd.exempt = exempt
+    return ExchangeSettings(exchange, shard: shard, powersgd: powersgd, seed: 1)
+  }
 
   func validate() throws {
     guard (0...65_536).contains(ranksPerNode) else {
@@ -61,6 +70,7 @@ struct TrainingBenchOptions: ParsableArguments {
 
 extension PrecisionChoice: ExpressibleByArgument {}
 extension ExchangeFormat: ExpressibleByArgument {}
+extension PowerSGDConfig.Exempt: ExpressibleByArgument {}
 extension ShardLayout: ExpressibleByArgument {}
 
 /// Ranks and threads of a measurement.

@@ -75,7 +75,7 @@ struct TrainingBench: Codable {
     _ options: TrainingBenchOptions, repeats: Int, _ world: Communicator
   ) throws -> TrainingBench {
     let grid = try ProcessGrid(world, ranksPerNode: options.ranksPerNode)
-    let exchange = ExchangeSettings(options.exchange, shard: options.shard, seed: 1)
+    let exchange = options.settings
     let optimizer = AdamW(training.adamw)
     let parameters = try NodeParameterStore(
       task.table, grid: grid, optimizer: optimizer, others: training.ema.average.state, precision: task.precision,

@@ -51,7 +51,7 @@ func adamWMatchesItsDefinition(rows: [Range<Int>], chunk: Int) {
   let weights = kept(start)
   let arrays = [
     optimizer.firstMoment: kept(count: count), optimizer.secondMoment: kept(count: count),
-    ExponentialMovingAverage.state: kept(start),
+    ema.state[0]: kept(start),
   ]
   #expect(Set(optimizer.state) == [optimizer.firstMoment, optimizer.secondMoment])
   var expectedEMA = start
@@ -82,7 +82,7 @@ func adamWMatchesItsDefinition(rows: [Range<Int>], chunk: Int) {
   // Six updates of a few fp32 roundings each.
   expectClose(weights.array, expected, absolute: 2e-6, relative: 2e-6)
   #expect(arrays[optimizer.secondMoment]!.array.max()! == 2)
-  expectClose(arrays[ExponentialMovingAverage.state]!.array, expectedEMA, absolute: 2e-7, "EMA")
+  expectClose(arrays[ema.state[0]]!.array, expectedEMA, absolute: 2e-7, "EMA")
 }
 
 @Test func rampsFollowHalfACosine() {

@@ -18,7 +18,10 @@ private struct Node {
   }
 
   var piece: ParameterPiece {
-    let arrays = [OuterOptimizer.weights: outer, OuterOptimizer.momentum: momentum, ExponentialMovingAverage.state: average]
+    let arrays = [
+      OuterOptimizer.weights: outer, OuterOptimizer.momentum: momentum,
+      ExponentialMovingAverage(every: 4, decay: 0.75).state[0]: average,
+    ]
     return ParameterPiece(
       parameter, rows: 0..<parameter.count, weights: weights.vector, computeCopy: nil, gradient: gradient.vector,
       arrays: arrays.mapValues { UnsafeMutableRawPointer($0.base) })

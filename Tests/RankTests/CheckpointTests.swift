@@ -155,11 +155,11 @@ func testOtherRanks(_ test: RankTest) throws {
       test.expect(after.fp32Values(nil, of: parameter.block).array == weights, "weights of \(parameter.name)")
       if kept.isEmpty { continue }
       test.expect(
-        after.fp32Values(ExponentialMovingAverage.state, of: parameter.block).array == weights, "EMA of \(parameter.name)")
+        after.fp32Values(RankTest.ema, of: parameter.block).array == weights, "EMA of \(parameter.name)")
     }
   }
-  try check([], [ExponentialMovingAverage.state], folder: "without")
-  try check([ExponentialMovingAverage.state], [], folder: "with")
+  try check([], [RankTest.ema], folder: "without")
+  try check([RankTest.ema], [], folder: "with")
   try test.passed("other ranks")
 }
 

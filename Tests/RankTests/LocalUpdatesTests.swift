@@ -191,7 +191,7 @@ func testResumeLocal(_ test: RankTest) throws {
 func testOtherNodes(_ test: RankTest) throws {
   let optimizer = AdamW(AdamWConfig())
   let own: [StateArray?] = [nil, optimizer.firstMoment, optimizer.secondMoment]
-  let common = OuterOptimizer.state + [ExponentialMovingAverage.state]
+  let common = OuterOptimizer.state + [RankTest.ema]
   // Whole numbers, whose sums are exact in any order.
   func number(_ node: Int, _ index: Int, _ i: Int) -> Float { Float(i % 64 + 100 * index + 12 * node) }
   func fill(_ store: NodeParameterStore, _ array: StateArray?, _ value: (Int) -> Float) {
@@ -247,7 +247,7 @@ func testOtherNodes(_ test: RankTest) throws {
     try load(together)
     expect(together, nil, mean)
     for index in 1...2 { expect(together, own[index]) { number(0, index, $0) } }
-    expect(together, ExponentialMovingAverage.state) { number(0, 5, $0) }
+    expect(together, RankTest.ema) { number(0, 5, $0) }
     if test.grid.isCoordinator {
       test.expect(warnings.count == 1 && warnings[0].contains("parallel.localUpdates is 0 now"), "\(warnings)")
     }

@@ -23,7 +23,7 @@ extension RankTest {
         let (mine, all) = (floats(store, array, parameter.block), floats(whole, array, parameter.block))
         for (node, range) in holders {
           let isKept = !store.isSpread || node == grid.across.rank || array?.placement == .summed
-          let isRead = array == nil || array == ExponentialMovingAverage.state
+          let isRead = array == nil || array == RankTest.ema
           if !isKept, isRead { continue }
           let difference = range.map { abs(mine[$0] - (isKept ? all[$0] : 0)) }.max() ?? 0
           expect(
@@ -74,7 +74,7 @@ func testSpread(_ test: RankTest, _ precision: Precision) throws {
       }
       let tolerance: Float = format == .powersgd ? 0 : format == .bf16 ? 0.5 : 1e-3
       try spread.verifyEqualWeights()
-      let ema = try spread.reading(ExponentialMovingAverage.state)
+      let ema = try spread.reading(RankTest.ema)
       try test.expectEqualWeights(ema, precision, "\(what): EMA")
       test.expectKept(spread, as: whole, within: tolerance, what)
 

@@ -9,8 +9,10 @@ import Optimization
 import Parallel
 
 extension RankTest {
+  static let ema = ExponentialMovingAverage(every: 1, decay: 0.9).state[0]
+
   func makeStore(
-    _ optimizer: any Optimizer = AdamW(AdamWConfig()), others: [StateArray] = [ExponentialMovingAverage.state],
+    _ optimizer: any Optimizer = AdamW(AdamWConfig()), others: [StateArray] = [RankTest.ema],
     precision: Precision = .fp32, exchange: ExchangeSettings = ExchangeSettings()
   ) throws -> NodeParameterStore {
     let store = try NodeParameterStore(
@@ -22,7 +24,8 @@ extension RankTest {
 
   /// Trains `steps` updates from `first`, two micro-batches each.
   func train(_ store: NodeParameterStore, _ optimizer: any Optimizer, from first: Int, steps: Int) throws {
-    let ema = ExponentialMovingAverage(every: 1, decay: 0.9)
+    let format = store.stateArrays.contains { $0.isEMA && $0.elementType == .bf16 } ? EMAFormat.bf16 : .fp32
+    let ema = ExponentialMovingAverage(every: 1, decay: 0.9, format: format)
     for step in first..<first + steps {
       try store.beginStep(microBatches: 2)
       for microBatch in 0..<2 {
@@ -67,12 +70,12 @@ func testStore(_ test: RankTest) throws {
     let expected = alone.weights(of: block).values.array
     test.expect(try store.weights(of: block).values.array == expected, "initial weights of block \(block.index)")
     test.expect(
-      store.fp32Values(ExponentialMovingAverage.state, of: block).array == expected, "initial EMA of block \(block.index)")
+      store.fp32Values(RankTest.ema, of: block).array == expected, "initial EMA of block \(block.index)")
   }
   try test.train(store, AdamW(AdamWConfig()), from: 0, steps: 3)
   for (name, array, reading) in [
     ("weights", StateArray?.none, store as any ParameterStore),
-    ("EMA", ExponentialMovingAverage.state, try store.reading(ExponentialMovingAverage.state)),
+    ("EMA", RankTest.ema, try store.reading(RankTest.ema)),
   ] {
     for block in table.blockIDs {
       let values = store.fp32Values(array, of: block)

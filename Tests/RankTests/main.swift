@@ -17,6 +17,7 @@ try testReducer(test)
 try testReducerOrder(test)
 try testOverlap(test)
 try testStore(test)
+try testRoundedEMA(test)
 try testWindow(test)
 for shard in ShardLayout.allCases { try testSums(test, shard) }
 for precision in [Precision.fp32, .bf16] { try testSpread(test, precision) }

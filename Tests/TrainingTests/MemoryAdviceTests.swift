@@ -92,6 +92,20 @@ import Testing
         "transformer.training.adamw.moments=bf16"))
   }
 
+  /// In bf16 it is as good as none of it in fp32 where models read fp32.
+  @Test func emaInBF16() throws {
+    let keys = [
+      "precision=bf16", "parallel.gradientBlocks=3", "transformer.training.microBatch=1", "transformer.model.recompute=true",
+    ]
+    func config(_ more: String...) throws -> RunConfig {
+      try ConfigFile.parse(self.config().yaml(), name: "run.yaml", overrides: keys + more)
+    }
+    try expect(["transformer.training.ema.format=bf16"], of: config("transformer.training.adamw.moments=bf16"))
+    try expect(["transformer.training.adamw.moments=bf16", "transformer.training.ema.format=bf16"], of: config())
+    // Without an EMA its format does not matter.
+    try expect(["transformer.training.adamw.moments=bf16", "transformer.training.ema.every=0"], of: config())
+  }
+
   @Test func severalChanges() throws {
     try expect(
       ["transformer.model.recompute=true", "transformer.training.adamw.moments=bf16", "transformer.training.ema.every=0"],

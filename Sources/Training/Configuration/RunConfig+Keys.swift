@@ -266,6 +266,10 @@ extension RunConfig {
             "Updates between two updates of the EMA; 0 for none: validation, samples and export use the weights, and 4 bytes per parameter are "
               + "saved, 6 in bf16."),
           .number("decay", .between(0, 1), "EMA = decay · EMA + (1 - decay) · weights."),
+          .choice(
+            "format", EMAFormat.self,
+            "What the EMA is kept in. In bf16 it takes 2 bytes per parameter instead of 6, with `precision: bf16`; in fp32 it saves nothing."
+          ),
         ]),
     ]
   }

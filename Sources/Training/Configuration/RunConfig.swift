@@ -160,11 +160,12 @@ package struct TrainingConfig: Codable, Sendable, Equatable {
 package struct EMAConfig: Codable, Sendable, Equatable {
   package var every: Int
   package var decay: Double
+  package var format = EMAFormat.fp32
 
   /// - Parameter every: updates between two additions to the average; 0 for none.
   package init(every: Int, decay: Double) { (self.every, self.decay) = (every, decay) }
 
-  package var average: ExponentialMovingAverage { ExponentialMovingAverage(every: every, decay: decay) }
+  package var average: ExponentialMovingAverage { ExponentialMovingAverage(every: every, decay: decay, format: format) }
 }
 
 /// How work and memory are divided: section `parallel`.

@@ -27,7 +27,9 @@ package struct Cluster: Sendable, Equatable {
     package var processing: Double?
 
     /// Seconds of a rank's processor for some bytes of a node.
-    func processingSeconds(_ bytes: Double, ranksPerNode: Int) -> Double { processing.map { bytes / Double(ranksPerNode) / $0 } ?? 0 }
+    func processingSeconds(_ bytes: Double, ranksPerNode: Int) -> Double {
+      processing.map { bytes / Double(ranksPerNode) / $0 } ?? 0
+    }
     /// Seconds that a node takes to send, or to receive, some bytes.
     func seconds(_ bytes: Double, ranksPerNode: Int) -> Double {
       max(8 * bytes / bandwidth, processingSeconds(bytes, ranksPerNode: ranksPerNode))

@@ -44,7 +44,8 @@ package struct ClusterFile {
         .number("latency", .between(0, 10), unit: "seconds", "From a rank to one of another node, for a short message."),
         .number(
           "processing", bytes, unit: "bytes/s",
-          "What a rank sends, and receives and sums at the same time, where the link is no limit; none if messages take no processor."),
+          "What a rank sends, and receives and sums at the same time, where the link is no limit; none if messages take no processor."
+        ),
       ]),
   ]
   private static let keys = Dictionary(

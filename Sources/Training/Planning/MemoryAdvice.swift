@@ -5,6 +5,8 @@ extension Plan {
   /// A change of the configuration that saves memory.
   private struct Saving {
     let text: String
+    /// The text of one that is not needed beside it.
+    var replaced: String?
     let apply: (inout RunConfig) -> Void
   }
 
@@ -24,7 +26,10 @@ extension Plan {
       Saving(text: "\(model).training.adamw.moments: bf16") {
         if $0[keyPath: training].adamw.moments == .fp32 { $0[keyPath: training].adamw.moments = .bf16 }
       },
-      Saving(text: "\(model).training.ema.every: 0") { $0[keyPath: training].ema.every = 0 },
+      Saving(text: "\(model).training.ema.format: bf16") { $0[keyPath: training].ema.format = .bf16 },
+      Saving(text: "\(model).training.ema.every: 0", replaced: "\(model).training.ema.format: bf16") {
+        $0[keyPath: training].ema.every = 0
+      },
     ]
   }
 
@@ -44,6 +49,7 @@ extension Plan {
       let memory = try with(next).memory(of: model)
       guard memory.perNode < least.perNode else { continue }
       (changed, least) = (next, memory)
+      used.removeAll { $0 == saving.replaced }
       used.append(saving.text)
       if fits(memory) { return "Set \(Self.list(used)): it then needs \(Self.scaled(memory.needed))" }
     }

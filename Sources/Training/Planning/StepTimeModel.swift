@@ -71,7 +71,7 @@ struct StepTimeModel {
     let copy = precision == .bf16 ? 4.0 : 0
     return state.reduce(2 * 4 + 2 * 4 + copy) { bytes, array in
       switch array {
-      case ExponentialMovingAverage.state: bytes + 2 * 4 / Double(max(1, training.ema.every))
+      case let array where array.isEMA: bytes + 2 * Double(array.elementType.size) / Double(max(1, training.ema.every))
       case OuterOptimizer.weights: bytes + (3 * 4 + 4 + 4 * 4 + copy) / Double(roundSteps)
       case OuterOptimizer.momentum: bytes + 2 * 4 / Double(roundSteps)
       default: bytes + 2 * Double(array.elementType.size)
@@ -96,7 +96,8 @@ struct StepTimeModel {
       : Self.hidden(computing: shares.reversed().map { $0 * backward / passes }, transfers: gradients.reversed())
         + Self.hidden(computing: shares.map { $0 * forward / passes }, needed: weights)
     let processing =
-      messages == 0 ? 0 : hidden / messages * (cluster.network?.processingSeconds(Double(exchange.sent), ranksPerNode: cluster.ranksPerNode) ?? 0)
+      messages == 0
+      ? 0 : hidden / messages * (cluster.network?.processingSeconds(Double(exchange.sent), ranksPerNode: cluster.ranksPerNode) ?? 0)
     return StepTime(
       forward: forward, backward: backward, nodeSum: nodeSum, exchange: messages,
       compression: exchange.flops / (cluster.machine.fp32 * (cluster.efficiency ?? Cluster.defaultEfficiency(.fp32))) / steps,
