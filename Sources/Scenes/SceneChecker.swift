@@ -7,6 +7,8 @@ package struct FoundObject: Sendable, Equatable {
   package var center: SIMD2<Float>
   /// How well the best shape fits: shared area over covered area.
   package var fit: Float
+  /// How much better it fits than the next one.
+  package var lead: Float
 }
 
 /// Which parts of a description an image shows.
@@ -29,8 +31,11 @@ package enum SceneChecker {
   private static let colorTolerance: Float = 70
   /// Share of the image below which a component is ignored as a speck. The smallest object covers 3 %.
   private static let speck: Float = 0.004
-  /// Least fit of a shape.
-  private static let leastFit: Float = 0.7
+  /// Least fit of a shape. What the demo's dVAE draws of scenes with unseen pairs of color and shape fits by 0.88 and more in 995 of 1,000
+  /// images, a kite fits a diamond by 0.907.
+  private static let leastFit: Float = 0.88
+  /// Least lead over the next shape. Of the dVAE's images 995 of 1,000 have 0.089 and more, a kite's diamond leads over a circle by 0.081.
+  private static let leastLead: Float = 0.085
 
   package static func check(_ image: Image, against description: SceneDescription) -> SceneVerdict {
     guard var unmatched = objects(in: image), unmatched.count == description.objects.count else {
@@ -96,40 +101,36 @@ package enum SceneChecker {
     guard distance(color.rgb, ink) <= colorTolerance else { return nil }
 
     // How much of each pixel the object covers: where its color is between the background's and the object's.
-    var coverage: [Int: Float] = [:]
+    var coverage = [Float](repeating: 0, count: size * size)
+    var gravity = SIMD2<Float>(0, 0)
     let contrast = ink - paper
     let strength: Float = (contrast * contrast).sum()
-    for pixel in Set(component + component.flatMap { neighbours($0, size) }) where owner[pixel] == number || owner[pixel] < 0 {
+    for pixel in Set(component + component.flatMap { neighbours($0, size) }).sorted()
+    where owner[pixel] == number || owner[pixel] < 0 {
       let along: Float = ((pixels[pixel] - paper) * contrast).sum()
       coverage[pixel] = max(0, min(1, along / strength))
+      gravity += (SIMD2(Float(pixel % size), Float(pixel / size)) + 0.5) * coverage[pixel]
     }
-    let area = coverage.values.reduce(0, +) / Float(size * size)
-    var gravity = SIMD2<Float>(0, 0)
-    for (pixel, share) in coverage {
-      let middle = SIMD2<Float>(Float(pixel % size), Float(pixel / size)) + 0.5
-      gravity += middle * share
-    }
+    let area = coverage.reduce(0, +) / Float(size * size)
     gravity /= area * Float(size * size * size)
 
-    // Each shape, rendered with the same area and center of gravity.
-    let candidates = SceneShape.allCases.map { shape in
+    // Each shape, with the same area and center of gravity, and those that may fit where they fit best.
+    let drawn = Drawn(coverage: coverage, area: area * Float(size * size), size: size)
+    let first = SceneShape.allCases.map { shape in
       let (unitArea, unitCenter) = shape.moments
       let radius = (area / unitArea).squareRoot()
-      let placement = Scene.Placement(center: gravity - unitCenter * radius, radius: radius)
-      var shared: Float = 0
-      var rendered: Float = 0
-      cover(shape, placement, size: size) { x, y, share in
-        rendered += share
-        shared += min(share, coverage[y * size + x] ?? 0)
-      }
-      return (shape, placement, fit: shared / (rendered + area * Float(size * size) - shared))
+      return ShapeFit(shape, Scene.Placement(center: gravity - unitCenter * radius, radius: radius), of: drawn)
     }
-    let (shape, placement, fit) = candidates.max { $0.fit < $1.fit }!
-    guard fit >= leastFit else { return nil }
+    let highest = first.map(\.value).max()!
+    // No shape gains as much as a fifth by being moved.
+    let candidates = first.map { $0.value > highest - 0.2 ? $0.improved(on: drawn) : $0 }.sorted { $0.value > $1.value }
+    let (best, lead) = (candidates[0], candidates[0].value - candidates[1].value)
+    guard best.value >= leastFit, lead >= leastLead else { return nil }
     // The border between small and large is their geometric mean.
     let border = (SceneSize.small.radius * SceneSize.large.radius).squareRoot()
     return FoundObject(
-      object: SceneObject(placement.radius < border ? .small : .large, color, shape), center: placement.center, fit: fit)
+      object: SceneObject(best.placement.radius < border ? .small : .large, color, best.shape), center: best.placement.center,
+      fit: best.value, lead: lead)
   }
 
   /// Connected components: sets of pixels that touch by their sides.

@@ -71,13 +71,16 @@ extension SceneShape {
 private func length(_ vector: SIMD2<Float>) -> Float { (vector * vector).sum().squareRoot() }
 
 /// Renders an object into `size` × `size` pixels: calls `paint` with each pixel that it touches and the share of it that it covers.
+///
+/// - Parameter edge: pixels from where it covers nothing to where it covers all; 1 is a sharp edge.
 func cover(
-  _ shape: SceneShape, _ placement: Scene.Placement, size: Int, paint: (_ x: Int, _ y: Int, _ share: Float) -> Void
+  _ shape: SceneShape, _ placement: Scene.Placement, size: Int, edge: Float = 1,
+  paint: (_ x: Int, _ y: Int, _ share: Float) -> Void
 ) {
   let corners = shape.corners
   let scale = placement.radius * Float(size)
   let center = placement.center * Float(size)
-  let radius = scale * 1.1 + 1
+  let radius = scale * 1.1 + edge
   func range(_ middle: Float) -> Range<Int> {
     let low = max(0, Int((middle - radius).rounded(.down)))
     return low..<max(low, min(size, Int((middle + radius).rounded(.up))))
@@ -85,7 +88,7 @@ func cover(
   for y in range(center.y) {
     for x in range(center.x) {
       let point = (SIMD2(Float(x) + 0.5, Float(y) + 0.5) - center) / scale
-      let share = 0.5 - SceneShape.distance(point, corners: corners) * scale
+      let share = 0.5 - SceneShape.distance(point, corners: corners) * scale / edge
       if share > 0 { paint(x, y, min(1, share)) }
     }
   }

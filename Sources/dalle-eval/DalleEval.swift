@@ -18,8 +18,8 @@ struct ScenesCommand: ParsableCommand {
     abstract: "Generates images of scenes that the model was not trained on, and checks what they show.",
     discussion: """
       For prompts of the validation split, and for prompts with a pair of color and shape that never occurs in training, counts \
-      the images with the right shapes in the right colors, with the right sizes, and with the right relation. Also measures the \
-      loss of the validation split, and the dVAE. Writes grid.png and scores.json; in a folder that has them, grid-02.png and \
+      the images with the right shapes in the right colors, with the right sizes, and with the right relation. A shape counts where \
+      it overlaps with the ideal one by 88 % and by 8.5 % more than with any other. Also measures the loss of the validation split, and the dVAE. Writes grid.png and scores.json; in a folder that has them, grid-02.png and \
       scores-02.json, and so on.
       """)
 
