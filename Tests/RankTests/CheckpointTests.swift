@@ -76,6 +76,20 @@ func testOtherLayout(_ test: RankTest) throws {
   try test.passed("other layout")
 }
 
+extension RankTest {
+  /// The checkpoint that was begun is not written, because a parameter has numbers that are not finite.
+  func expectDiverged(_ checkpoints: CheckpointStore, _ parameter: Parameter) {
+    // Only the coordinator writes.
+    if grid.isCoordinator {
+      do {
+        try checkpoints.waitUntilRead()
+        expect(false, "a checkpoint with numbers that are not finite was written")
+      } catch { expect((error as? DalleError)?.kind == .diverged && "\(error)".contains("`\(parameter.name)`"), "\(error)") }
+    }
+    checkpoints.finishAfterError()
+  }
+}
+
 /// What killed jobs left is removed, and a training that has diverged writes no checkpoint.
 func testIncompleteCheckpoints(_ test: RankTest) throws {
   let folder = test.folder("incomplete")
@@ -101,16 +115,7 @@ func testIncompleteCheckpoints(_ test: RankTest) throws {
   if test.grid.node.rank == 0 { store.fp32Values(nil, of: parameter.block)[parameter.offset + 3] = .nan }
   try test.grid.node.barrier()
   try checkpoints.save(step: 5, parameters: store, state: Progress(step: 5))
-  // Only the coordinator writes.
-  if test.grid.isCoordinator {
-    do {
-      try checkpoints.waitUntilRead()
-      test.expect(false, "a checkpoint with NaN was written")
-    } catch {
-      test.expect((error as? DalleError)?.kind == .diverged && "\(error)".contains("`\(parameter.name)`"), "\(error)")
-    }
-  }
-  checkpoints.finishAfterError()
+  test.expectDiverged(checkpoints, parameter)
   try expectNames(["other", "step-00000004"])
   try test.passed("incomplete checkpoints")
 }
