@@ -85,7 +85,7 @@ struct DatasetMerge {
       let reason =
         most.map {
           ", skipped \($0.value): \($0.key)\(isKept ? " (see \(folder.skipped))" : ""), the first is \(skips.examples[$0.key]!)"
-        } ?? ""
+        } ?? (fingerprints.isEmpty && summary.unused.isEmpty ? ": the sources have no entries" : "")
       let unused = summary.unused.prefix(3).map { "; \($0.line)" }.joined()
       throw DalleError(
         .data,

@@ -19,8 +19,8 @@ struct ScenesCommand: ParsableCommand {
     discussion: """
       For prompts of the validation split, and for prompts with a pair of color and shape that never occurs in training, counts \
       the images with the right shapes in the right colors, with the right sizes, and with the right relation. A shape counts where \
-      it overlaps with the ideal one by 88 % and by 8.5 % more than with any other. Also measures the loss of the validation split, and the dVAE. Writes grid.png and scores.json; in a folder that has them, grid-02.png and \
-      scores-02.json, and so on.
+      it overlaps with the ideal one by 88 %, and by 8.5 % more than with any other. Also measures the loss of the validation split, \
+      and the dVAE. Writes grid.png and scores.json; in a folder that has them, grid-02.png and scores-02.json, and so on.
       """)
 
   @Option(help: "A run's folder, or a copy of its folder `model`.")

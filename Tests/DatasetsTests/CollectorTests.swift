@@ -208,8 +208,10 @@ func tar(_ members: [(name: String, bytes: Data)], gnuLongNames: Bool = false) -
     let shop = try Workshop()
     try shop.write("empty/readme.txt", "x")
     try shop.write("thing.zip", "x")
+    try shop.write("header.csv", "image,caption\n")
     for (source, words) in [
       ("nowhere", "no such file"), ("thing.zip", "not a source"), ("empty", "0 usable samples"), ("a-{3..1}.tar", "must go up"),
+      ("header.csv", "0 usable samples (at least 2): the sources have no entries"),
     ] {
       #expect { try shop.collect([DatasetSource(source)], into: "out-" + source.prefix(3)) } throws: { "\($0)".contains(words) }
     }
