@@ -39,6 +39,8 @@ package struct LearningRateConfig: Codable, Sendable, Equatable {
   /// Updates in which the rate falls to `final`; at most those after the warm-up. A cosine falls from there on, and stays at `final`; 0 is
   /// all of them. `wsd` falls at the end; 0 is a fifth of the training.
   package var decaySteps = 0
+  /// Updates of each training that looks for the peak; 0 takes `peak` as it is.
+  package var searchSteps = 0
   /// Updates of linear warm-up from 0 to the peak.
   package var warmupSteps = 0
   /// Updates whose mean loss is compared with the best mean so far.
@@ -49,6 +51,13 @@ package struct LearningRateConfig: Codable, Sendable, Equatable {
   package var plateauHalvings = 5
 
   package init() {}
+
+  /// The same course, higher or lower.
+  package func scaled(by share: Double) -> LearningRateConfig {
+    var scaled = self
+    (scaled.peak, scaled.final) = (share * peak, share * final)
+    return scaled
+  }
 
   /// The learning rate of update number `step` (from 0) in a run of `steps`.
   package func value(at step: Int, of steps: Int, plateau: PlateauState) -> Double {

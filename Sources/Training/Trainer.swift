@@ -10,6 +10,32 @@ import Optimization
 import Parallel
 import Shards
 
+extension ExchangeCost {
+  /// Of a model's training.
+  fileprivate init(_ exchange: ExchangeSettings, _ task: some TrainingTask, _ optimizer: any Optimizer, _ grid: ProcessGrid) {
+    self.init(
+      exchange, task.table, precision: task.precision, nodes: grid.nodeCount, ranksPerNode: grid.node.size,
+      granularity: optimizer.granularity(of:))
+  }
+}
+
+extension NodeParameterStore {
+  /// What a training keeps, with gradients of as many blocks as memory allows. Collective.
+  ///
+  /// - Throws: `DalleError` if the memory cannot be had.
+  convenience init(
+    for task: some TrainingTask, _ config: TrainingConfig, optimizer: any Optimizer, grid: ProcessGrid, parallel: ParallelConfig,
+    exchange: ExchangeSettings, clock: PhaseClock
+  ) throws {
+    let memory = try TrainingMemory(
+      task, config, state: optimizer.state + config.ema.average.state + exchange.state, grid: grid,
+      exchange: ExchangeCost(exchange, task, optimizer, grid), gradientBlocks: parallel.gradientBlocks)
+    try self.init(
+      task.table, grid: grid, optimizer: optimizer, others: config.ema.average.state, precision: task.precision,
+      gradientBlocks: memory.gradientBlocks, exchange: exchange, clock: clock)
+  }
+}
+
 /// Trains one model: the loop that every stage shares. A task says what the model is; the grid says who computes.
 package final class Trainer<Task: TrainingTask> {
   private let task: Task
@@ -55,15 +81,9 @@ package final class Trainer<Task: TrainingTask> {
     if grid.isCoordinator {
       health = TrainingHealth(stage: task.name, job: monitor.job, checkpointEvery: config.checkpointEvery)
     }
-    exchangeCost = ExchangeCost(
-      exchange, task.table, precision: task.precision, nodes: grid.nodeCount, ranksPerNode: grid.node.size,
-      granularity: optimizer.granularity(of:))
-    let memory = try TrainingMemory(
-      task, config, state: optimizer.state + config.ema.average.state + exchange.state, grid: grid, exchange: exchangeCost,
-      gradientBlocks: parallel.gradientBlocks)
+    exchangeCost = ExchangeCost(exchange, task, optimizer, grid)
     parameters = try NodeParameterStore(
-      task.table, grid: grid, optimizer: optimizer, others: config.ema.average.state, precision: task.precision,
-      gradientBlocks: memory.gradientBlocks, exchange: exchange, clock: monitor.clock)
+      for: task, config, optimizer: optimizer, grid: grid, parallel: parallel, exchange: exchange, clock: monitor.clock)
     let compressionStart = parallel.powersgd.firstStep(warmupSteps: config.lr.warmupSteps)
     update = TrainingStep(
       task, config, optimizer: optimizer, grid: grid, parameters: parameters, compressionStart: compressionStart)

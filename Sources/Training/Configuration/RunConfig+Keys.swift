@@ -229,6 +229,10 @@ extension RunConfig {
               + "end, so that a training which is still at `peak` can be made longer or shorter; `plateau` is halved whenever the training loss "
               + "stops falling."),
           .number("peak", .above(0), "Highest learning rate."),
+          .integer(
+            "searchSteps", steps, unit: "steps",
+            "Before \(model) is trained, so many steps with each of five peaks from a quarter of `peak` to four times it; it is trained with the "
+              + "one that ends with the lowest loss. 0 takes `peak`."),
           .number("final", .atLeast(0), "For `cosine` and `wsd`: learning rate at the end of the decay, and after it."),
           .integer(
             "decaySteps", steps, unit: "steps",

@@ -183,10 +183,13 @@ package struct Plan {
     let network = model.exchange.nodes == 1 ? "" : "\n  network      \(model.exchange.text(config.exchange, firstStep: first))"
     let time = try timeText(model).map { "\n\($0)" } ?? ""
     let problem = fits(memory) ? "" : "\n  TOO LARGE    \(try advice(for: model.name, fits: fits))"
+    let searchSteps = training.lr.searchSteps
+    let search =
+      searchSteps == 0 ? "" : ", after \(LearningRateSearch.shares.count) x \(searchSteps) in search of the learning rate"
     return """
       \(model.name): \(model.summary)
         parameters   \(model.table.parameterCount.formatted())
-        FLOPs        \(Self.scaled(model.flops * Double(training.batch), "FLOP")) per step, \(training.steps) steps
+        FLOPs        \(Self.scaled(model.flops * Double(training.batch), "FLOP")) per step, \(training.steps) steps\(search)
         batch        \(training.batch) samples: \(most == training.batch ? "" : "at most ")\(most) per rank, in \(microBatches) \
       \(microBatches == 1 ? "micro-batch" : "micro-batches") of at most \(training.microBatch)
         per rank     \(Self.scaled(memory.perRank)): activations \(Self.scaled(memory.activations)), batches \(Self.scaled(memory.batches)), gradients \

@@ -56,6 +56,9 @@ package struct TrainingStage<Task: TrainingTask>: Stage {
       "\(model.task.table.parameterCount.formatted()) parameters, \(training.steps) steps of \(training.batch) samples, "
         + "in micro-batches of up to \(training.microBatch) per rank", stage: name)
     let checkpoints = run.folder.checkpoints(name)
+    var training = training
+    training.lr = try LearningRateSearch(training, run: run, path: "\(run.folder.work(name))/learning-rate.json")
+      .result(model, hasBegun: run.grid.world.decide { try !CheckpointStore.steps(in: checkpoints).isEmpty })
     let trainer = try Trainer(
       model.task, training, optimizer: model.optimizer, grid: run.grid, parallel: run.config.parallel,
       exchange: run.config.exchange, folder: checkpoints, samplesFolder: run.folder.samples, seed: UInt64(run.config.seed),
