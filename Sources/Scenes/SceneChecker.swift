@@ -31,7 +31,7 @@ package enum SceneChecker {
   private static let colorTolerance: Float = 70
   /// Share of the image below which a component is ignored as a speck. The smallest object covers 3 %.
   private static let speck: Float = 0.004
-  /// Least fit of a shape. What the demo's dVAE draws of scenes with unseen pairs of color and shape fits by 0.88 and more in 995 of 1,000
+  /// Least fit of a shape. What the demo's dVAE decodes of scenes with unseen pairs of color and shape fits by 0.88 and more in 995 of 1,000
   /// images, a kite fits a diamond by 0.907.
   private static let leastFit: Float = 0.88
   /// Least lead over the next shape. Of the dVAE's images 995 of 1,000 have 0.089 and more, a kite's diamond leads over a circle by 0.081.
@@ -101,29 +101,29 @@ package enum SceneChecker {
     guard distance(color.rgb, ink) <= colorTolerance else { return nil }
 
     // How much of each pixel the object covers: where its color is between the background's and the object's.
-    var coverage = [Float](repeating: 0, count: size * size)
+    var shares = [Float](repeating: 0, count: size * size)
     var gravity = SIMD2<Float>(0, 0)
     let contrast = ink - paper
     let strength: Float = (contrast * contrast).sum()
     for pixel in Set(component + component.flatMap { neighbours($0, size) }).sorted()
     where owner[pixel] == number || owner[pixel] < 0 {
       let along: Float = ((pixels[pixel] - paper) * contrast).sum()
-      coverage[pixel] = max(0, min(1, along / strength))
-      gravity += (SIMD2(Float(pixel % size), Float(pixel / size)) + 0.5) * coverage[pixel]
+      shares[pixel] = max(0, min(1, along / strength))
+      gravity += (SIMD2(Float(pixel % size), Float(pixel / size)) + 0.5) * shares[pixel]
     }
-    let area = coverage.reduce(0, +) / Float(size * size)
+    let area = shares.reduce(0, +) / Float(size * size)
     gravity /= area * Float(size * size * size)
 
     // Each shape, with the same area and center of gravity, and those that may fit where they fit best.
-    let drawn = Drawn(coverage: coverage, area: area * Float(size * size), size: size)
+    let coverage = Coverage(shares: shares, area: area * Float(size * size), size: size)
     let first = SceneShape.allCases.map { shape in
       let (unitArea, unitCenter) = shape.moments
       let radius = (area / unitArea).squareRoot()
-      return ShapeFit(shape, Scene.Placement(center: gravity - unitCenter * radius, radius: radius), of: drawn)
+      return ShapeFit(shape, Scene.Placement(center: gravity - unitCenter * radius, radius: radius), of: coverage)
     }
     let highest = first.map(\.value).max()!
     // No shape gains as much as a fifth by being moved.
-    let candidates = first.map { $0.value > highest - 0.2 ? $0.improved(on: drawn) : $0 }.sorted { $0.value > $1.value }
+    let candidates = first.map { $0.value > highest - 0.2 ? $0.improved(on: coverage) : $0 }.sorted { $0.value > $1.value }
     let (best, lead) = (candidates[0], candidates[0].value - candidates[1].value)
     guard best.value >= leastFit, lead >= leastLead else { return nil }
     // The border between small and large is their geometric mean.

@@ -1,7 +1,7 @@
 /// How much of each pixel of an image an object covers.
-struct Drawn {
+struct Coverage {
   /// Shares, row after row.
-  let coverage: [Float]
+  let shares: [Float]
   /// Their sum.
   let area: Float
   /// Pixels of a side.
@@ -17,37 +17,37 @@ struct ShapeFit {
   /// Shared area over covered area.
   private(set) var value: Float = 0
 
-  init(_ shape: SceneShape, _ placement: Scene.Placement, of drawn: Drawn) {
+  init(_ shape: SceneShape, _ placement: Scene.Placement, of object: Coverage) {
     (self.shape, self.placement) = (shape, placement)
-    value = measured(on: drawn)
+    value = measured(on: object)
   }
 
-  private func measured(on drawn: Drawn) -> Float {
+  private func measured(on object: Coverage) -> Float {
     guard placement.radius > 0 else { return 0 }
     var (shared, rendered): (Float, Float) = (0, 0)
-    cover(shape, placement, size: drawn.size, edge: edge) { x, y, share in
+    cover(shape, placement, size: object.size, edge: edge) { x, y, share in
       rendered += share
-      shared += min(share, drawn.coverage[y * drawn.size + x])
+      shared += min(share, object.shares[y * object.size + x])
     }
-    return shared / (rendered + drawn.area - shared)
+    return shared / (rendered + object.area - shared)
   }
 
   /// The same with its edges made softer, moved by parts of a pixel, and resized, as long as it fits better: a decoder's images are softer than
   /// scenes, which says nothing about shapes.
-  func improved(on drawn: Drawn) -> ShapeFit {
+  func improved(on object: Coverage) -> ShapeFit {
     var best = self
     /// Whether the changed fit is better, and taken.
     func improves(_ change: (inout ShapeFit) -> Void) -> Bool {
       var next = best
       change(&next)
-      next.value = next.measured(on: drawn)
+      next.value = next.measured(on: object)
       if next.value <= best.value { return false }
       best = next
       return true
     }
     for step in [0.5, 0.25] as [Float] {
       for edge in [1, 1.5, 2, 2.5, 3, 3.5] as [Float] where edge != best.edge { _ = improves { $0.edge = edge } }
-      let move = step / Float(drawn.size)
+      let move = step / Float(object.size)
       for direction in [-move, move] {
         while improves({ $0.placement.center.x += direction }) {}
         while improves({ $0.placement.center.y += direction }) {}

@@ -6,7 +6,7 @@ import Parallel
 import Shards
 
 /// Finds which learning rate fits a model before it is trained: a short training with each of some peaks, from the same weights on the same
-/// batches, of which the one that ends with the lowest loss is taken. A search that is stopped goes on with the next peak.
+/// batches, of which the one that ends with the lowest loss is taken. A search that is stopped continues with the next peak.
 struct LearningRateSearch {
   /// The learning rates that are tried, as shares of the configured one.
   static let shares = [0.25, 0.5, 1, 2, 4]
@@ -52,7 +52,7 @@ struct LearningRateSearch {
     }
     if hasBegun, record.trials.count < Self.shares.count {
       try run.log.message(
-        "goes on with a learning rate of \(Self.text(lr.peak)): the search (lr.searchSteps) is for the beginning", stage: name)
+        "continues with a learning rate of \(Self.text(lr.peak)): the search (lr.searchSteps) is for the beginning", stage: name)
       return lr
     }
     var remaining = RemainingTime()

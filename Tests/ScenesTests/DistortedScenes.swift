@@ -6,7 +6,7 @@ import Images
   import Glibc
 #endif
 
-/// The outline of something that looks like one of the shapes and is none: what a model draws that has not learned them.
+/// The outline of something that looks like one of the shapes and is none: what a model generates that has not learned them.
 struct DistortedShape {
   enum Distortion: String, CaseIterable {
     /// With a point below: between a triangle and a diamond.

@@ -49,19 +49,19 @@ private func worn(_ image: Image, seed: UInt64) -> Image {
     #expect(right >= 396, "\(right) of 400")
   }
 
-  /// Drawings that overlap with no shape by more than 92 %: at most one of a hundred passes as some shape, at the size of any scene.
+  /// Objects that overlap with no shape by more than 92 %: at most one of a hundred passes as some shape, at the size of any scene.
   @Test func distortedShapesAreRefused() {
     let wrong = DistortedShape.all.filter { $0.overlap <= 0.92 }
     #expect(wrong.count >= 40 && DistortedShape.Distortion.allCases.allSatisfy { kind in wrong.contains { $0.distortion == kind } })
     var random = RandomStream(seed: 5, stream: 1)
-    var (drawn, accepted) = (0, [String]())
+    var (rendered, accepted) = (0, [String]())
     for distorted in wrong {
       for size in [32, 48, 64] {
         for radius in [SceneSize.small.radius, SceneSize.large.radius] {
           for _ in 0..<2 {
             let center = SIMD2<Float>(random.uniform(), random.uniform()) * 0.2 + 0.4
             let color = SceneColor.allCases[random.integer(in: 0..<SceneColor.allCases.count)]
-            drawn += 1
+            rendered += 1
             let found = SceneChecker.objects(in: distorted.image(color, center: center, radius: radius, size: size))
             if let found, !found.isEmpty {
               accepted.append(
@@ -72,7 +72,7 @@ private func worn(_ image: Image, seed: UInt64) -> Image {
         }
       }
     }
-    #expect(100 * accepted.count <= drawn, "\(accepted.count) of \(drawn): \(accepted)")
+    #expect(100 * accepted.count <= rendered, "\(accepted.count) of \(rendered): \(accepted)")
   }
 
   @Test func everyWrongAttributeIsRefused() {
