@@ -28,7 +28,8 @@ def unique(captions):
 def words(name):
     """`CD_Player-large` as `cd player large`."""
     name = re.sub(r"(?<=[a-z])(?=[A-Z][a-z])", " ", name)
-    return " ".join(re.split(r"[-_.+@~\s]+", name)).strip().lower()
+    # The plus of `svg+xml` separates, those of `c++` do not.
+    return " ".join(re.split(r"[-_.@~\s]+|(?<!\+)\+(?!\+)", name)).strip().lower()
 
 
 def unnumbered(name):
@@ -59,7 +60,9 @@ def title(text):
     text = clean(text)
     text = re.sub(r"^clip ?art by [^-]+ - ", "", text, flags=re.I)
     text = re.sub(r"\s+by\s+[A-Z].*$", "", text)
-    text = unnumbered(text) if " " not in text or re.search(r" 0\d$", text) else text
+    if " " not in text:
+        text = unnumbered(text).replace("-", " ")
+    text = re.sub(r" 0\d$", "", text)
     return "" if NO_TITLE.fullmatch(text) else text
 
 
@@ -71,7 +74,9 @@ def keywords(texts, author):
 
 def drawing(title, description, keywords):
     """Captions of a drawing: what it shows, as clip art, and with its keywords."""
-    captions = [title, f"clip art of {title[:1].lower() + title[1:] if title[1:2].islower() else title}"]
+    # A capital at the start of a sentence; titles with more of them have names.
+    inner = title.lower() if title[1:].islower() else title
+    captions = [title, f"clip art of {inner}"]
     if 3 <= len(description) <= 250 and "://" not in description:
         captions.append(description)
     extra = [keyword for keyword in keywords if keyword.lower() not in title.lower()][:8]
@@ -92,8 +97,15 @@ def icon_name(name, context):
     name = PREFIXES.sub("", name)
     if context == "mimetypes":
         return file_type(name)
-    text = " ".join(COLORS.get(word, word) for word in words(name).split())
-    if context in ("places", "mimetypes") and text.startswith("folder "):
+    text = " ".join(COLORS.get(word, word) for word in words(name).split()).removeprefix("x ")
+    if context in ("apps", "categories"):
+        text = re.sub(r"^(accessories|applications|applets|utilities) (?=.)", "", text)
+    if text.startswith("preferences "):
+        text = text.removeprefix("preferences ") + " settings"
+    if context == "places":
+        # `pink folder books`, with a color before it
+        text = re.sub(r"^(\w+) folder (?=.)", r"folder \1 ", text)
+    if context == "places" and text.startswith("folder "):
         # An open folder is a folder in a state.
         rest = text.removeprefix("folder ")
         return f"open {rest.removesuffix(' open')} folder" if rest.endswith(" open") else f"{rest} folder"
@@ -105,12 +117,13 @@ def icon_name(name, context):
 
 
 KINDS = {"audio": "audio", "font": "font", "image": "image", "text": "text", "video": "video", "message": "message", "package": "package", "application": ""}
+LANGUAGES = {f"{name}{short}": f"{name} {long}" for name in ("c", "c++", "obj") for short, long in (("src", "source"), ("hdr", "header"))}
 
 
 def file_type(name):
     for kind, noun in KINDS.items():
         if name.startswith(kind + "-"):
-            parts = [word for word in words(name[len(kind) + 1:]).split() if word not in ("x", "vnd", "generic")]
+            parts = [LANGUAGES.get(word, word) for word in words(name[len(kind) + 1:]).split() if word not in ("x", "vnd", "generic")]
             return " ".join([*(word for word in parts if word != noun), *([noun] if noun else []), "file"])
     parts = [word for word in words(name).split() if word not in ("x", "vnd", "content")]
     text = " ".join(parts)
@@ -122,7 +135,9 @@ def icon(names, context, style):
     names = unique(names)
     if not names:
         return []
-    return unique([names[0], f"an icon of {names[0]} in the style of {style}", f"{names[0]}, {CONTEXTS[context]} icon", *names[1:MOST_NAMES]])
+    noun = CONTEXTS[context]
+    kind = "icon" if names[0].endswith(noun) else f"{noun} icon"
+    return unique([names[0], f"an icon of {names[0]} in the style of {style}", f"{names[0]}, {kind}", *names[1:MOST_NAMES]])
 
 
 def article(noun):

@@ -1,5 +1,6 @@
 """Open Clip Art's drawings, Tux Paint's stamps, flags, and the sprites of The Battle for Wesnoth."""
 
+import collections
 import json
 import os
 import re
@@ -16,6 +17,8 @@ def files(root, suffixes):
 
 # Creative Commons' public domain dedication, of which the package's copyright file is a copy; two files name another license.
 LICENSES = {"PublicDomain": "CC-PDDC", "publicdomain/": "CC-PDDC", "GPL/2.0/": "GPL-2.0-only"}
+# A title that as many files have is that of their set: `AIGA Symbol Signs`, `card`.
+SET = 5
 
 
 def openclipart(package):
@@ -27,12 +30,18 @@ def openclipart(package):
         else:
             found[path] = None
     dropped = [(link, "a link to a file that is not in the package") for target in links if target not in found for link in links[target]]
-    items = []
     for path in found:
         with open(path, "rb") as file:
-            title, description, words, author, license = metadata(file.read().decode("utf-8", "replace"))
-        title = captions.title(title) or captions.words(captions.unsigned(os.path.splitext(os.path.basename(path))[0], author))
+            found[path] = metadata(file.read().decode("utf-8", "replace"))
+    uses = collections.Counter(captions.title(work[0]).lower() for work in found.values())
+    items = []
+    for path, (title, description, words, author, license) in found.items():
+        title, stem = captions.title(title), captions.unsigned(os.path.splitext(os.path.basename(path))[0], author)
         folders = [word for place in [path, *links.get(path, [])] for word in os.path.relpath(os.path.dirname(place), root).split(os.sep)]
+        if not title or uses[title.lower()] >= SET and re.search(r"[^\W\d_]{3}", stem):
+            # The set's title is one of the keywords.
+            words = [title, *words]
+            title = captions.words(stem)
         words = captions.keywords([*words, *map(captions.words, folders)], author)
         text = captions.drawing(title, captions.clean(description), words) if re.search(r"[^\W\d_]{2}", title) else []
         if text:
@@ -97,7 +106,7 @@ def flags(package, codes):
         # `_wales` is not in ISO 3166.
         name = names.get(code) or (captions.words(code).title() if code.startswith("_") else None)
         if name:
-            items.append(Item(code.strip("_"), captions.unique([f"flag of {name}", f"the flag of {name}, 4:3"]), file=path, title=name))
+            items.append(Item(code.strip("_"), captions.unique([f"flag of {name}", f"the flag of {name}"]), file=path, title=name))
         else:
             dropped.append((path, "no country of this code in ISO 3166"))
     return items, dropped

@@ -54,11 +54,11 @@ def noto(font_package, unicode_data, cldr):
     return found, dropped
 
 
-def emojione(package, unicode_data):
+def emojione(package, unicode_data, cldr):
     root = package.path("usr/share/rubygems-integration/all/gems/gemojione-3.3.0")
     with open(os.path.join(root, "config/index.json"), encoding="utf-8") as file:
         index = {emoji["unicode"].upper(): emoji for emoji in json.load(file).values()}
-    names, found, dropped = sequences(unicode_data), [], []
+    names, keywords, found, dropped = sequences(unicode_data), annotations(cldr), [], []
     folder = os.path.join(root, "assets/svg")
     for file in sorted(os.listdir(folder)):
         key = os.path.splitext(file)[0].upper()
@@ -68,6 +68,7 @@ def emojione(package, unicode_data):
         if not name:
             dropped.append((os.path.join(folder, file), "no name in the package and in Unicode"))
             continue
-        keywords = [word for word in (emoji["keywords"] if emoji else []) if re.fullmatch(r"[a-z][a-z -]+", word)]
-        found.append(Item(key.lower(), captions.styled(name, "emoji", "EmojiOne", keywords), file=os.path.join(folder, file), title=name))
+        # The package has keywords, too, of which many name what the emoji is used for instead of what it shows.
+        text = captions.styled(name, "emoji", "EmojiOne", keywords.get(codes, []))
+        found.append(Item(key.lower(), text, file=os.path.join(folder, file), title=name))
     return found, dropped

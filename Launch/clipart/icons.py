@@ -15,7 +15,7 @@ GENERAL = set(
     multimedia music network news note notes office package paint partition password phone photo photos preferences printer radio scanner science screenshot
     sound system terminal text time update user users utilities video wallpaper weather web window""".split())
 # A drawing of less is an icon for a panel: a few lines that mean nothing at 256 px.
-SMALLEST_DRAWING = 24
+SMALLEST_DRAWING = 32
 
 
 def items(package, theme, style):
@@ -62,7 +62,7 @@ def images(root):
 def icon(path, root):
     """Context and name of an icon."""
     parts = os.path.relpath(path, root).split(os.sep)
-    context = next((CONTEXTS[part.split("@")[0]] for part in parts[:-1] if part.split("@")[0] in CONTEXTS), parts[0])
+    context = next((CONTEXTS[part.split("@")[0]] for part in parts[:-1] if part.split("@")[0] in CONTEXTS), parts[-2] if len(parts) > 1 else "")
     return context, os.path.splitext(parts[-1])[0]
 
 
@@ -78,9 +78,9 @@ def size(path, root):
 def unwanted(path, root, key):
     context, name = key
     if "symbolic" in path[len(root):]:
-        return "a symbol of one color"
+        return "a symbolic icon"
     if context not in captions.CONTEXTS:
-        return f"no kind of icon that has names for images: {context}"
+        return f"icons of {context}, whose names say nothing of the image"
     if size(path, root) < SMALLEST_DRAWING:
         return f"made for less than {SMALLEST_DRAWING} px"
     if "logo" in name:

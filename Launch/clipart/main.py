@@ -99,7 +99,10 @@ class Clipart:
             entries += [Entry(source, unpacked[0], item) for item in items]
         for entry in entries:
             entry.result = self.journal.results.get(entry.key)
-        self.render([entry for entry in entries if entry.result is None])
+        waiting = [entry for entry in entries if entry.result is None]
+        if len(waiting) < len(entries):
+            print(f"{len(entries) - len(waiting):,} images were rendered before, {len(waiting):,} remain", flush=True)
+        self.render(waiting)
         kept = self.merge(entries)
         # A duplicate's image was removed; with other sources than before it may be the first of its kind.
         self.render([entry for entry in kept if not os.path.exists(self.path(entry))])

@@ -4,7 +4,6 @@ import os
 import re
 import shutil
 import subprocess
-import urllib.parse
 
 from problem import UNAVAILABLE, Problem
 
@@ -30,8 +29,7 @@ class Packages:
     def get(self, name, paths):
         """The package with the files below PATHS; a package that is in the folder is not downloaded again."""
         archive = self.archive(name) or self.download(name)
-        # NAME_VERSION_ARCHITECTURE.deb; the colon of an epoch is encoded.
-        version = urllib.parse.unquote(os.path.basename(archive).split("_")[1])
+        version = subprocess.run(["dpkg-deb", "--field", archive, "Version"], capture_output=True, text=True).stdout.strip()
         root = os.path.splitext(archive)[0]
         if not os.path.isdir(root):
             self.unpack(archive, root, [*paths, f"usr/share/doc/{name}"])

@@ -10,7 +10,8 @@ import icons
 
 @dataclasses.dataclass
 class Source:
-    """`packages` are names with the paths that are unpacked; the images are those of the first one, under `license`."""
+    """`packages` are names with the paths that are unpacked, the same ones wherever a package is named; the images are those of the
+    first one, under `license`."""
 
     name: str
     packages: dict
@@ -29,7 +30,7 @@ SOURCES = [
     Source("openclipart", {"openclipart-svg": ["usr/share/openclipart/svg"]}, "CC-PDDC", drawings.openclipart),
     Source("tuxpaint", {"tuxpaint-stamps-default": ["usr/share/tuxpaint/stamps"]}, "GPL-2.0-or-later", drawings.tuxpaint),
     Source("noto", {"fonts-noto-color-emoji": ["usr/share/fonts"], **UNICODE, **ANNOTATIONS}, "OFL-1.1", emoji.noto),
-    Source("emojione", {"ruby-gemojione": ["usr/share/rubygems-integration/all/gems"], **UNICODE}, "CC-BY-SA-4.0", emoji.emojione),
+    Source("emojione", {"ruby-gemojione": ["usr/share/rubygems-integration/all/gems"], **UNICODE, **ANNOTATIONS}, "CC-BY-SA-4.0", emoji.emojione),
     Source("flags", {"iso-flags-svg": ["usr/share/iso-flags-svg"], "iso-codes": ["usr/share/iso-codes/json"]}, "LicenseRef-public-domain", drawings.flags),
     Source("wesnoth", {"wesnoth-1.16-data": ["usr/share/games/wesnoth/1.16/data/core"]}, "GPL-2.0-or-later", drawings.wesnoth),
     theme("tango", "tango-icon-theme", "Tango", "Tango", "LicenseRef-public-domain"),
@@ -52,5 +53,4 @@ SOURCES = [
     theme("nuovext", "lxde-icon-theme", "nuoveXT2", "nuoveXT", "LGPL-3.0-or-later"),
     theme("yaru", "yaru-theme-icon", "Yaru", "Yaru", "CC-BY-SA-4.0"),
     theme("deepin", "deepin-icon-theme", "Vintage", "Deepin Vintage", "LGPL-3.0-or-later"),
-    theme("bloom", "deepin-icon-theme", "bloom", "Deepin Bloom", "LGPL-3.0-or-later"),
 ]
