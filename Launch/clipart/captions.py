@@ -38,8 +38,8 @@ def unnumbered(name):
 
 
 def unsigned(name, author):
-    """A file's name without its number and the beginning of its author's name, both of which Open Clip Art's names end with."""
-    name = unnumbered(re.sub(r"[_-]+\d*_*$", "", re.sub(r"[_-]+\d+$", "", name)))
+    """A file's name without the beginning of its author's name and the number from 01, with which Open Clip Art's names end."""
+    name = re.sub(r"[_-]+(0\d*)?[_-]*$", "", name)
     author = re.sub(r"\W+", "_", author.lower())
     for match in re.finditer(r"[_-]", name):
         tail = re.sub(r"\W+", "_", name[match.end():].lower())
@@ -52,7 +52,7 @@ def unsigned(name, author):
 NO_TITLE = re.compile(
     r"(untitled|unnamed|new document|document|drawing|path|layer|svg|image|picture|clip ?art|open clip ?art( library)?|no title|unsorted|title|.*\.(svg|ai|eps|png)|\W*\d*\W*)\s*\d*", re.I)
 # Keywords about the library instead of the image.
-NO_KEYWORD = re.compile(r"(unsorted|duplicates|clip ?art|open ?clip ?art|externalsource|svg|png|special|examples|miscellany|new|unknown|.|\d+)", re.I)
+NO_KEYWORD = re.compile(r"(unsorted|duplicates|clip ?art|open ?clip ?art|externalsource|svg|png|special|examples|hash|miscellany|new|unknown|.|\d+)", re.I)
 
 
 def title(text):
@@ -67,9 +67,9 @@ def title(text):
 
 
 def keywords(texts, author):
-    """Without those about the library, the author's names and words of one letter."""
+    """Without those about the library, the author's names, words of one letter and sentences."""
     names = set(re.split(r"\W+", author.lower()))
-    return [text for text in unique(texts) if not NO_KEYWORD.fullmatch(text) and text.lower() not in names and text.lower() != author.lower()]
+    return [text for text in unique(texts) if len(text) <= 40 and not NO_KEYWORD.fullmatch(text) and text.lower() not in names and text.lower() != author.lower()]
 
 
 def drawing(title, description, keywords):
@@ -77,7 +77,8 @@ def drawing(title, description, keywords):
     # A capital at the start of a sentence; titles with more of them have names.
     inner = title.lower() if title[1:].islower() else title
     captions = [title, f"clip art of {inner}"]
-    if 3 <= len(description) <= 250 and "://" not in description:
+    # Neither addresses nor the name of the collection, which some authors gave as the description.
+    if 3 <= len(description) <= 250 and not re.search(r"://|@|^part of ", description, re.I):
         captions.append(description)
     extra = [keyword for keyword in keywords if keyword.lower() not in title.lower()][:8]
     if extra:
@@ -85,7 +86,7 @@ def drawing(title, description, keywords):
     return unique(captions)
 
 
-PREFIXES = re.compile(r"^(gtk-|stock[-_]|gnome-(fs|dev|mime|stock)-|gnome-|xfce4?-|kde-|redhat-|novell-|mate-)+")
+PREFIXES = re.compile(r"^(gtk-|stock[-_]|gnome-(fs|dev|mime|stock)-|gnome-|xfce4?-|kde-|cs-|redhat-|novell-|mate-)+")
 CONTEXTS = {
     "actions": "action", "categories": "category", "devices": "device", "emblems": "emblem", "emotes": "emotion", "mimetypes": "file type",
     "places": "place", "preferences": "settings", "status": "status", "apps": "application", "stock": "toolbar",

@@ -36,10 +36,15 @@ def openclipart(package):
     uses = collections.Counter(captions.title(work[0]).lower() for work in found.values())
     items = []
     for path, (title, description, words, author, license) in found.items():
+        if title == "gramastar":
+            dropped.append((path, "one of 1,375 rings of lines that a formula made"))
+            continue
         title, stem = captions.title(title), captions.unsigned(os.path.splitext(os.path.basename(path))[0], author)
         folders = [word for place in [path, *links.get(path, [])] for word in os.path.relpath(os.path.dirname(place), root).split(os.sep)]
-        if not title or uses[title.lower()] >= SET and re.search(r"[^\W\d_]{3}", stem):
-            # The set's title is one of the keywords.
+        if not title:
+            title = captions.words(captions.unnumbered(stem))
+        elif uses[title.lower()] >= SET and re.search(r"[^\W\d_]{3}", stem):
+            # The set's title is one of the keywords; the number tells the cards of a game apart.
             words = [title, *words]
             title = captions.words(stem)
         words = captions.keywords([*words, *map(captions.words, folders)], author)
@@ -137,7 +142,7 @@ def wesnoth(package):
             noun = {"portraits": "portrait", "attacks": "icon"}.get(kind, "sprite")
             text = captions.styled(name, noun, "Wesnoth", folders or [kind])
         else:
-            dropped.append((path, f"no picture of a thing: {kind}"))
+            dropped.append((path, "a part of the game that is no image of a thing"))
             continue
         items.append(Item(os.path.splitext(place)[0], text, file=path, title=name))
     return items, dropped

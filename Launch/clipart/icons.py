@@ -13,7 +13,7 @@ GENERAL = set(
     """accessories address alarm archive audio book books browser calculator calendar camera chess clock color config contacts desktop dictionary disk
     document draw education email file font fonts game games graphics help im image input internet key keyboard log mail map maps media microphone mouse
     multimedia music network news note notes office package paint partition password phone photo photos preferences printer radio scanner science screenshot
-    sound system terminal text time update user users utilities video wallpaper weather web window""".split())
+    sound system terminal text time update user users utilities video wallpaper weather window""".split())
 # A drawing of less is an icon for a panel: a few lines that mean nothing at 256 px.
 SMALLEST_DRAWING = 32
 
@@ -39,16 +39,22 @@ def items(package, theme, style):
             dropped[key] = reason
     found = []
     for (context, name), (_, path) in sorted(best.items()):
-        aliases = sorted(names[context, name] - {name})
+        # `org.gnome.Maps` and `yast-mouse` are products that have this icon.
+        aliases = sorted(alias for alias in names[context, name] - {name} if not re.match(r"(org|com|net|io|yast)[._-]", alias))
         texts = [name, *aliases]
         if context == "apps":
-            texts = [text for text in texts if re.split(r"[-_]", captions.PREFIXES.sub("", text))[0] in GENERAL]
+            texts = [text for text in texts if is_general(text)]
         if not texts:
             dropped[context, name] = "an application's name, which says nothing of the image"
             continue
         text = captions.icon([captions.icon_name(text, context) for text in texts], context, style)
         found.append(Item(f"{context}/{name}", text, file=path, symbols=True))
     return found, [(f"{root}/{context}/{name}", reason) for (context, name), reason in sorted(dropped.items()) if (context, name) not in best or context == "apps"]
+
+
+def is_general(name):
+    words = re.split(r"[-_]", captions.PREFIXES.sub("", name))
+    return words[0] in GENERAL or words[:2] == ["web", "browser"]
 
 
 def images(root):
@@ -80,7 +86,7 @@ def unwanted(path, root, key):
     if "symbolic" in path[len(root):]:
         return "a symbolic icon"
     if context not in captions.CONTEXTS:
-        return f"icons of {context}, whose names say nothing of the image"
+        return "of a folder whose icons are no images of things"
     if size(path, root) < SMALLEST_DRAWING:
         return f"made for less than {SMALLEST_DRAWING} px"
     if "logo" in name:
