@@ -3,6 +3,7 @@
 import argparse
 import collections
 import concurrent.futures
+import fcntl
 import json
 import os
 import shutil
@@ -10,7 +11,7 @@ import sys
 import time
 
 from packages import Packages
-from problem import DATA, IO, UNAVAILABLE, USAGE, Problem
+from problem import BUSY, DATA, IO, UNAVAILABLE, USAGE, Problem
 from render import Unusable, render
 from sources import SOURCES
 
@@ -218,10 +219,13 @@ class Journal:
         os.makedirs(folder, exist_ok=True)
         self.path = os.path.join(folder, "rendered.jsonl")
         self.results = {}
-        data = b""
-        if os.path.exists(self.path):
-            with open(self.path, "rb") as file:
-                data = file.read()
+        self.file = open(self.path, "a", encoding="utf-8")
+        try:
+            fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Problem(BUSY, f"{self.path}: another data-clipart works in this folder; wait for it, or use another OUT") from None
+        with open(self.path, "rb") as file:
+            data = file.read()
         # What a kill or a full disk left of a last line is not a result.
         data = data[: data.rfind(b"\n") + 1]
         header, *lines = data.splitlines() or [b""]
@@ -231,7 +235,6 @@ class Journal:
         for line in lines:
             record = json.loads(line)
             self.results[record.pop("image")] = record
-        self.file = open(self.path, "a", encoding="utf-8")
         self.file.truncate(len(data))
         if not header:
             print(json.dumps({"size": size}), file=self.file, flush=True)

@@ -1,7 +1,7 @@
 """What ends the command with a message and an exit code."""
 
 # Exit codes as in sysexits.h, the same as the other commands'.
-USAGE, DATA, UNAVAILABLE, IO = 64, 65, 69, 74
+USAGE, DATA, UNAVAILABLE, IO, BUSY = 64, 65, 69, 74, 75
 
 
 class Problem(Exception):
