@@ -6,7 +6,8 @@ import re
 # As many names of one image as become captions; the file type of a plain sheet of paper has a hundred.
 MOST_NAMES = 8
 # Colors that names of folders have in one word.
-COLORS = {f"{shade}{color}": f"{shade} {color}" for shade in ("dark", "deep", "pale", "light") for color in ("cyan", "orange", "brown", "blue", "green", "red")}
+SHADES, HUES = ("dark", "deep", "pale", "light"), ("cyan", "orange", "brown", "blue", "green", "red")
+COLORS = {f"{shade}{hue}": f"{shade} {hue}" for shade in SHADES for hue in HUES}
 COLORS["bluegrey"] = "blue grey"
 
 
@@ -50,9 +51,11 @@ def unsigned(name, author):
 
 # Titles that drawing programs and the library set, and those that have neither two letters nor a word.
 NO_TITLE = re.compile(
-    r"(untitled|unnamed|new document|document|drawing|path|layer|svg|image|picture|clip ?art|open clip ?art( library)?|no title|unsorted|title|.*\.(svg|ai|eps|png)|\W*\d*\W*)\s*\d*", re.I)
+    r"(untitled|unnamed|new document|document|drawing|path|layer|svg|image|picture|clip ?art|open clip ?art( library)?|no title|unsorted"
+    r"|title|.*\.(svg|ai|eps|png)|\W*\d*\W*)\s*\d*", re.I)
 # Keywords about the library instead of the image.
-NO_KEYWORD = re.compile(r"(unsorted|duplicates|clip ?art|open ?clip ?art|externalsource|svg|png|special|examples|hash|miscellany|new|unknown|.|\d+)", re.I)
+NO_KEYWORD = re.compile(
+    r"(unsorted|duplicates|clip ?art|open ?clip ?art|externalsource|svg|png|special|examples|hash|miscellany|new|unknown|.|\d+)", re.I)
 
 
 def title(text):
@@ -68,8 +71,8 @@ def title(text):
 
 def keywords(texts, author):
     """Without those about the library, the author's names, words of one letter and sentences."""
-    names = set(re.split(r"\W+", author.lower()))
-    return [text for text in unique(texts) if len(text) <= 40 and not NO_KEYWORD.fullmatch(text) and text.lower() not in names and text.lower() != author.lower()]
+    names = {author.lower(), *re.split(r"\W+", author.lower())}
+    return [text for text in unique(texts) if len(text) <= 40 and not NO_KEYWORD.fullmatch(text) and text.lower() not in names]
 
 
 def drawing(title, description, keywords):
@@ -117,7 +120,7 @@ def icon_name(name, context):
     return text
 
 
-KINDS = {"audio": "audio", "font": "font", "image": "image", "text": "text", "video": "video", "message": "message", "package": "package", "application": ""}
+KINDS = {**{kind: kind for kind in ("audio", "font", "image", "text", "video", "message", "package")}, "application": ""}
 LANGUAGES = {f"{name}{short}": f"{name} {long}" for name in ("c", "c++", "obj") for short, long in (("src", "source"), ("hdr", "header"))}
 
 

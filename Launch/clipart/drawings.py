@@ -23,7 +23,7 @@ SET = 5
 
 def openclipart(package):
     root = os.path.realpath(package.path("usr/share/openclipart/svg"))
-    found, links, dropped = {}, {}, []
+    found, links = {}, {}
     for path in files(root, ".svg"):
         if os.path.islink(path):
             links.setdefault(os.path.realpath(path), []).append(path)

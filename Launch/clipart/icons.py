@@ -7,13 +7,16 @@ import re
 import captions
 from item import Item
 
-CONTEXTS = {"mimes": "mimetypes", "filesystems": "places", "applications": "apps", "notifications": "status", **{name: name for name in captions.CONTEXTS}}
+CONTEXTS = {
+    "mimes": "mimetypes", "filesystems": "places", "applications": "apps", "notifications": "status", **{name: name for name in captions.CONTEXTS},
+}
 # First words of applications' icons that are no product's name.
 GENERAL = set(
     """accessories address alarm archive audio book books browser calculator calendar camera chess clock color config contacts desktop dictionary disk
     document draw education email file font fonts game games graphics help im image input internet key keyboard log mail map maps media microphone mouse
     multimedia music network news note notes office package paint partition password phone photo photos preferences printer radio scanner science screenshot
     sound system terminal text time update user users utilities video wallpaper weather window""".split())
+PRODUCT = "an application's name, which says nothing of the image"
 # A drawing of less is an icon for a panel: a few lines that mean nothing at 256 px.
 SMALLEST_DRAWING = 32
 
@@ -45,11 +48,13 @@ def items(package, theme, style):
         if context == "apps":
             texts = [text for text in texts if is_general(text)]
         if not texts:
-            dropped[context, name] = "an application's name, which says nothing of the image"
+            dropped[context, name] = PRODUCT
             continue
         text = captions.icon([captions.icon_name(text, context) for text in texts], context, style)
         found.append(Item(f"{context}/{name}", text, file=path, symbols=True))
-    return found, [(f"{root}/{context}/{name}", reason) for (context, name), reason in sorted(dropped.items()) if (context, name) not in best or context == "apps"]
+    # An icon of which one size is of use is not dropped.
+    dropped = {key: reason for key, reason in dropped.items() if key not in best or reason == PRODUCT}
+    return found, [(f"{root}/{context}/{name}", reason) for (context, name), reason in sorted(dropped.items())]
 
 
 def is_general(name):
@@ -68,7 +73,8 @@ def images(root):
 def icon(path, root):
     """Context and name of an icon."""
     parts = os.path.relpath(path, root).split(os.sep)
-    context = next((CONTEXTS[part.split("@")[0]] for part in parts[:-1] if part.split("@")[0] in CONTEXTS), parts[-2] if len(parts) > 1 else "")
+    folders = [part.split("@")[0] for part in parts[:-1]]
+    context = next((CONTEXTS[folder] for folder in folders if folder in CONTEXTS), folders[-1] if folders else "")
     return context, os.path.splitext(parts[-1])[0]
 
 

@@ -41,7 +41,8 @@ and OUT/skipped.jsonl, everything that was dropped and why. OUT/packages may be 
     )
     parser.add_argument("out", metavar="OUT", help="folder for the dataset; new, empty, or of an earlier run with the same --size")
     parser.add_argument("--only", nargs="+", metavar="SOURCE", help="take these sources alone")
-    parser.add_argument("--size", type=int, default=256, metavar="N", help="longest side of drawings, and of images that are larger, in pixels (default: 256)")
+    parser.add_argument(
+        "--size", type=int, default=256, metavar="N", help="longest side of drawings, and of images that are larger, in pixels (default: 256)")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), metavar="N", help="images that are rendered at a time (default: one per core)")
     options = parser.parse_args()
     if not 48 <= options.size <= 2048:
@@ -178,7 +179,8 @@ class Clipart:
         print(f"{'source':<16} {'images':>7} {'captions':>9} {'dropped':>8}")
         for source in self.sources:
             name = source.name
-            print(f"{name:<16} {images[name]:>7,} {texts[name]:>9,} {dropped[name]:>8,}" + ("  cannot be had, see above" if name in self.missing else ""))
+            note = "  cannot be had, see above" if name in self.missing else ""
+            print(f"{name:<16} {images[name]:>7,} {texts[name]:>9,} {dropped[name]:>8,}{note}")
         for reason, count in collections.Counter(record["reason"] for record in self.skipped).most_common():
             print(f"dropped {count:,}: {reason}")
         if self.skipped:
@@ -186,7 +188,9 @@ class Clipart:
         manifest = os.path.join(self.out, "captions.jsonl")
         print(f"wrote {len(kept):,} images with {sum(texts.values()):,} captions to {manifest}; next: dalle-prep collect {manifest} --out DATASET")
         if not self.named and len(kept) < PROMISED:
-            print(f"data-clipart: {len(kept):,} images are fewer than the {PROMISED:,} that all sources have; see above for what is missing", file=sys.stderr)
+            print(
+                f"data-clipart: {len(kept):,} images are fewer than the {PROMISED:,} that all sources have; see above for what is missing",
+                file=sys.stderr)
             return UNAVAILABLE
         lacking = [source.name for source in self.sources if not images[source.name]]
         if self.named and lacking:

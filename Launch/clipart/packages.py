@@ -54,7 +54,8 @@ class Packages:
         if result.returncode or len(files) != 1:
             reason = next((line[2:].strip() for line in result.stderr.splitlines() if line.startswith("E:")), "apt-get downloaded no file")
             raise Problem(
-                UNAVAILABLE, f"package {name} cannot be had: {reason.rstrip('.')}; check the network, and run `apt-get update` as root where the list of packages is missing or old")
+                UNAVAILABLE, f"package {name} cannot be had: {reason.rstrip('.')}; check the network, and run `apt-get update` as root where the "
+                "list of packages is missing or old")
         target = os.path.join(self.folder, files[0])
         os.rename(os.path.join(partial, files[0]), target)
         os.rmdir(partial)
@@ -73,5 +74,6 @@ class Packages:
             shutil.rmtree(partial)
             text = (damage or tar.stderr.strip()).splitlines()
             raise Problem(
-                UNAVAILABLE, f"{archive}: cannot be unpacked ({text[0] if text else 'no reason given'}); make room, or delete it to download it again")
+                UNAVAILABLE,
+                f"{archive}: cannot be unpacked ({text[0] if text else 'no reason given'}); make room, or delete it to download it again")
         os.rename(partial, root)
