@@ -162,7 +162,7 @@ let package = Package(
     tests("Watching", dependencies: ["Reports", "Watching", "Images", "Errors"]),
     tests("Random", dependencies: ["Random"]),
     tests("Kernels", dependencies: ["Kernels", "Random", "Memory"]),
-    tests("Models", dependencies: ["Safetensors", "Models", "Layers", "Kernels", "Tokens", "Memory", "Errors"]),
+    tests("Models", dependencies: ["Safetensors", "Models", "Layers", "Kernels", "Tokens", "Random", "Memory", "Errors"]),
     tests("Tokenizer", dependencies: ["Tokenizer", "Random"]),
     tests("Images", dependencies: ["Images", "Random", "Files", "Errors"]),
     tests("Scenes", dependencies: ["Scenes", "Images", "Random"]),
@@ -175,8 +175,8 @@ let package = Package(
     tests(
       "Training",
       dependencies: [
-        "Training", "Parallel", "Optimization", "Layers", "Kernels", "Models", "Datasets", "Monitoring", "Images", "Random",
-        "Files", "Errors",
+        "Training", "Preparation", "Parallel", "Optimization", "Layers", "Kernels", "Models", "Datasets", "Tokenizer", "Monitoring",
+        "Images", "Random", "Files", "Errors",
       ]),
     tests(
       "Generation",

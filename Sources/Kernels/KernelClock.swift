@@ -4,7 +4,7 @@ import Synchronization
 public final class KernelClock: Sendable {
   enum Kind: String {
     case matmul, attention, convolutions, norms, activations, biases, crossEntropy, logitLaplace, relaxation, resampling, rounding
-    case orthonormalization, shortcuts
+    case orthonormalization, shortcuts, dropout
   }
 
   /// A kernel under way.

@@ -91,22 +91,24 @@ package struct AttentionLayer<Element: Scalar> {
   /// - Parameter shortcuts: in the modern architecture; x then takes its share of the first layer's input.
   package func forward(
     _ x: Matrix, _ w: BlockValues, saved: Saved, scratch: TransformerScratch<Element>, shortcuts: Shortcuts<Element>?,
-    into y: Matrix
+    dropout: Dropout?, into y: Matrix
   ) {
     let saved = saved.first(x.rows, heads: heads)
     begin(x, w, shortcuts)
     attend(x, w, saved, scratch, shortcuts)
-    w.addLinear(saved.attended, parameters.outputWeight, bias: parameters.outputBias, to: x, into: y)
+    w.addLinear(
+      saved.attended, parameters.outputWeight, bias: parameters.outputBias, to: x, into: y, dropout: dropout, scratch: scratch)
   }
 
   /// Turns `dStream`, the gradient of the output, into that of x, and adds to the parameters' gradients.
   ///
   /// - Parameters:
   ///   - x: as `forward` left it.
+  ///   - dropout: that of the forward pass.
   ///   - recomputes: `saved` has another layer's values and is computed again, to the same bits.
   package func backward(
     _ x: Matrix, _ w: BlockValues, _ g: BlockValues, saved: Saved, scratch: TransformerScratch<Element>,
-    shortcuts: Shortcuts<Element>?, dStream: Matrix, recomputes: Bool
+    shortcuts: Shortcuts<Element>?, dropout: Dropout?, dStream: Matrix, recomputes: Bool
   ) {
     let p = parameters
     let saved = saved.first(x.rows, heads: heads)
@@ -117,10 +119,11 @@ package struct AttentionLayer<Element: Scalar> {
     } else {
       p.norm.again(x, w, saved: saved.norm, into: normed)
     }
-    let dy = Element.rounded(dStream.vector, into: work.dStream).matrix(rows: x.rows, columns: x.columns)
+    let dBranch = dropout?.backward(dStream, into: work.dNormed) ?? dStream
+    let dy = Element.rounded(dBranch.vector, into: work.dStream).matrix(rows: x.rows, columns: x.columns)
     let dQKV = MatrixView(scratch.wide.base, rows: x.rows, columns: 3 * x.columns)
     matmul(dy, saved.attended, transposing: .first, into: g.matrix(p.outputWeight), .accumulate)
-    if let bias = p.outputBias { biasBackward(dStream, addingTo: g[bias]) }
+    if let bias = p.outputBias { biasBackward(dBranch, addingTo: g[bias]) }
     matmul(dy, w.operand(p.outputWeight), into: work.dAttended)
     pattern.backward(
       work.dAttended, saved.qkv, output: saved.attended, logSums: saved.logSums, heads: heads, into: dQKV,
@@ -150,7 +153,7 @@ package struct AttentionLayer<Element: Scalar> {
     let (query, key, value) = Self.parts(saved.qkv)
     cache.setPrefix(of: group, keys: key, values: value)
     attention.text(query, keys: cache.prefixKeys[group], values: cache.prefixValues[group], into: saved.attended)
-    w.addLinear(saved.attended, parameters.outputWeight, bias: parameters.outputBias, to: x, into: x)
+    w.addLinear(saved.attended, parameters.outputWeight, bias: parameters.outputBias, to: x, into: x, scratch: scratch)
   }
 
   /// One position after the prefix for all rows of a cache, in place: x is [rows, d].
@@ -175,7 +178,7 @@ package struct AttentionLayer<Element: Scalar> {
         imageKeys: cache.keys.rows(slots), imageValues: cache.values.rows(slots), visible: visible,
         into: saved.attended.rows(rows))
     }
-    w.addLinear(saved.attended, parameters.outputWeight, bias: parameters.outputBias, to: x, into: x)
+    w.addLinear(saved.attended, parameters.outputWeight, bias: parameters.outputBias, to: x, into: x, scratch: scratch)
   }
 
   /// In the modern architecture gives x its share of the first layer's input.

@@ -53,7 +53,9 @@ package struct MLPLayer<Element: Scalar> {
   package init(_ parameters: MLPParameters) { self.parameters = parameters }
 
   /// y = the layer's output for x, both [n, d]; y may be x.
-  package func forward(_ x: Matrix, _ w: BlockValues, saved: Saved, scratch: TransformerScratch<Element>, into y: Matrix) {
+  package func forward(
+    _ x: Matrix, _ w: BlockValues, saved: Saved, scratch: TransformerScratch<Element>, dropout: Dropout? = nil, into y: Matrix
+  ) {
     let saved = saved.first(x.rows)
     let activated = scratch.wide.rows(0..<x.rows)
     up(x, w, saved, scratch)
@@ -61,15 +63,17 @@ package struct MLPLayer<Element: Scalar> {
     case .published: quickGELU(saved.up.vector, into: activated.vector)
     case .modern: squaredReLU(saved.up.vector, into: activated.vector)
     }
-    w.addLinear(activated, parameters.downWeight, bias: parameters.downBias, to: x, into: y)
+    w.addLinear(activated, parameters.downWeight, bias: parameters.downBias, to: x, into: y, dropout: dropout, scratch: scratch)
   }
 
   /// Turns `dStream`, the gradient of the output, into that of x, and adds to the parameters' gradients.
   ///
-  /// - Parameter recomputes: `saved` has another layer's values and is computed again, to the same bits.
+  /// - Parameters:
+  ///   - dropout: that of the forward pass.
+  ///   - recomputes: `saved` has another layer's values and is computed again, to the same bits.
   package func backward(
-    _ x: Matrix, _ w: BlockValues, _ g: BlockValues, saved: Saved, scratch: TransformerScratch<Element>, dStream: Matrix,
-    recomputes: Bool
+    _ x: Matrix, _ w: BlockValues, _ g: BlockValues, saved: Saved, scratch: TransformerScratch<Element>, dropout: Dropout?,
+    dStream: Matrix, recomputes: Bool
   ) {
     let p = parameters
     let saved = saved.first(x.rows)
@@ -80,7 +84,8 @@ package struct MLPLayer<Element: Scalar> {
     } else {
       p.norm.again(x, w, saved: saved.norm, into: normed)
     }
-    let dy = Element.rounded(dStream.vector, into: work.dStream).matrix(rows: x.rows, columns: x.columns)
+    let dBranch = dropout?.backward(dStream, into: work.dNormed) ?? dStream
+    let dy = Element.rounded(dBranch.vector, into: work.dStream).matrix(rows: x.rows, columns: x.columns)
     matmul(dy, w.operand(p.downWeight), into: work.dUp)
     if let bias = p.upBias {
       quickGELUBackward(work.dUp, saved.up, again: activated, addingTo: g[bias])
@@ -88,7 +93,7 @@ package struct MLPLayer<Element: Scalar> {
       squaredReLUBackward(work.dUp.vector, saved.up.vector, again: activated.vector)
     }
     matmul(dy, activated, transposing: .first, into: g.matrix(p.downWeight), .accumulate)
-    if let bias = p.downBias { biasBackward(dStream, addingTo: g[bias]) }
+    if let bias = p.downBias { biasBackward(dBranch, addingTo: g[bias]) }
     matmul(work.dUp, normed, transposing: .first, into: g.matrix(p.upWeight), .accumulate)
     matmul(work.dUp, w.operand(p.upWeight), into: work.dNormed)
     p.norm.backward(work.dNormed, x, w, g, saved: saved.norm, addingTo: dStream)

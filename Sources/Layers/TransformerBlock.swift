@@ -40,16 +40,20 @@ package struct TransformerBlock<Element: Scalar> {
 
   /// y = the block's output for x; `middle` takes the stream between the layers. All are [n, d], and may be the same memory.
   ///
-  /// - Parameter shortcuts: in the modern architecture; x then takes its share of the first block's input.
+  /// - Parameters:
+  ///   - shortcuts: in the modern architecture; x then takes its share of the first block's input.
+  ///   - dropout: of this block's two layers.
   package func forward(
     _ x: Matrix, middle: Matrix, _ walk: BlockWalk, saved: Saved, scratch: TransformerScratch<Element>,
-    shortcuts: Shortcuts<Element>?, into y: Matrix
+    shortcuts: Shortcuts<Element>?, dropout: (attention: Dropout, mlp: Dropout)? = nil, into y: Matrix
   ) throws {
     try walk.forward(attention.parameters.block) {
-      attention.forward(x, $0, saved: saved.attention, scratch: scratch, shortcuts: shortcuts, into: middle)
+      attention.forward(
+        x, $0, saved: saved.attention, scratch: scratch, shortcuts: shortcuts, dropout: dropout?.attention,
+        into: middle)
     }
     try walk.forward(mlp.parameters.block) {
-      mlp.forward(middle, $0, saved: saved.mlp, scratch: scratch, into: y)
+      mlp.forward(middle, $0, saved: saved.mlp, scratch: scratch, dropout: dropout?.mlp, into: y)
     }
   }
 
@@ -57,17 +61,20 @@ package struct TransformerBlock<Element: Scalar> {
   ///
   /// - Parameters:
   ///   - x, middle: inputs of the attention and of the MLP layer, as `forward` left them.
+  ///   - dropout: that of the forward pass.
   ///   - recomputes: `saved` has another block's values and is computed again, to the same bits.
   package func backward(
     _ x: Matrix, middle: Matrix, _ walk: BlockWalk, saved: Saved, scratch: TransformerScratch<Element>,
-    shortcuts: Shortcuts<Element>?, dStream: Matrix, recomputes: Bool
+    shortcuts: Shortcuts<Element>?, dropout: (attention: Dropout, mlp: Dropout)? = nil, dStream: Matrix, recomputes: Bool
   ) throws {
     try walk.backward(mlp.parameters.block) { w, g in
-      mlp.backward(middle, w, g, saved: saved.mlp, scratch: scratch, dStream: dStream, recomputes: recomputes)
+      mlp.backward(
+        middle, w, g, saved: saved.mlp, scratch: scratch, dropout: dropout?.mlp, dStream: dStream, recomputes: recomputes)
     }
     try walk.backward(attention.parameters.block) { w, g in
       attention.backward(
-        x, w, g, saved: saved.attention, scratch: scratch, shortcuts: shortcuts, dStream: dStream, recomputes: recomputes)
+        x, w, g, saved: saved.attention, scratch: scratch, shortcuts: shortcuts, dropout: dropout?.attention, dStream: dStream,
+        recomputes: recomputes)
     }
   }
 

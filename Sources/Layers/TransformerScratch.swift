@@ -52,11 +52,16 @@ package struct TransformerScratch<Element: Scalar> {
 }
 
 extension BlockValues {
-  /// y = x + a · weightᵀ (+ bias): what a layer adds to the residual stream. y may be x.
+  /// y = x + a · weightᵀ (+ bias): what a layer adds to the residual stream, or what dropout leaves of it. y may be x.
   func addLinear<Element: Scalar>(
-    _ a: MatrixView<Element>, _ weight: Parameter, bias: Parameter?, to x: Matrix, into y: Matrix
+    _ a: MatrixView<Element>, _ weight: Parameter, bias: Parameter?, to x: Matrix, into y: Matrix, dropout: Dropout? = nil,
+    scratch: TransformerScratch<Element>
   ) {
-    if y.base == x.base {
+    if let dropout {
+      let branch = scratch.dNormed.rows(0..<x.rows)
+      linear(a, weight, bias: bias, into: branch)
+      dropout.add(branch, to: x, into: y)
+    } else if y.base == x.base {
       linear(a, weight, bias: bias, into: y, .accumulate)
     } else {
       linear(a, weight, bias: bias, into: y, residual: x)

@@ -42,6 +42,8 @@ package final class HangWatch: @unchecked Sendable {
     let others = (0..<ranks).map { state($0, now: now, job: own) }
     let idle = others.map(\.idle).min()!
     guard idle >= hangAfter, others.first(where: { !$0.isSilent })?.rank == own.rank else { return }
+    // A rank that is stopped while it waits looks like one that waits, until its file is too old.
+    guard others.contains(where: \.isMissing) || idle > RankStatus.silence + RankStatus.interval else { return }
     report(Self.message(others, idle: idle), idle: idle, warn: warn, end: end)
   }
 
@@ -80,6 +82,8 @@ package final class HangWatch: @unchecked Sendable {
     var idle: Double
     /// Whether its status file is not kept current.
     var isSilent: Bool
+    /// Whether others may be waiting for it.
+    var isMissing: Bool { isSilent || record?.phase != Phase.wait.name }
   }
 
   private func state(_ rank: Int, now: Double, job: RankRecord) -> State {
@@ -102,7 +106,7 @@ package final class HangWatch: @unchecked Sendable {
 
   /// Names the ranks that are not waiting for others.
   static func message(_ states: [State], idle: Double) -> String {
-    let missing = states.filter { $0.isSilent || $0.record?.phase != Phase.wait.name }
+    let missing = states.filter(\.isMissing)
     let time = RemainingTime.text(seconds: idle)
     guard !missing.isEmpty else {
       return "the job hangs: for \(time) every rank has waited for others; look at the network between their hosts"

@@ -23,7 +23,7 @@ public enum Philox {
 }
 
 /// A sequence of random numbers: stream `stream` of `seed`, from the start.
-public struct RandomStream: RandomNumberGenerator {
+public struct RandomStream: RandomNumberGenerator, Sendable {
   public let seed: UInt64
   public let stream: UInt64
   private var position: UInt64 = 0

@@ -33,11 +33,16 @@ package struct ShardSet: Sendable {
     }
     shards = try names.map { try ShardReader(folder + "/" + $0) }
     header = shards[0].header
-    for shard in shards { try shard.check(expected ?? header) }
+    try check(expected ?? header)
     guard samples > 0 || mayBeEmpty else {
       throw DalleError(.data, "\(folder): its \(split) shards contain no samples; remove them and encode the dataset again")
     }
   }
+
+  /// Checks that every shard matches.
+  ///
+  /// - Throws: `DalleError` that names the differences.
+  package func check(_ expected: ShardHeader) throws { for shard in shards { try shard.check(expected) } }
 
   /// Every sample, in order, with its first caption.
   package func all() throws -> [TokenPair] {

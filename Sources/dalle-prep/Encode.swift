@@ -27,8 +27,10 @@ struct Encode: ParsableCommand {
   @Option(help: "Output folder of the shards; RUN/shards makes them the shards of a run.")
   var out: String
 
-  @Option(parsing: .unconditional, help: "Text context in tokens; longer captions are truncated.")
-  var textLength = 256
+  @Option(
+    parsing: .unconditional,
+    help: "Text context in tokens; longer captions are truncated. 0 takes what the longest caption needs and a quarter more.")
+  var textLength = 0
 
   @Option(parsing: .unconditional, help: "Samples per shard file.")
   var shardSamples = 2048
@@ -41,7 +43,7 @@ struct Encode: ParsableCommand {
 
   func validate() throws {
     for (name, value, range) in [
-      ("--text-length", textLength, 1...4096), ("--shard-samples", shardSamples, 1...1_000_000),
+      ("--text-length", textLength, 0...4096), ("--shard-samples", shardSamples, 1...1_000_000),
       ("--frame-samples", frameSamples, 1...max(1, shardSamples)),
     ] where !range.contains(value) {
       throw ValidationError("\(name) is \(value); choose a number from \(range.lowerBound) to \(range.upperBound)")
@@ -54,6 +56,8 @@ struct Encode: ParsableCommand {
       setThreads(threads)
       let data = try Dataset(DatasetFolder(dataset))
       let bundle = try TokenBundle(model, Precision.fastest.common(in: world))
+      let log = { (line: String) in if world.rank == 0 { print("encode: \(line)") } }
+      let textLength = try CaptionTokens.textLength(textLength, data, bundle.tokenizer, in: world, log: log)
       let dvae = try DVAE(bundle.dvae, batch: 32, mode: .inference, precision: bundle.precision)
       let encoder = ShardEncoder(
         data, tokenizer: bundle.tokenizer, dvae: dvae, weights: bundle.dvaeWeights,
@@ -62,7 +66,6 @@ struct Encode: ParsableCommand {
           frameSamples: frameSamples),
         shardSamples: shardSamples, seed: seed, folder: out)
       if world.rank == 0 { try makeFolder(out) }
-      let log = { (line: String) in if world.rank == 0 { print("encode: \(line)") } }
       stop.explain("encode: stopped by a signal; the same command resumes")
       try encoder.encode(in: world, stop: stop, log: log)
     }

@@ -13,9 +13,9 @@ import Testing
   init() throws { try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true) }
   deinit { try? FileManager.default.removeItem(atPath: folder) }
 
-  private func watch(_ ranks: Int) -> HangWatch {
+  private func watch(_ ranks: Int, hangAfter: Double = 300) -> HangWatch {
     HangWatch(
-      folder: folder, ranks: ranks, hangAfter: 300, abortAfter: 1800, warn: { self.warnings.append($0) },
+      folder: folder, ranks: ranks, hangAfter: hangAfter, abortAfter: 1800, warn: { self.warnings.append($0) },
       end: { self.ends.append($0) })
   }
 
@@ -69,6 +69,17 @@ import Testing
     try write(1, idle: 310)
     watch(2).check(own)
     #expect(warnings.count == 1 && warnings[0].contains("every rank has waited for others; look at the network"))
+  }
+
+  /// Its last record says that it waits, as all do: what is true shows when its file has become too old.
+  @Test func aRankThatStopsWhileItWaitsIsNamedLater() throws {
+    let watch = watch(2, hangAfter: 5)
+    try write(1, idle: 1, age: 15)
+    watch.check(try write(0, idle: 15))
+    #expect(warnings.isEmpty)
+    try write(1, idle: 1, age: 26)
+    watch.check(try write(0, idle: 26))
+    #expect(warnings.count == 1 && warnings[0].contains("rank 1 (process 101 on host0) has not answered"))
   }
 
   /// A coordinator that writes a checkpoint or generates samples for an hour makes progress.

@@ -1,3 +1,4 @@
+import Layers
 import Tokens
 
 /// Captions and image tokens of some samples.
@@ -6,10 +7,13 @@ package struct TransformerBatch: Sendable {
   package let text: [[Token]]
   /// `[samples · grid²]`, raster order.
   package let image: [Token]
+  /// What training drops; nil for nothing.
+  package let dropout: Dropout?
 
-  package init(text: [[Token]], image: [Token]) {
+  package init(text: [[Token]], image: [Token], dropout: Dropout? = nil) {
     self.text = text
     self.image = image
+    self.dropout = dropout
   }
 
   package var count: Int { text.count }
@@ -18,7 +22,8 @@ package struct TransformerBatch: Sendable {
   package func rows(_ rows: Range<Int>) -> TransformerBatch {
     let perSample = count == 0 ? 0 : image.count / count
     return TransformerBatch(
-      text: Array(text[rows]), image: Array(image[rows.lowerBound * perSample..<rows.upperBound * perSample]))
+      text: Array(text[rows]), image: Array(image[rows.lowerBound * perSample..<rows.upperBound * perSample]),
+      dropout: dropout?.rows(rows))
   }
 }
 

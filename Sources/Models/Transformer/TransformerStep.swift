@@ -38,7 +38,7 @@ struct TransformerStep<Element: Scalar>: TransformerPasses {
   ) throws -> TransformerLoss {
     let order = blocks.flatMap { [$0.attention.parameters.block, $0.mlp.parameters.block] }
     let walk = try BlockWalk(store, [parameters.embeddings.block] + order + [parameters.heads.block] + order.reversed())
-    try forward(samples, walk)
+    try forward(samples, walk, drops: true)
 
     let dStream = activations.dStream.rows(0..<samples.count * config.length)
     let loss = try walk.backward(parameters.heads.block) { w, g in
@@ -49,7 +49,8 @@ struct TransformerStep<Element: Scalar>: TransformerPasses {
     for layer in blocks.indices.reversed() {
       try blocks[layer].backward(
         stream(2 * layer, samples), middle: stream(2 * layer + 1, samples), walk, saved: activations.blocks[layer],
-        scratch: activations.scratch, shortcuts: activations.shortcuts, dStream: dStream, recomputes: config.recompute)
+        scratch: activations.scratch, shortcuts: activations.shortcuts, dropout: dropout(samples, layer), dStream: dStream,
+        recomputes: config.recompute)
     }
     shortcuts?.addStreamGradient(to: dStream)
     try walk.backward(withoutWeights: parameters.embeddings.block) { embedBackward(samples, $0) }
@@ -59,17 +60,22 @@ struct TransformerStep<Element: Scalar>: TransformerPasses {
   func evaluate(_ samples: TransformerBatch, _ store: any ParameterStore) throws -> TransformerLoss {
     let order = blocks.flatMap { [$0.attention.parameters.block, $0.mlp.parameters.block] }
     let walk = try BlockWalk(store, [parameters.embeddings.block] + order + [parameters.heads.block])
-    try forward(samples, walk)
+    try forward(samples, walk, drops: false)
     return try walk.forward(parameters.heads.block) { heads(samples, $0, gradients: nil) }
   }
 
-  private func forward(_ samples: TransformerBatch, _ walk: BlockWalk) throws {
+  private func forward(_ samples: TransformerBatch, _ walk: BlockWalk, drops: Bool) throws {
     try walk.forward(parameters.embeddings.block) { embed(samples, $0) }
     for (layer, block) in blocks.enumerated() {
       try block.forward(
         stream(2 * layer, samples), middle: stream(2 * layer + 1, samples), walk, saved: activations.blocks[layer],
-        scratch: activations.scratch, shortcuts: activations.shortcuts, into: stream(2 * layer + 2, samples))
+        scratch: activations.scratch, shortcuts: activations.shortcuts, dropout: drops ? dropout(samples, layer) : nil,
+        into: stream(2 * layer + 2, samples))
     }
+  }
+
+  private func dropout(_ samples: TransformerBatch, _ block: Int) -> (attention: Dropout, mlp: Dropout)? {
+    samples.dropout.map { ($0.layer(2 * block), $0.layer(2 * block + 1)) }
   }
 
   // MARK: Embeddings

@@ -2,6 +2,7 @@ import Layers
 import Models
 import Optimization
 import Parallel
+import Preparation
 import Tokenizer
 
 extension RunConfig {
@@ -82,6 +83,10 @@ extension RunConfig {
           .number("textLossShare", .between(0, 1), "Share of the loss that text tokens have; the rest is the image tokens'."),
           .number("bpeDropout", .between(0, 1), "Probability that BPE skips a merge when a caption is encoded for training."),
           .number(
+            "dropout", .atLeastAndBelow(0, 1),
+            "Probability that a value that a layer adds to the residual stream is dropped in training; for datasets that are small enough "
+              + "to be learned by heart."),
+          .number(
             "captionDropout", .between(0, 1),
             "Probability that a caption is replaced by padding in training; above 0 it makes classifier-free guidance possible."),
         ]),
@@ -95,7 +100,10 @@ extension RunConfig {
           .integer("layers", TransformerConfig.limits["layers"]!, "Residual attention blocks."),
           .integer("heads", TransformerConfig.limits["heads"]!, "Attention heads per layer."),
           .integer("headSize", TransformerConfig.limits["headSize"]!, "Width of an attention head."),
-          .integer("textLength", TransformerConfig.limits["textLength"]!, unit: "tokens", "Text context; longer captions are cut."),
+          .integer(
+            "textLength", 0...TransformerConfig.limits["textLength"]!.upperBound, unit: "tokens",
+            "Text context; longer captions are cut. 0 takes what the longest training caption needs and a quarter more, at most "
+              + "\(CaptionTokens.automaticLimit)."),
           .integer(
             "convolutionKernel", TransformerConfig.limits["convolutionKernel"]!, unit: "tokens",
             "Window of the last layer's convolutional attention; odd."),

@@ -1,5 +1,6 @@
 import Models
 import Parallel
+import Preparation
 
 extension RunConfig {
   /// The dVAE that this run trains.
@@ -25,11 +26,14 @@ extension RunConfig {
 
   /// The transformer that this run trains.
   ///
-  /// - Parameter textVocabulary: of the trained tokenizer, which may have found fewer tokens than it was asked for.
-  package func transformerConfig(textVocabulary: Int) -> TransformerConfig {
+  /// - Parameters:
+  ///   - textVocabulary: of the trained tokenizer, which may have found fewer tokens than it was asked for.
+  ///   - textLength: of the shards; without them, the most that it can be.
+  package func transformerConfig(textVocabulary: Int, textLength: Int? = nil) -> TransformerConfig {
     let model = transformer.model
+    let most = model.textLength == 0 ? CaptionTokens.automaticLimit : model.textLength
     return TransformerConfig(
-      layers: model.layers, heads: model.heads, headSize: model.headSize, textLength: model.textLength,
+      layers: model.layers, heads: model.heads, headSize: model.headSize, textLength: textLength ?? most,
       grid: dvaeConfig.grid, textVocabulary: textVocabulary, imageVocabulary: dvae.model.vocabulary,
       convolutionKernel: model.convolutionKernel, architecture: model.architecture, recompute: model.recompute)
   }

@@ -91,7 +91,7 @@ package struct TransformerStageConfig: Codable, Sendable, Equatable {
     package var layers = 64
     package var heads = 62
     package var headSize = 64
-    package var textLength = 256
+    package var textLength = 0
     package var convolutionKernel = 11
     package var recompute = false
   }
@@ -100,6 +100,7 @@ package struct TransformerStageConfig: Codable, Sendable, Equatable {
   package var textLossShare = 0.125
   package var bpeDropout = 0.1
   package var captionDropout = 0.0
+  package var dropout = 0.0
 }
 
 /// How a model is trained, with the same settings for every model: sections `dvae.training` and `transformer.training`.

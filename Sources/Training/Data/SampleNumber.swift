@@ -17,4 +17,5 @@ enum Purpose {
   static let captionDropout: UInt64 = 4
   static let dvaePixelNoise: UInt64 = 5
   static let dvaeCutMix: UInt64 = 6
+  static let dropout: UInt64 = 7
 }

@@ -97,7 +97,8 @@ package struct Plan {
         }, exchange: exchange(of: architecture.table, precision)),
       Model(
         name: "transformer",
-        summary: "\(transformer.layers) layers, width \(transformer.width), \(transformer.textLength) text tokens of "
+        summary: "\(transformer.layers) layers, width \(transformer.width), "
+          + "\(config.transformer.model.textLength == 0 ? "up to " : "")\(transformer.textLength) text tokens of "
           + "\(transformer.textVocabulary) at most + \(transformer.imageLength) image tokens",
         table: transformerTable, training: config.transformer.training,
         flops: transformer.trainingFlops(patterns: patterns), recomputedFLOPs: transformer.recomputedFlops(patterns: patterns),

@@ -24,12 +24,15 @@ struct EncodeStage: Stage {
   func run(in run: Run, inputs: [String: String]) throws {
     let tokenizer = try Tokenizer(contentsOf: run.folder.tokenizer)
     let dvae = try DVAE(config.dvaeConfig, batch: 32, mode: .inference, precision: run.precision)
+    let log = { try run.log.message($0, stage: name) }
+    let textLength = try CaptionTokens.textLength(
+      config.transformer.model.textLength, data, tokenizer, in: run.grid.world, log: log)
     let encoder = ShardEncoder(
       data, tokenizer: tokenizer, dvae: dvae,
       weights: try ModelBundle.weights(dvae.table, run.folder.dvaeWeights, run.precision),
-      header: ShardHeader(config, tokenizer, inputs: inputs), shardSamples: config.data.shardSamples,
+      header: ShardHeader(config, tokenizer, textLength: textLength, inputs: inputs), shardSamples: config.data.shardSamples,
       seed: UInt64(config.seed), folder: run.folder.shards)
-    try encoder.encode(in: run.grid.world, stop: run.stop, log: { try run.log.message($0, stage: name) })
+    try encoder.encode(in: run.grid.world, stop: run.stop, log: log)
   }
 }
 
@@ -41,11 +44,13 @@ extension StageInput {
 extension ShardHeader {
   /// The header that this run's shards must have.
   ///
-  /// - Parameter inputs: SHA-256 of the tokenizer and the dVAE.
-  init(_ config: RunConfig, _ tokenizer: Tokenizer, inputs: [String: String]) {
+  /// - Parameters:
+  ///   - textLength: tokens of the text context.
+  ///   - inputs: SHA-256 of the tokenizer and the dVAE.
+  init(_ config: RunConfig, _ tokenizer: Tokenizer, textLength: Int, inputs: [String: String]) {
     let dvae = config.dvaeConfig
     self.init(
-      textLength: config.transformer.model.textLength, grid: dvae.grid, textVocabulary: tokenizer.vocabularyCount,
+      textLength: textLength, grid: dvae.grid, textVocabulary: tokenizer.vocabularyCount,
       imageVocabulary: dvae.vocabulary, frameSamples: config.data.frameSamples, tokenizer: inputs["tokenizer"]!,
       dvae: inputs["dVAE"]!)
   }

@@ -59,9 +59,13 @@ package enum PublishedStages {
     return TrainingStage("transformer", config.transformer.training, inputs: inputs) { run, inputs in
       let (folder, precision) = (run.folder, run.precision)
       let tokenizer = try Tokenizer(contentsOf: folder.tokenizer)
-      let shape = config.transformerConfig(textVocabulary: tokenizer.vocabularyCount)
-      let header = ShardHeader(config, tokenizer, inputs: inputs)
-      let training = try ShardSet(folder.shards, Split.training.rawValue, expected: header)
+      let training = try ShardSet(folder.shards, Split.training.rawValue)
+      // An automatic text context is that of the shards.
+      let setting = config.transformer.model.textLength
+      let textLength = setting == 0 ? training.header.textLength : setting
+      let shape = config.transformerConfig(textVocabulary: tokenizer.vocabularyCount, textLength: textLength)
+      let header = ShardHeader(config, tokenizer, textLength: textLength, inputs: inputs)
+      try training.check(header)
       let validation =
         data.count(.validation) == 0
         ? nil : try ShardSet(folder.shards, Split.validation.rawValue, expected: header, mayBeEmpty: true)

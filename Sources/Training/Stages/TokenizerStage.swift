@@ -7,7 +7,7 @@ import Tokenizer
 struct TokenizerStage: Stage {
   let name = "tokenizer"
   let config: TokenizerConfig
-  /// The transformer's text context, in tokens.
+  /// The transformer's text context, in tokens; 0 for automatic.
   let textLength: Int
   let dataInput: StageInput
   let data: any CaptionedImages

@@ -51,24 +51,27 @@ package final class TransformerTask: TrainingTask {
     ) { step, part in
       let start = step * stage.training.batch
       let samples = try sampler.pairs(start + part.lowerBound..<start + part.upperBound)
+      func random(_ purpose: UInt64, _ position: Int) -> RandomStream {
+        RandomStream(seed: seed, purpose, UInt64(step), UInt64(position))
+      }
       return Self.batch(
         zip(part, samples).map { position, sample in
-          func random(_ purpose: UInt64) -> RandomStream {
-            RandomStream(seed: seed, purpose, UInt64(step), UInt64(position))
-          }
-          var dropout = random(Purpose.captionDropout)
+          var dropout = random(Purpose.captionDropout, position)
           if Double(dropout.uniform()) < stage.captionDropout { return ([], sample.image) }
           guard stage.bpeDropout > 0 else { return (sample.text, sample.image) }
-          var merges = random(Purpose.bpeDropout)
+          var merges = random(Purpose.bpeDropout, position)
           let text = tokenizer.encode(tokenizer.decode(sample.text), dropout: Float(stage.bpeDropout), using: &merges)
           // Skipped merges make a caption longer; where it does not fit any more, it stays as it was.
           return (text.count <= textLength ? text : sample.text, sample.image)
-        })
+        },
+        dropout: stage.dropout == 0
+          ? nil
+          : Dropout(probability: Float(stage.dropout), streams: part.map { random(Purpose.dropout, $0) }))
     }
   }
 
-  private static func batch(_ samples: [(text: [Token], image: [Token])]) -> TransformerBatch {
-    TransformerBatch(text: samples.map(\.text), image: samples.flatMap(\.image))
+  private static func batch(_ samples: [(text: [Token], image: [Token])], dropout: Dropout? = nil) -> TransformerBatch {
+    TransformerBatch(text: samples.map(\.text), image: samples.flatMap(\.image), dropout: dropout)
   }
 
   package var table: ParameterTable { model.table }
