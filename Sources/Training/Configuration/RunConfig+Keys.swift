@@ -111,6 +111,27 @@ extension RunConfig {
         ]),
     ] + training("transformer.training", "the transformer") + [
       ConfigSection(
+        path: "clip", text: "A network that judges images, for `dalle-eval images` (Radford et al. 2021).",
+        keys: [.flag("enabled", "Train it, after the transformer, on the same images and captions.")]),
+      ConfigSection(
+        path: "clip.model",
+        text:
+          "Shape of the CLIP: a tower of transformer blocks for images and one for captions. Their width is `heads` · `headSize`, a "
+          + "multiple of 16.",
+        keys: [
+          .integer(
+            "patchSize", CLIPConfig.limits["patchSize"]!, unit: "pixels",
+            "Side of an image's patches; `data.imageSize` is a multiple of it."),
+          .integer("layers", CLIPConfig.limits["layers"]!, "Residual attention blocks of each tower."),
+          .integer("heads", CLIPConfig.limits["heads"]!, "Attention heads per layer."),
+          .integer("headSize", CLIPConfig.limits["headSize"]!, "Width of an attention head."),
+          .integer(
+            "textLength", CLIPConfig.limits["textLength"]!, unit: "tokens", "Most tokens of a caption; longer ones are cut."),
+          .integer(
+            "featureSize", CLIPConfig.limits["featureSize"]!, "Values of an image's or a caption's features, a multiple of 16."),
+        ]),
+    ] + training("clip.training", "the CLIP") + [
+      ConfigSection(
         path: "sampling", text: "How sample images are generated during training.",
         keys: [
           .number("temperature", .atLeast(0), "Divides the logits: lower is more deterministic; 0 is greedy (argmax)."),

@@ -16,6 +16,16 @@ extension RunConfig {
     return config
   }
 
+  /// The CLIP that this run trains.
+  ///
+  /// - Parameter textVocabulary: of the trained tokenizer, which may have found fewer tokens than it was asked for.
+  package func clipConfig(textVocabulary: Int) -> CLIPConfig {
+    let model = clip.model
+    return CLIPConfig(
+      imageSize: data.imageSize, patchSize: model.patchSize, layers: model.layers, heads: model.heads, headSize: model.headSize,
+      textLength: model.textLength, textVocabulary: textVocabulary, featureSize: model.featureSize)
+  }
+
   /// How its nodes exchange gradients.
   package var exchange: ExchangeSettings {
     var settings = ExchangeSettings(

@@ -20,7 +20,7 @@ extension RunConfig {
     if data.source == .dataset, data.path.isEmpty {
       throw fail("data.path", "is empty; with `data.source: dataset` it names a dataset, a folder, a manifest or archives")
     }
-    for (model, training) in [("dvae", dvae.training), ("transformer", transformer.training)]
+    for (model, training) in trainings
     where training.patience > 0 && training.validateEvery == 0 {
       throw fail(
         "\(model).training.patience",
@@ -59,12 +59,20 @@ extension RunConfig {
       throw DalleError(
         .configuration, "\(location("transformer.model")): \(error); change the keys below `transformer.model`, or the dVAE's grid")
     }
+    if clip.enabled {
+      do {
+        try clipConfig(textVocabulary: tokenizer.vocabulary).validate()
+      } catch {
+        throw DalleError(
+          .configuration, "\(location("clip.model")): \(error); change the keys below `clip.model`, or `data.imageSize`")
+      }
+    }
   }
 
   /// Checks what the number of ranks decides.
   package func validate(ranks: Int) throws {
     guard parallel.localUpdates > 0 else { return }
-    for (model, training) in [("dvae", dvae.training), ("transformer", transformer.training)] where training.batch < ranks {
+    for (model, training) in trainings where training.batch < ranks {
       throw DalleError(
         .configuration,
         "configuration: `\(model).training.batch` is \(training.batch); with `parallel.localUpdates` every rank needs a sample, so it must be "

@@ -17,6 +17,7 @@ package struct RunConfig: Codable, Sendable, Equatable {
   package var tokenizer = TokenizerConfig()
   package var dvae = DVAEStageConfig()
   package var transformer = TransformerStageConfig()
+  package var clip = CLIPStageConfig()
   package var sampling = SamplingConfig()
   package var parallel = ParallelConfig()
   package var monitoring = MonitoringConfig()
@@ -103,7 +104,22 @@ package struct TransformerStageConfig: Codable, Sendable, Equatable {
   package var dropout = 0.0
 }
 
-/// How a model is trained, with the same settings for every model: sections `dvae.training` and `transformer.training`.
+/// The CLIP that judges images, its shape and its training (Radford et al. 2021): section `clip`.
+package struct CLIPStageConfig: Codable, Sendable, Equatable {
+  package struct Model: Codable, Sendable, Equatable {
+    package var patchSize = 8
+    package var layers = 4
+    package var heads = 4
+    package var headSize = 48
+    package var textLength = 32
+    package var featureSize = 128
+  }
+  package var enabled = false
+  package var model = Model()
+  package var training = TrainingConfig.clip
+}
+
+/// How a model is trained, with the same settings for every model: sections `dvae.training`, `transformer.training` and `clip.training`.
 package struct TrainingConfig: Codable, Sendable, Equatable {
   package var steps: Int
   package var batch: Int
@@ -146,6 +162,22 @@ package struct TrainingConfig: Codable, Sendable, Equatable {
       steps: 3_000_000, batch: 512, microBatch: 8, lr: lr, adamw: adamw, ema: EMAConfig(every: 1, decay: 0.999))
   }
 
+  /// For a small network: minutes on a few cores.
+  static var clip: TrainingConfig {
+    var lr = LearningRateConfig()
+    lr.schedule = .cosine
+    lr.peak = 1e-3
+    lr.warmupSteps = 100
+    var adamw = AdamWConfig()
+    adamw.weightDecay = 0.1
+    adamw.clipNorm = 1
+    adamw.varianceClip = 0
+    var training = TrainingConfig(
+      steps: 2000, batch: 256, microBatch: 128, lr: lr, adamw: adamw, ema: EMAConfig(every: 10, decay: 0.95))
+    training.validateEvery = 100
+    return training
+  }
+
   /// Appendix B.2.
   static var transformer: TrainingConfig {
     var lr = LearningRateConfig()
@@ -154,6 +186,13 @@ package struct TrainingConfig: Codable, Sendable, Equatable {
     lr.warmupSteps = 5000
     return TrainingConfig(
       steps: 430_000, batch: 1024, microBatch: 1, lr: lr, adamw: AdamWConfig(), ema: EMAConfig(every: 25, decay: 0.99))
+  }
+}
+
+extension RunConfig {
+  /// The models that the run trains.
+  package var trainings: [(model: String, training: TrainingConfig)] {
+    [("dvae", dvae.training), ("transformer", transformer.training)] + (clip.enabled ? [("clip", clip.training)] : [])
   }
 }
 

@@ -18,4 +18,5 @@ enum Purpose {
   static let dvaePixelNoise: UInt64 = 5
   static let dvaeCutMix: UInt64 = 6
   static let dropout: UInt64 = 7
+  static let clip: UInt64 = 8
 }

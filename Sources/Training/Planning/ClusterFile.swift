@@ -118,7 +118,7 @@ package struct ClusterFile {
         "is \(cluster.ranksPerNode), and `parallel.ranksPerNode` of the configuration is \(ranksPerNode); they must be equal, or the "
           + "configuration's 0")
     }
-    for (model, training) in [("dvae", config.dvae.training), ("transformer", config.transformer.training)]
+    for (model, training) in config.trainings
     where training.batch < cluster.nodes {
       throw problem(
         "nodes",

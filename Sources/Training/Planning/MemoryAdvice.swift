@@ -13,7 +13,6 @@ extension Plan {
   /// Those that change no result come first, then those that cost least.
   private func savings(of model: String) -> [Saving] {
     let training = training(of: model)
-    let recompute: WritableKeyPath<RunConfig, Bool> = model == "dvae" ? \.dvae.model.recompute : \.transformer.model.recompute
     // With local updates each node has weights of its own.
     let spreads = nodes > 1 && config.parallel.localUpdates == 0
     let spread = spreads ? [Saving(text: "parallel.shard: world") { $0.parallel.shard = .world }] : []
@@ -22,7 +21,7 @@ extension Plan {
     ] + spread + [
       Saving(text: "\(model).training.sampleEvery: 0") { $0[keyPath: training].sampleEvery = 0 },
       Saving(text: "\(model).training.microBatch: 1") { $0[keyPath: training].microBatch = 1 },
-      Saving(text: "\(model).model.recompute: true") { $0[keyPath: recompute] = true },
+    ] + recomputing(model) + [
       Saving(text: "\(model).training.adamw.moments: bf16") {
         if $0[keyPath: training].adamw.moments == .fp32 { $0[keyPath: training].adamw.moments = .bf16 }
       },
@@ -31,6 +30,17 @@ extension Plan {
         $0[keyPath: training].ema.every = 0
       },
     ]
+  }
+
+  private func recomputing(_ model: String) -> [Saving] {
+    func saving(_ key: WritableKeyPath<RunConfig, Bool>) -> Saving {
+      Saving(text: "\(model).model.recompute: true") { $0[keyPath: key] = true }
+    }
+    return switch model {
+    case "dvae": [saving(\.dvae.model.recompute)]
+    case "transformer": [saving(\.transformer.model.recompute)]
+    default: []
+    }
   }
 
   /// - Parameter fits: whether a training's memory can be had.
@@ -76,7 +86,11 @@ extension Plan {
   }
 
   private func training(of model: String) -> WritableKeyPath<RunConfig, TrainingConfig> {
-    model == "dvae" ? \.dvae.training : \.transformer.training
+    switch model {
+    case "dvae": \.dvae.training
+    case "clip": \.clip.training
+    default: \.transformer.training
+    }
   }
 
   private static func sentence(_ text: String) -> String { text.prefix(1).uppercased() + text.dropFirst() }

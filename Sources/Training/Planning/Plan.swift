@@ -109,7 +109,21 @@ package struct Plan {
         ) {
           Transformer.activationBytes(transformer, batch: $0, precision: precision)
         }, exchange: exchange(of: transformerTable, precision)),
-    ]
+    ] + (config.clip.enabled ? [clip(precision)] : [])
+  }
+
+  private func clip(_ precision: Precision) -> Model {
+    let clip = config.clipConfig(textVocabulary: config.tokenizer.vocabulary)
+    let table = CLIP.table(clip)
+    return Model(
+      name: "clip",
+      summary:
+        "two towers of \(clip.layers) layers, width \(clip.width): \(clip.grid) x \(clip.grid) patches, \(clip.textLength) text tokens of "
+        + "\(clip.textVocabulary) at most, to \(clip.featureSize) values",
+      table: table, training: config.clip.training, flops: clip.trainingFlops, recomputedFLOPs: 0,
+      memory: memory(table, config.clip.training, precision, sampleBytes: clip.sampleBytes) {
+        CLIP.activationBytes(clip, batch: $0, precision: precision)
+      }, exchange: exchange(of: table, precision))
   }
 
   private func exchange(of table: ParameterTable, _ precision: Precision) -> ExchangeCost {

@@ -11,10 +11,10 @@ import Preparation
 import Shards
 import Tokenizer
 
-/// The stages of the published system, from captioned images to a transformer.
+/// The stages of the published system, from captioned images to a transformer, and a CLIP that judges its images.
 package enum PublishedStages {
   /// Their names, in order.
-  package static let names = ["tokenizer", "dvae", "encode", "transformer"]
+  package static let names = ["tokenizer", "dvae", "encode", "transformer", "clip"]
 
   /// Opens the run's data, and makes the stages that its configuration describes. Collective.
   package static func stages(of run: Run) throws -> [any Stage] {
@@ -27,7 +27,19 @@ package enum PublishedStages {
       dvae(config, dataInput, data),
       EncodeStage(config: config, dataInput: dataInput, data: data),
       transformer(config, run.folder, data),
-    ]
+    ] + (config.clip.enabled ? [clip(config, run.folder, dataInput, data)] : [])
+  }
+
+  private static func clip(
+    _ config: RunConfig, _ folder: RunFolder, _ dataInput: StageInput, _ data: any CaptionedImages
+  ) -> TrainingStage<CLIPTask> {
+    TrainingStage("clip", config.clip.training, inputs: [dataInput, .tokenizer(folder)]) { run, _ in
+      let (tokenizer, skipped) = (try Tokenizer(contentsOf: run.folder.tokenizer), run.skipped)
+      let task = try CLIPTask(config, precision: run.precision, data: data, tokenizer: tokenizer) { skipped.add($0) }
+      return .init(
+        task: task, shape: config.clipConfig(textVocabulary: tokenizer.vocabularyCount),
+        optimizer: AdamW(config.clip.training.adamw))
+    }
   }
 
   private static func dvae(_ config: RunConfig, _ dataInput: StageInput, _ data: any CaptionedImages) -> TrainingStage<DVAETask> {

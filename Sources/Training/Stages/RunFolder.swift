@@ -57,9 +57,12 @@ package struct RunFolder: Sendable {
       throw DalleError(.configuration, "\(error); another version wrote this file of the run: correct it, or use another --run")
     }
     var fixed = ["seed", "data.source", "data.imageSize", "data.scenes", "data.validation", "tokenizer"]
-    for stage in ["dvae", "transformer"] where FileManager.default.fileExists(atPath: manifest(stage)) {
+    for stage in ["dvae", "transformer", "clip"] where FileManager.default.fileExists(atPath: manifest(stage)) {
       fixed += ["\(stage).model", "\(stage).training.batch"]
     }
+    var config = config
+    // An automatic text context is that of the run's shards.
+    if config.transformer.model.textLength == 0 { config.transformer.model.textLength = before.transformer.model.textLength }
     // Recomputation changes memory, not numbers.
     guard let change = try config.withoutRecompute.firstChange(from: before.withoutRecompute, keys: fixed) else { return }
     throw DalleError(
