@@ -115,7 +115,7 @@ let package = Package(
       "Generation",
       dependencies: [
         "Safetensors", "Scenes", "Images", "Tokenizer", "Models", "Layers", "Kernels", "Tokens", "Hashing", "Random", "Files",
-        "Memory", "Errors", .product(name: "HeapModule", package: "swift-collections"),
+        "Memory", "Errors", "COpenBLAS", .product(name: "HeapModule", package: "swift-collections"),
       ]),
 
     module("Watching", dependencies: ["Monitoring", "Files", "Errors", "Yams"]),
@@ -141,7 +141,9 @@ let package = Package(
       ]),
     executable("dalle-train", dependencies: ["Training", "Preparation", "Parallel", "Monitoring", "MPI", "Files", "Errors"]),
     executable("dalle-generate", dependencies: ["Generation", "Images", "Kernels", "Monitoring", "Files"]),
-    executable("dalle-eval", dependencies: ["Generation", "Kernels", "Monitoring", "Files"]),
+    executable(
+      "dalle-eval",
+      dependencies: ["Reports", "Generation", "Datasets", "Images", "Kernels", "Monitoring", "Random", "Files", "Errors"]),
     executable(
       "dalle-bench",
       dependencies: [

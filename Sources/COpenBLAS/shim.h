@@ -27,3 +27,22 @@ static inline void copenblas_fit_kernels(void) {
   unsetenv("OPENBLAS_CORETYPE");
 #endif
 }
+
+// LAPACK's, which OpenBLAS contains; its header does not.
+extern void dsyevd_(const char *jobz, const char *uplo, const int *n, double *a, const int *lda, double *w, double *work, const int *lwork,
+                    int *iwork, const int *liwork, int *info);
+
+/// Eigenvalues of a symmetric n x n matrix, ascending, and its eigenvectors: row i of a is that of value i. Returns 0, or LAPACK's error.
+static inline int copenblas_eigen(int n, double *a, double *values) {
+  int info = 0, count = -1, integers = -1, few = 0;
+  double size = 0;
+  dsyevd_("V", "U", &n, a, &n, values, &size, &count, &few, &integers, &info);
+  if (info) return info;
+  count = (int)size, integers = few;
+  double *work = malloc(sizeof(double) * (size_t)count);
+  int *more = malloc(sizeof(int) * (size_t)integers);
+  if (!work || !more) info = -1;
+  else dsyevd_("V", "U", &n, a, &n, values, work, &count, more, &integers, &info);
+  free(work), free(more);
+  return info;
+}

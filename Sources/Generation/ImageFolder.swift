@@ -33,21 +33,22 @@ package struct ImageFolder {
     return paths
   }
 
-  /// Writes a grid as `grid.png`, and scores of its images, if there are any, as `scores.json`; as `grid-02.png` and `scores-02.json`
-  /// and so on where one of these files exists.
+  /// Writes a grid as `grid.png`, and scores of its images, if there are any, as `scores.json`, and a page with them as `scores.html`; as
+  /// `grid-02.png` and so on where one of these files exists.
   ///
   /// - Returns: the paths, the grid's first.
-  package func add(grid: Image, scores: Data? = nil) throws -> [String] {
+  package func add(grid: Image, scores: Data? = nil, page: Data? = nil) throws -> [String] {
+    let others = [("json", scores), ("html", page)].compactMap { name, data in data.map { (name, $0) } }
     var number = 1
     func paths() -> [String] {
       let suffix = number == 1 ? "" : "-\(zeroPadded(number, digits: 2))"
-      return ["\(path)/grid\(suffix).png"] + (scores == nil ? [] : ["\(path)/scores\(suffix).json"])
+      return ["\(path)/grid\(suffix).png"] + others.map { "\(path)/scores\(suffix).\($0.0)" }
     }
     while try !claim(paths()) { number += 1 }
     let claimed = paths()
     try write(claimed) {
       try grid.write(to: claimed[0])
-      if let scores { try replaceFile(claimed[1], with: scores) }
+      for (path, other) in zip(claimed.dropFirst(), others) { try replaceFile(path, with: other.1) }
     }
     return claimed
   }

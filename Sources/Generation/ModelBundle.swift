@@ -37,8 +37,10 @@ package struct ModelBundle {
     package static let dvaeWeights = "dvae.safetensors"
     package static let transformer = "transformer.json"
     package static let transformerWeights = "transformer.safetensors"
+    package static let clip = "clip.json"
+    package static let clipWeights = "clip.safetensors"
   }
-  /// Of the two JSON files that describe the models' shapes.
+  /// Of the JSON files that describe the models' shapes.
   package static let formatVersion = 1
 
   package let folder: String

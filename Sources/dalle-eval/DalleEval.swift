@@ -9,7 +9,7 @@ import Monitoring
 @main
 struct DalleEval: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "dalle-eval", abstract: "Measures a trained model.", subcommands: [ScenesCommand.self])
+    commandName: "dalle-eval", abstract: "Measures a trained model.", subcommands: [ScenesCommand.self, ImagesCommand.self])
 }
 
 struct ScenesCommand: ParsableCommand {

@@ -38,7 +38,8 @@ private struct Twin {
   let evaluated = try twin.model.evaluate(twin.batch, twin.parameters)
   #expect(evaluated.nats == loss.nats && evaluated.firsts == loss.firsts)
   expectClose(
-    try twin.model.imageFeatures(twin.batch.pixels, twin.parameters), try file.values("image_features", as: Float.self), absolute: 1e-5)
+    try twin.model.imageFeatures(twin.batch.pixels, twin.parameters), try file.values("image_features", as: Float.self),
+    absolute: 1e-5)
   expectClose(
     try twin.model.textFeatures(twin.batch.text, twin.parameters), try file.values("text_features", as: Float.self), absolute: 1e-5)
 }
