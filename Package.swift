@@ -190,7 +190,11 @@ let package = Package(
       path: "Tests/Fuzz/Targets", swiftSettings: swift),
     tests("Fuzz", dependencies: ["FuzzTargets"]),
     .executableTarget(
-      name: "interop-tokens", dependencies: ["Tokenizer"], path: "Tests/Interop", exclude: ["compare.py", "run"],
+      name: "interop-tokens", dependencies: ["Tokenizer"], path: "Tests/Interop",
+      exclude: ["compare.py", "scores.py", "scores", "run"],
+      swiftSettings: swift),
+    .executableTarget(
+      name: "interop-scores", dependencies: ["Generation", "Images", "Safetensors"], path: "Tests/Interop/scores",
       swiftSettings: swift),
     // Run by `Launch/test` under mpirun with 1 to 4 ranks.
     .executableTarget(

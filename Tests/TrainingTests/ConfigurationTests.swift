@@ -91,7 +91,7 @@ extension RunConfig {
     ("seed: [1, 2]", "run.yaml:1: `seed` takes one value, not a list or a section"),
     (
       "[1, 2]",
-      "run.yaml:1: a configuration is a section with the keys data, dvae, monitoring, parallel, precision, sampling, seed, tokenizer, transformer, not a value or a list"
+      "run.yaml:1: a configuration is a section with the keys clip, data, dvae, monitoring, parallel, precision, sampling, seed, tokenizer, transformer, not a value or a list"
     ),
   ])
   func mistakesAreNamed(yaml: String, expected: String) {
@@ -179,7 +179,10 @@ extension RunConfig {
     ]
     for value in [range.lowerBound, range.upperBound, 0, -1, .max, .min] + beyond {
       do {
-        let config = try ConfigFile.parse("", name: "run.yaml", overrides: ["\(key)=\(value)", "precision=fp32"])
+        // Small models are planned in less time.
+        let small = ["data.imageSize=128", "dvae.model.baseChannels=32", "transformer.model.layers=2", "transformer.model.heads=4"]
+        let overrides = small + ["clip.enabled=true", "precision=fp32", "\(key)=\(value)"]
+        let config = try ConfigFile.parse("", name: "run.yaml", overrides: overrides)
         #expect(range.contains(value))
         #expect(try Plan(config, ranks: 3, ranksPerNode: 3, process: Self.process).text().contains("per node"))
       } catch {
