@@ -191,7 +191,7 @@ let package = Package(
     tests("Fuzz", dependencies: ["FuzzTargets"]),
     .executableTarget(
       name: "interop-tokens", dependencies: ["Tokenizer"], path: "Tests/Interop",
-      exclude: ["compare.py", "scores.py", "scores", "run"],
+      exclude: ["compare.py", "scores.py", "scores", "imagenet", "imagenet.py", "run"],
       swiftSettings: swift),
     .executableTarget(
       name: "interop-scores", dependencies: ["Generation", "Images", "Safetensors"], path: "Tests/Interop/scores",

@@ -20,7 +20,7 @@ public struct AttentionScratch<Element: Scalar> {
   public init(_ space: inout Space, patterns: [AttentionPattern], headSize: Int) {
     let queryCount = patterns.map(\.largestBlock.queries).max() ?? 0
     let keyCount = patterns.map(\.largestBlock.keys).max() ?? 0
-    let length = patterns.first?.length ?? 0
+    let length = patterns.map(\.length).max() ?? 0
     let most = patterns.map { $0.largestBlock.queries * $0.largestBlock.keys }.max() ?? 0
     func matrix<Kind>(_ rows: Int, _ type: Kind.Type) -> MatrixView<Kind> { space.matrix(rows: rows, columns: headSize, of: type) }
     scores = space.vector(most)

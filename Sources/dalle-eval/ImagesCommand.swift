@@ -49,6 +49,11 @@ struct ImagesCommand: ParsableCommand {
   @Option(help: "Folder for the results; no file is overwritten. Default: evaluation in the model's folder.")
   var out: String?
 
+  @Flag(
+    help:
+      "Also write every image as a file, for other programs: images/held-out, images/reconstructed and images/generated in --out.")
+  var saveImages = false
+
   /// Distances compare whole distributions, so images are sampled as the model was trained.
   struct Defaults: SamplingDefaults { static let sampling = SamplingConfig() }
 
@@ -82,7 +87,24 @@ struct ImagesCommand: ParsableCommand {
     let page = try ImageScoresPage(result, name: name, path: model, samples: shown)
     let rows = shown.map { ImageGrid.Row(caption: $0.caption, images: [$0.heldOut, $0.reconstructed, $0.generated]) }
     let paths = try folder.add(grid: ImageGrid.compose(rows, columns: 4), scores: JSON.pretty(result), page: Data(page.html.utf8))
-    print(text(result, skipped: skipped, paths: paths))
+    let saved = saveImages ? [try save(evaluation.samples, beside: paths[0])] : []
+    print(text(result, skipped: skipped, paths: paths + saved))
+  }
+
+  /// Writes all images into a folder with the number of the grid.
+  private func save(_ samples: [ImageEvaluation.Sample], beside grid: String) throws -> String {
+    let name = (grid as NSString).lastPathComponent.replacingOccurrences(of: "grid", with: "images")
+    let folder = (grid as NSString).deletingLastPathComponent + "/" + (name as NSString).deletingPathExtension
+    let kinds: [(name: String, image: KeyPath<ImageEvaluation.Sample, Image>)] = [
+      ("held-out", \.heldOut), ("reconstructed", \.reconstructed), ("generated", \.generated),
+    ]
+    for kind in kinds {
+      try makeFolder("\(folder)/\(kind.name)")
+      for (index, sample) in samples.enumerated() {
+        try sample[keyPath: kind.image].write(to: "\(folder)/\(kind.name)/\(zeroPadded(index + 1, digits: 5)).png")
+      }
+    }
+    return folder
   }
 
   /// Images of the validation split with their first captions, cropped as for evaluation; in the order of the seed.

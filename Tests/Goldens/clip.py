@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 
 torch.manual_seed(0)
 torch.set_default_dtype(torch.float64)
-SIZE, SIDE, L, H, HS, T, V, F = 12, 4, 2, 2, 8, 5, 19, 16
+SIZE, SIDE, L, H, HS, T, V, F = 12, 4, 2, 2, 8, 12, 19, 16
 D, GRID = H * HS, SIZE // SIDE
 SCALE = 0.25
 captions = [[3, 7, 18], [], [3, 7, 18], [5, 0, 11, 2, 9]]

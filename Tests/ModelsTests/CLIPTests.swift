@@ -9,7 +9,7 @@ import Tokens
 /// The shape and inputs of `Tests/Goldens/clip.py`.
 private struct Twin {
   let config = CLIPConfig(
-    imageSize: 12, patchSize: 4, layers: 2, heads: 2, headSize: 8, textLength: 5, textVocabulary: 19, featureSize: 16)
+    imageSize: 12, patchSize: 4, layers: 2, heads: 2, headSize: 8, textLength: 12, textVocabulary: 19, featureSize: 16)
   let batch: CLIPBatch
   let model: CLIP
   let parameters: LocalParameters
@@ -20,7 +20,7 @@ private struct Twin {
     let lengths = try file.values("lengths", as: Int32.self)
     batch = CLIPBatch(
       pixels: try file.values("pixels", as: Int32.self).map { UInt8($0) },
-      text: lengths.indices.map { text[$0 * 5..<$0 * 5 + Int(lengths[$0])].map(Token.init) })
+      text: lengths.indices.map { text[$0 * 12..<$0 * 12 + Int(lengths[$0])].map(Token.init) })
     model = try CLIP(config, batch: 4, precision: precision)
     parameters = LocalParameters(model.table, precision: precision)
     try parameters.load(file)
