@@ -86,6 +86,9 @@ struct DalleTrain: ParsableCommand {
       return
     }
     try config.validate(ranks: world.size)
+    if stage == "clip", !config.clip.enabled {
+      throw DalleError(.usage, "--stage clip: `clip.enabled` is false, so the run has no such stage; add --set clip.enabled=true")
+    }
     let grid = try ProcessGrid(world, ranksPerNode: config.parallel.ranksPerNode)
     let plan = Plan(
       config, ranks: world.size, ranksPerNode: grid.node.size,

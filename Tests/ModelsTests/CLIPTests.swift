@@ -44,11 +44,20 @@ private struct Twin {
     try twin.model.textFeatures(twin.batch.text, twin.parameters), try file.values("text_features", as: Float.self), absolute: 1e-5)
 }
 
+/// Weights and activations rounded to 8 bits: the loss to 1e-2. Gradients of single blocks are differences of many pairs, so their direction
+/// as a whole is compared.
 @Test(.enabled(if: Precision.bf16.isSupported)) func clipInBF16IsCloseToItsTwin() throws {
   let (twin, file) = (try Twin(.bf16), try golden("clip.safetensors"))
   let loss = try twin.model.forwardBackward(twin.batch, twin.parameters, scale: 0.25)
   expectClose([Float(loss.nats)], try file.values("loss", as: Float.self), relative: 1e-2, "loss")
-  try twin.parameters.expectGradients(file, tolerance: 0.1)
+  var (product, ours, theirs) = (0.0, 0.0, 0.0)
+  for parameter in twin.model.table.parameters {
+    let actual = twin.parameters.gradients(of: parameter.block)[parameter].array
+    for (a, b) in zip(actual, try file.values("gradient/\(parameter.name)", as: Float.self)) {
+      (product, ours, theirs) = (product + Double(a * b), ours + Double(a * a), theirs + Double(b * b))
+    }
+  }
+  #expect(product / (ours * theirs).squareRoot() > 0.99)
 }
 
 /// Features do not depend on what else is computed with them; nor do they on a caption's padding.

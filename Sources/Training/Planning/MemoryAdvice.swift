@@ -13,6 +13,8 @@ extension Plan {
   /// Those that change no result come first, then those that cost least.
   private func savings(of model: String) -> [Saving] {
     let training = training(of: model)
+    // A CLIP learns from the pairs of a micro-batch.
+    let fewest = model == "clip" ? min(32, config.clip.training.microBatch) : 1
     // With local updates each node has weights of its own.
     let spreads = nodes > 1 && config.parallel.localUpdates == 0
     let spread = spreads ? [Saving(text: "parallel.shard: world") { $0.parallel.shard = .world }] : []
@@ -20,7 +22,7 @@ extension Plan {
       Saving(text: "parallel.gradientBlocks: 3") { $0.parallel.gradientBlocks = 3 }
     ] + spread + [
       Saving(text: "\(model).training.sampleEvery: 0") { $0[keyPath: training].sampleEvery = 0 },
-      Saving(text: "\(model).training.microBatch: 1") { $0[keyPath: training].microBatch = 1 },
+      Saving(text: "\(model).training.microBatch: \(fewest)") { $0[keyPath: training].microBatch = fewest },
     ] + recomputing(model) + [
       Saving(text: "\(model).training.adamw.moments: bf16") {
         if $0[keyPath: training].adamw.moments == .fp32 { $0[keyPath: training].adamw.moments = .bf16 }

@@ -57,7 +57,7 @@ package struct RunFolder: Sendable {
       throw DalleError(.configuration, "\(error); another version wrote this file of the run: correct it, or use another --run")
     }
     var fixed = ["seed", "data.source", "data.imageSize", "data.scenes", "data.validation", "tokenizer"]
-    for stage in ["dvae", "transformer", "clip"] where FileManager.default.fileExists(atPath: manifest(stage)) {
+    for stage in config.trainings.map(\.model) where FileManager.default.fileExists(atPath: manifest(stage)) {
       fixed += ["\(stage).model", "\(stage).training.batch"]
     }
     var config = config
