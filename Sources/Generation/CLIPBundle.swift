@@ -11,6 +11,8 @@ import Tokenizer
 
 /// A trained CLIP and its tokenizer, from the folder of a run or of a model.
 package struct CLIPBundle {
+  /// Of the weights' file.
+  private let file: String
   package let clip: CLIP
   package let weights: LocalParameters
   package let tokenizer: Tokenizer
@@ -21,10 +23,10 @@ package struct CLIPBundle {
   package init(_ path: String) throws {
     let folder = ModelBundle.folder(path)
     let (shape, weights) = ("\(folder)/\(ModelBundle.File.clip)", "\(folder)/\(ModelBundle.File.clipWeights)")
-    for file in [shape, weights] where !FileManager.default.fileExists(atPath: file) {
+    for name in [shape, weights] where !FileManager.default.fileExists(atPath: name) {
       throw DalleError(
         .noInput,
-        "\(file): is missing, so no network can judge images; train it: dalle-train --set clip.enabled=true --stage clip, with the run's "
+        "\(name): is missing, so no network can judge images; train it: dalle-train --set clip.enabled=true --stage clip, with the run's "
           + "own options; or name another run that has one")
     }
     let config = try VersionedJSON.read(CLIPConfig.self, from: shape, version: ModelBundle.formatVersion, defaults: NoDefaults())
@@ -41,7 +43,7 @@ package struct CLIPBundle {
       throw DalleError(
         .data, "\(weights): this CLIP was trained with another tokenizer than \(name); put the files of one run together")
     }
-    self.hash = hash
+    (file, self.hash) = (weights, hash)
     let precision = Precision.fastest
     clip = try CLIP(config, batch: 32, precision: precision)
     self.weights = try ModelBundle.weights(clip.table, weights, precision)
@@ -53,11 +55,21 @@ package struct CLIPBundle {
   package func features(of images: [Image]) throws -> FeatureSet {
     let size = clip.config.imageSize
     let pixels = images.flatMap { ($0.width == size && $0.height == size ? $0 : $0.centerCrop(size)).pixels }
-    return FeatureSet(try clip.imageFeatures(pixels, weights), size: clip.config.featureSize)
+    return try finite(clip.imageFeatures(pixels, weights))
   }
 
   package func features(of captions: [String]) throws -> FeatureSet {
     let tokens = captions.map { tokenizer.prefix(tokenizer.encode($0), clip.config.textLength) }
-    return FeatureSet(try clip.textFeatures(tokens, weights), size: clip.config.featureSize)
+    return try finite(clip.textFeatures(tokens, weights))
+  }
+
+  private func finite(_ values: [Float]) throws -> FeatureSet {
+    guard values.allSatisfy(\.isFinite) else {
+      throw DalleError(
+        .data,
+        "\(file): this CLIP gives features that are infinite or NaN: its training diverged; train it again with a lower clip.training.lr.peak"
+      )
+    }
+    return FeatureSet(values, size: clip.config.featureSize)
   }
 }

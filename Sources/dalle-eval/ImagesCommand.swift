@@ -76,7 +76,7 @@ struct ImagesCommand: ParsableCommand {
     let judge = try CLIPBundle(features ?? model)
     let folder = try ImageFolder(out ?? "\(model)/evaluation")
     var meter = ProgressMeter.console()
-    let (chosen, skipped) = try heldOut(data, size: bundle.dvae.imageSize) { meter.show("reading images", $0, of: $1) }
+    let (chosen, unreadable) = try heldOut(data, size: bundle.dvae.imageSize) { meter.show("reading images", $0, of: $1) }
     let evaluation = try ImageEvaluation(
       bundle, judge, images: chosen, candidates: candidates, seed: seed, sampling.config
     ) { meter.show($0, $1, of: $2) }
@@ -88,7 +88,7 @@ struct ImagesCommand: ParsableCommand {
     let rows = shown.map { ImageGrid.Row(caption: $0.caption, images: [$0.heldOut, $0.reconstructed, $0.generated]) }
     let paths = try folder.add(grid: ImageGrid.compose(rows, columns: 4), scores: JSON.pretty(result), page: Data(page.html.utf8))
     let saved = saveImages ? [try save(evaluation.samples, beside: paths[0])] : []
-    print(text(result, skipped: skipped, paths: paths + saved))
+    print(text(result, unreadable: unreadable, paths: paths + saved))
   }
 
   /// Writes all images into a folder with the number of the grid.
@@ -110,28 +110,31 @@ struct ImagesCommand: ParsableCommand {
   /// Images of the validation split with their first captions, cropped as for evaluation; in the order of the seed.
   private func heldOut(
     _ data: Dataset, size: Int, progress: (_ done: Int, _ total: Int) -> Void
-  ) throws -> (images: [(caption: String, image: Image)], skipped: Int) {
+  ) throws -> (images: [(caption: String, image: Image)], unreadable: [String]) {
     let count = data.count(.validation)
     var random = RandomStream(seed: seed, stream: 0xE7A1)
     let order = Array(0..<count).shuffled(using: &random)
-    var (result, skipped) = ([(caption: String, image: Image)](), 0)
+    var (result, unreadable) = ([(caption: String, image: Image)](), [String]())
     for index in order where result.count < images {
       progress(result.count, min(images, count))
       do {
         let image = try data.image(index, .validation, forCropsOf: size)
         result.append((try data.captions(index, .validation)[0], image.centerCrop(size)))
-      } catch { skipped += 1 }
+      } catch { unreadable.append("\(error)") }
     }
     guard result.count >= ImageEvaluation.leastImages else {
       throw DalleError(
         .data,
-        "\(dataset): its validation split has \(count) images, of which \(result.count) can be read; at least \(ImageEvaluation.leastImages) are needed: "
+        "\(dataset): its validation split has \(count) images, of which \(result.count) can be read\(Self.first(unreadable)); at least \(ImageEvaluation.leastImages) are needed: "
           + "collect the dataset with --validation \(images)")
     }
-    return (result, skipped)
+    return (result, unreadable)
   }
 
-  private func text(_ result: ImageMetrics, skipped: Int, paths: [String]) -> String {
+  /// " (the first that cannot: PATH: cannot be decoded)"
+  private static func first(_ problems: [String]) -> String { problems.first.map { " (the first that cannot: \($0))" } ?? "" }
+
+  private func text(_ result: ImageMetrics, unreadable: [String], paths: [String]) -> String {
     func number(_ estimate: Estimate, _ factor: Double = 1) -> String {
       "\(short(factor * estimate.value)) (\(short(factor * estimate.low)) to \(short(factor * estimate.high)))"
     }
@@ -139,9 +142,11 @@ struct ImagesCommand: ParsableCommand {
       "Fréchet distance \(number(kind.frechetDistance)), kernel distance \(number(kind.kernelDistance)), own caption first "
         + "\(number(kind.captionFirst, 100)) %"
     }
+    let others =
+      unreadable.isEmpty ? "" : ", \(unreadable.count) \(unreadable.count == 1 ? "other" : "others") left out\(Self.first(unreadable))"
     let similarity = result.similarity.map { ", SSIM \(number($0))" } ?? ""
     return """
-      \(result.images) held-out images\(skipped == 0 ? "" : " (\(skipped) others cannot be read)"), one generated for each caption, temperature \
+      \(result.images) held-out images\(others), one generated for each caption, temperature \
       \(sampling.temperature), guidance \(sampling.guidance)
       validation loss     text \(number(result.textNats)), image \(number(result.imageNats)) nats per token
       dVAE                PSNR \(number(result.psnr)) dB\(similarity)
