@@ -142,8 +142,8 @@ struct ImagesCommand: ParsableCommand {
       "Fréchet distance \(number(kind.frechetDistance)), kernel distance \(number(kind.kernelDistance)), own caption first "
         + "\(number(kind.captionFirst, 100)) %"
     }
-    let others =
-      unreadable.isEmpty ? "" : ", \(unreadable.count) \(unreadable.count == 1 ? "other" : "others") left out\(Self.first(unreadable))"
+    let count = unreadable.count
+    let others = count == 0 ? "" : ", \(count) \(count == 1 ? "other" : "others") left out\(Self.first(unreadable))"
     let similarity = result.similarity.map { ", SSIM \(number($0))" } ?? ""
     return """
       \(result.images) held-out images\(others), one generated for each caption, temperature \
