@@ -59,7 +59,7 @@ struct ImagesCommand: ParsableCommand {
 
   func validate() throws {
     for (name, value, range) in [
-      ("--images", images, ImageEvaluation.leastImages...65_536), ("--candidates", candidates, 2...65_536),
+      ("--images", images, ImageEvaluation.leastImages...ImageEvaluation.mostImages), ("--candidates", candidates, 2...65_536),
       ("--samples", samples, 1...4096),
     ] where !range.contains(value) {
       throw ValidationError("\(name) is \(value); it must lie between \(range.lowerBound) and \(range.upperBound)")

@@ -43,8 +43,9 @@ package struct ImageEvaluation {
   package let metrics: ImageMetrics
   package let samples: [Sample]
 
-  /// Fewest images: distances need a covariance.
+  /// Fewest images, since distances need a covariance, and most: kernels are of all pairs, 40 bytes each.
   package static let leastImages = 8
+  package static let mostImages = 8192
 
   /// - Parameters:
   ///   - images: held-out images of the dVAE's size, each with a caption.
