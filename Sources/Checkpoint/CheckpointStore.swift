@@ -226,9 +226,11 @@ package final class CheckpointStore {
   ///   - step: of the checkpoint; nil for the newest.
   ///   - averaged: whether those of the EMA are taken.
   ///   - metadata: for the file's header, beside `step`.
+  ///   - isWanted: whether a parameter is written, by its name.
   /// - Throws: `DalleError` if there is no checkpoint.
   package static func exportWeights(
-    in folder: String, step: Int? = nil, averaged: Bool, to path: String, metadata: [String: String] = [:]
+    in folder: String, step: Int? = nil, averaged: Bool, to path: String, metadata: [String: String] = [:],
+    where isWanted: (_ parameter: String) -> Bool = { _ in true }
   ) throws {
     let steps = try steps(in: folder)
     guard let step = step == nil ? steps.last : steps.first(where: { $0 == step }) else {
@@ -239,7 +241,7 @@ package final class CheckpointStore {
     }
     let reader = try ShardedSafetensorsReader(
       folder: "\(folder)/\(CheckpointWriter.name(step))", name: averaged ? CheckpointFile.ema : CheckpointFile.model)
-    let tensors = reader.names.sorted().map { (name: $0, shape: reader.info($0)!.shape, type: TensorType.f32) }
+    let tensors = reader.names.filter(isWanted).sorted().map { (name: $0, shape: reader.info($0)!.shape, type: TensorType.f32) }
     let temporary = path + ".partial"
     do {
       let writer = try SafetensorsWriter(temporary, tensors: tensors, metadata: metadata.merging(["step": "\(step)"]) { $1 })

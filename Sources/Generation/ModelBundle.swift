@@ -35,6 +35,7 @@ package struct ModelBundle {
     package static let tokenizer = "tokenizer.json"
     package static let dvae = "dvae.json"
     package static let dvaeWeights = "dvae.safetensors"
+    package static let decoderWeights = "decoder.safetensors"
     package static let transformer = "transformer.json"
     package static let transformerWeights = "transformer.safetensors"
     package static let clip = "clip.json"
@@ -124,8 +125,32 @@ package struct ModelBundle {
     let path = try existing(File.dvae, in: folder)
     let config = try VersionedJSON.read(DVAEConfig.self, from: path, version: formatVersion, defaults: DVAEConfig())
     try validate(path, config.validate)
-    return LoadedDVAE(
-      config: config, weights: try weights(DVAEArchitecture(config).table, existing(File.dvaeWeights, in: folder), precision))
+    let dvaeWeights = try existing(File.dvaeWeights, in: folder)
+    let weights = try weights(DVAEArchitecture(config).table, dvaeWeights, precision)
+    try takeDecoder(in: folder, of: dvaeWeights, into: weights)
+    return LoadedDVAE(config: config, weights: weights)
+  }
+
+  /// Replaces the decoder's weights with fine-tuned ones, where the folder has them.
+  ///
+  /// - Throws: `DalleError` of kind `data` where they belong to another dVAE, or are damaged.
+  private static func takeDecoder(in folder: String, of dvaeWeights: String, into weights: LocalParameters) throws {
+    let path = "\(folder)/\(File.decoderWeights)"
+    guard FileManager.default.fileExists(atPath: path) else { return }
+    let reader = try SafetensorsReader(path)
+    guard let hash = SHA256.hex(ofFile: dvaeWeights) else { throw DalleError.file(dvaeWeights, "cannot be read") }
+    guard reader.metadata["dVAE"] == hash else {
+      throw DalleError(
+        .data,
+        "\(path): this decoder was fine-tuned for another dVAE than \(File.dvaeWeights) beside it; remove it, or make it again: dalle-train "
+          + "--set decoder.enabled=true --stage decoder, with the run's own options")
+    }
+    let parameters = weights.table.parameters.filter { reader.tensors[$0.name] != nil }
+    guard parameters.count == reader.tensors.count else {
+      throw DalleError(.data, "\(path): has tensors that a decoder of this dVAE does not have; copy the file from the same run")
+    }
+    for parameter in parameters { try read(parameter, of: reader, path, into: weights) }
+    weights.refreshComputeCopy()
   }
 
   /// Names the file in the error of a shape that no model can have.
@@ -159,17 +184,7 @@ package struct ModelBundle {
   ) throws -> LocalParameters {
     let reader = try SafetensorsReader(path)
     let parameters = LocalParameters(table, gradients: false, precision: precision)
-    for parameter in table.parameters {
-      let values = parameters.weights(of: parameter.block)[parameter]
-      try reader.read(
-        parameter.name, shape: parameter.shape, into: UnsafeMutableBufferPointer(start: values.base, count: values.count))
-      guard values.isFinite else {
-        throw DalleError(
-          .data,
-          "\(path): values of the tensor `\(parameter.name)` are infinite or NaN: the training that made it diverged; train it again with "
-            + "a lower lr.peak, or name another model")
-      }
-    }
+    for parameter in table.parameters { try read(parameter, of: reader, path, into: parameters) }
     let known = Set(table.parameters.map(\.name))
     if let extra = reader.tensors.keys.filter({ !known.contains($0) }).min() {
       throw DalleError(
@@ -178,5 +193,19 @@ package struct ModelBundle {
     }
     parameters.refreshComputeCopy()
     return parameters
+  }
+
+  private static func read(
+    _ parameter: Parameter, of reader: SafetensorsReader, _ path: String, into parameters: LocalParameters
+  ) throws {
+    let values = parameters.weights(of: parameter.block)[parameter]
+    try reader.read(
+      parameter.name, shape: parameter.shape, into: UnsafeMutableBufferPointer(start: values.base, count: values.count))
+    guard values.isFinite else {
+      throw DalleError(
+        .data,
+        "\(path): values of the tensor `\(parameter.name)` are infinite or NaN: the training that made it diverged; train it again with "
+          + "a lower lr.peak, or name another model")
+    }
   }
 }

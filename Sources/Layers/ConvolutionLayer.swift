@@ -43,8 +43,9 @@ package struct ConvolutionLayer<Element: Scalar> {
     convolution.backwardInput(dy, weights: weights[parameters.weight], into: dx)
   }
 
-  /// Adds to the parameters' gradients.
-  package func backwardWeights(_ x: VectorView<Element>, _ dy: VectorView<Element>, into gradients: BlockValues) {
+  /// Adds to the parameters' gradients, if they are wanted.
+  package func backwardWeights(_ x: VectorView<Element>, _ dy: VectorView<Element>, into gradients: BlockValues?) {
+    guard let gradients else { return }
     convolution.backwardWeights(
       x, dy, intoWeights: gradients[parameters.weight], bias: gradients[parameters.bias])
   }

@@ -76,9 +76,9 @@ package struct ResidualBlock<Element: Scalar> {
   }
 
   /// On entry y has the gradient of the block's output and x its input (with an identity convolution; without, x is y).
-  /// On exit x has the gradient of the input, and the parameters' gradients are added to `gradients`.
+  /// On exit x has the gradient of the input, and the parameters' gradients are added to `gradients`, if there are any.
   package func backward(
-    _ x: Vector, _ y: Vector, _ weights: BlockValues, _ gradients: BlockValues, saved: Saved, scratch: Scratch
+    _ x: Vector, _ y: Vector, _ weights: BlockValues, _ gradients: BlockValues?, saved: Saved, scratch: Scratch
   ) {
     let samples = samples(x, y)
     let rectified = part(saved.rectified, samples * parameters.inputCount)

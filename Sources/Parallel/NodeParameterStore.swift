@@ -192,13 +192,22 @@ package final class NodeParameterStore: ParameterStore {
 
   // MARK: Start and check
 
-  /// Initial values of the weights from the seed, and of the state. Collective.
-  package func initialize(seed: UInt64) throws {
+  /// Initial values of the weights, and of the state. Collective.
+  ///
+  /// - Parameters:
+  ///   - seed: decides those of the parameters that `given` has none for.
+  ///   - given: a parameter's values from elsewhere, the same on all ranks.
+  package func initialize(seed: UInt64, given: (Parameter) -> Vector? = { _ in nil }) throws {
     for block in table.blockIDs {
       for owned in keptPieces(of: block) {
         let (parameter, range) = (owned.parameter, owned.range)
         let weights = weightArray.values(of: block)[range]
-        table.initialize(parameter, from: range.lowerBound - parameter.offset, into: weights, seed: seed)
+        let first = range.lowerBound - parameter.offset
+        if let values = given(parameter) {
+          weights.copy(from: values[first..<first + range.count])
+        } else {
+          table.initialize(parameter, from: first, into: weights, seed: seed)
+        }
       }
     }
     for array in stateArrays where array.initialValue == .weights { restart(array) }

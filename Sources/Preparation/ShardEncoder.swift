@@ -316,7 +316,7 @@ package struct ShardEncoder {
     // Few codes in few images mean nothing.
     guard codes > 0, 4 * used <= min(dvae.config.vocabulary, codes / 4) else { return nil }
     return
-      "\(used) of \(dvae.config.vocabulary) codes are used in \(images.count) \(images.count == 1 ? "image" : "images"), so image tokens can tell few images apart; unless the images are that simple, train the dVAE with a lower `dvae.klWeight` or for longer"
+      "\(used) of \(dvae.config.vocabulary) codes are used in \(images.count) \(images.count == 1 ? "image" : "images"), so image tokens can tell few images apart; unless the images are that simple, train the dVAE for longer\(dvae.config.quantizer == .gumbel ? ", or with a lower `dvae.klWeight`" : "")"
   }
 
   /// Merges a shard's pieces.

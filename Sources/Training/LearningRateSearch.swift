@@ -95,7 +95,7 @@ struct LearningRateSearch {
     let parameters = try NodeParameterStore(
       for: task, config, optimizer: model.optimizer, grid: grid, parallel: parallel, exchange: run.config.exchange,
       clock: run.monitor.clock)
-    try parameters.initialize(seed: UInt64(run.config.seed))
+    try parameters.initialize(seed: UInt64(run.config.seed), given: task.initialValues)
     let update = TrainingStep(
       task, config, optimizer: model.optimizer, grid: grid, parameters: parameters,
       compressionStart: parallel.powersgd.firstStep(warmupSteps: config.lr.warmupSteps))

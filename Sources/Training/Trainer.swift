@@ -112,7 +112,7 @@ package final class Trainer<Task: TrainingTask> {
       if !parameters.isLocal { state.roundUpdates = 0 }
       try parameters.refreshComputeCopy()
     } else {
-      try parameters.initialize(seed: seed)
+      try parameters.initialize(seed: seed, given: task.initialValues)
     }
     try parameters.verifyEqualWeights()
   }

@@ -1,6 +1,7 @@
 import Images
 import Kernels
 import Layers
+import Memory
 
 /// What one model brings to the trainer: batches, a forward and backward pass, and what its loss sums mean.
 ///
@@ -51,6 +52,9 @@ package protocol TrainingTask: AnyObject {
   /// Counts of a validation that are too many to be read as numbers.
   func validationHistograms(_ sums: [Double]) -> [(name: String, counts: [Int])]
 
+  /// The values with which a parameter's training begins, where they do not come from the seed: the same on all ranks.
+  func initialValues(of parameter: Parameter) -> Vector?
+
   /// An image with samples of these weights, for people; nil where there is nothing to show. Called on the coordinator.
   func sampleImage(_ source: any ParameterStore) throws -> Image?
 }
@@ -59,6 +63,7 @@ extension TrainingTask {
   package var sampleBytes: Int { 0 }
   package var sampleImageBytes: Int { 0 }
   package func validationHistograms(_ sums: [Double]) -> [(name: String, counts: [Int])] { [] }
+  package func initialValues(of parameter: Parameter) -> Vector? { nil }
   package func sampleImage(_ source: any ParameterStore) throws -> Image? { nil }
 }
 

@@ -86,8 +86,10 @@ struct DalleTrain: ParsableCommand {
       return
     }
     try config.validate(ranks: world.size)
-    if stage == "clip", !config.clip.enabled {
-      throw DalleError(.usage, "--stage clip: `clip.enabled` is false, so the run has no such stage; add --set clip.enabled=true")
+    for (name, isEnabled) in [("decoder", config.decoder.enabled), ("clip", config.clip.enabled)] where stage == name && !isEnabled
+    {
+      throw DalleError(
+        .usage, "--stage \(name): `\(name).enabled` is false, so the run has no such stage; add --set \(name).enabled=true")
     }
     let grid = try ProcessGrid(world, ranksPerNode: config.parallel.ranksPerNode)
     let plan = Plan(

@@ -1,6 +1,6 @@
 """Golden values for the dVAE: a PyTorch twin in float64, one training step and one evaluation of a tiny model each.
 
-usage: python3 Tests/Goldens/dvae.py     writes dvae-groups3.safetensors and dvae-groups4.safetensors beside itself
+usage: python3 Tests/Goldens/dvae.py     writes dvae-groups3, dvae-groups4 and dvae-fsq.safetensors beside itself
 needs: torch, numpy, safetensors
 """
 import json, math, os
@@ -62,9 +62,27 @@ class Half(nn.Module):
         return self.blocks["output"]["conv"](F.relu(x))
 
 
+def levels(vocabulary):
+    """Levels of finite scalar quantization: fours, then eights."""
+    bits = vocabulary.bit_length() - 1
+    fours = -bits % 3
+    return [4] * fours + [8] * ((bits - 2 * fours) // 3)
+
+
+def quantize(z, levels):
+    """Rounds tanh of z [N, D, h, w] to the middles of intervals; the gradient is that of tanh. Returns values, codes, tanh."""
+    bounded = torch.tanh(z)
+    counts = torch.tensor(levels).view(1, -1, 1, 1)
+    digits = torch.minimum(torch.floor((bounded.detach() + 1) / 2 * counts), counts - 1).long()
+    middles = (2 * digits + 1) / counts - 1
+    places = torch.tensor([math.prod(levels[:i]) for i in range(len(levels))]).view(1, -1, 1, 1)
+    return bounded + (middles - bounded).detach(), (digits * places).sum(1), bounded
+
+
 class DVAE(nn.Module):
-    def __init__(self, groups, blocksPerGroup, baseChannels, codebookDim, vocabulary, **_):
+    def __init__(self, groups, blocksPerGroup, baseChannels, codebookDim, vocabulary, quantizer, **_):
         super().__init__()
+        vocabulary = len(levels(vocabulary)) if quantizer == "fsq" else vocabulary
         widths = [baseChannels << g for g in range(groups)]
         gain = 1 / (groups * blocksPerGroup) ** 2
         self.encoder = Half(Conv(3, baseChannels, 7), widths, vocabulary, blocksPerGroup, (3, 3, 3, 1), gain,
@@ -82,7 +100,7 @@ def negative_log_likelihood(output, x):
     return (math.log(2) + log_b + torch.log(x * (1 - x)) + (torch.logit(x) - mu).abs() / log_b.exp()).sum()
 
 
-def write(config, samples, seed):
+def write(file, config, samples, seed):
     torch.manual_seed(seed)
     torch.set_default_dtype(torch.float64)
     model = DVAE(**config)
@@ -96,21 +114,29 @@ def write(config, samples, seed):
 
     x = phi(pixels.double()).permute(0, 3, 1, 2)
     logits = model.encoder(x)
-    relaxed = torch.softmax((logits + noise.permute(0, 3, 1, 2)) / temperature, 1)
-    reconstruction = negative_log_likelihood(model.decoder(relaxed), x)
-    log_q = torch.log_softmax(logits, 1)
-    kl = (log_q.exp() * (log_q + math.log(vocabulary))).sum()
+    if config["quantizer"] == "fsq":
+        counts = levels(vocabulary)
+        values, codes, bounded = quantize(logits, counts)
+        reconstruction = negative_log_likelihood(model.decoder(values), x)
+        kl = torch.zeros(())
+        # Rounding in fp32 must not change a code.
+        place = (bounded + 1) / 2 * torch.tensor(counts).view(1, -1, 1, 1)
+        assert (place - place.round()).abs().min() > 1e-4
+    else:
+        relaxed = torch.softmax((logits + noise.permute(0, 3, 1, 2)) / temperature, 1)
+        reconstruction = negative_log_likelihood(model.decoder(relaxed), x)
+        log_q = torch.log_softmax(logits, 1)
+        kl = (log_q.exp() * (log_q + math.log(vocabulary))).sum()
+        codes = logits.argmax(1)
     ((reconstruction + kl_weight * kl) / (size * size * 3) / samples).backward()
 
     with torch.no_grad():
-        codes = logits.argmax(1)
-        hard = F.one_hot(codes, vocabulary).permute(0, 3, 1, 2).double()
+        hard = values if config["quantizer"] == "fsq" else F.one_hot(codes, vocabulary).permute(0, 3, 1, 2).double()
         output = model.decoder(hard)
         decoded = (((torch.sigmoid(output[:, :3]) - 0.1) / 0.8).clamp(0, 1) * 255).round().permute(0, 2, 3, 1)
 
     arrays = {
         "pixels": pixels.numpy().astype(np.uint8), "noise": noise.numpy().astype(np.float32),
-        "logits": logits.detach().permute(0, 2, 3, 1).numpy().astype(np.float32),
         "codes": codes.numpy().astype(np.uint16), "decoded": decoded.numpy().astype(np.uint8),
     }
     for name, parameter in model.named_parameters():
@@ -120,14 +146,18 @@ def write(config, samples, seed):
         samples=samples, temperature=temperature, klWeight=kl_weight, reconstruction=reconstruction.item(), kl=kl.item(),
         hardReconstruction=negative_log_likelihood(output, x).item(),
         squaredError=((decoded - pixels) ** 2).sum().item())
-    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), f"dvae-groups{config['groups']}.safetensors")
+    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), f"{file}.safetensors")
     arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     save_file(arrays, path, {"config": json.dumps(config), "facts": json.dumps(facts)})
     print(path, os.path.getsize(path), facts)
 
 
-base = dict(recompute=False)
-write(dict(base, imageSize=16, groups=3, blocksPerGroup=2, baseChannels=8, codebookDim=6, vocabulary=32), 2, 1)
-# Every group a single block, a codebook as wide as the first group (no identity convolution), hidden layers of 1 channel,
-# a vocabulary that is no multiple of 16.
-write(dict(base, imageSize=16, groups=4, blocksPerGroup=1, baseChannels=4, codebookDim=32, vocabulary=37), 3, 3)
+if __name__ == "__main__":
+    base = dict(recompute=False, quantizer="gumbel")
+    write("dvae-groups3", dict(base, imageSize=16, groups=3, blocksPerGroup=2, baseChannels=8, codebookDim=6, vocabulary=32), 2, 1)
+    # Every group a single block, a codebook as wide as the first group (no identity convolution), hidden layers of 1 channel,
+    # a vocabulary that is no multiple of 16.
+    write("dvae-groups4", dict(base, imageSize=16, groups=4, blocksPerGroup=1, baseChannels=4, codebookDim=32, vocabulary=37), 3, 3)
+    # Two values, of 4 and of 8 levels.
+    fsq = dict(base, quantizer="fsq", imageSize=16, groups=3, blocksPerGroup=1, baseChannels=8, codebookDim=6, vocabulary=32)
+    write("dvae-fsq", fsq, 2, 5)

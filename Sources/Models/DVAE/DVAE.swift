@@ -55,7 +55,7 @@ package final class DVAE {
     }
   }
 
-  /// One pass forward and backward. Adds `scale` times the gradient of the sum over `count` samples of
+  /// One pass forward and backward. Temperature, KL weight and noise are for the Gumbel-softmax relaxation. Adds `scale` times the gradient of the sum over `count` samples of
   /// `(reconstruction + klWeight · KL) / (imageSize² · 3)` (paper A.2, A.3); `scale` is normally 1 / global batch.
   package func forwardBackward(
     _ pixels: UnsafePointer<UInt8>, count: Int, _ store: ParameterStore, temperature: Float, klWeight: Float,
@@ -76,12 +76,12 @@ package final class DVAE {
     return try passes.evaluate(pixels, count, store, into: codes)
   }
 
-  /// The most likely code of every grid position: the image tokens of the second stage (paper 2.2).
+  /// The code of every grid position, the most likely one where there is a choice: the image tokens of the second stage (paper 2.2).
   package func encode(
     _ pixels: UnsafePointer<UInt8>, count: Int, _ store: ParameterStore, into codes: UnsafeMutablePointer<Token>
   ) throws {
     check(count)
-    try passes.encode(pixels, count, store) { codes[$0] = Token(indexOfLargest($1)) }
+    try passes.encode(pixels, count, store, into: codes)
   }
 
   /// Reconstructs images from codes: the mean of the decoder's distribution in logit space, ignoring its width (paper A.3).
@@ -97,6 +97,12 @@ package final class DVAE {
           + "\(config.vocabulary - 1); decode with the dVAE that encoded it")
     }
     try passes.decode(codes, count, store, into: pixels)
+  }
+
+  /// The decoder's entry for given codes of `count` samples, `[count · grid², codebookDim]`.
+  func lookUp(_ codes: UnsafePointer<Token>, count: Int, _ store: ParameterStore, into entry: Vector) throws {
+    check(count)
+    try passes.lookUp(codes, store, into: entry)
   }
 
   private func check(_ count: Int) {

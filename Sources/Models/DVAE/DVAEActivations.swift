@@ -20,51 +20,85 @@ struct GroupActivations<Element: Scalar> {
 /// The activations of one pass. N = samples, P = N · imageSize², G = N · grid². Operands of GEMMs and
 /// convolutions are in `Element`; residual streams, logits and sums in fp32.
 struct DVAEActivations<Element: Scalar> {
-  let image: VectorView<Element>  // [P, 3], phi(pixels)
-  let dEntry: VectorView<Element>  // [P, baseChannels], gradient of the first convolution's output as an operand; empty in fp32
-  let encoder: [GroupActivations<Element>]
-  let encoderRectified: VectorView<Element>  // [G, innerWidth]
-  let codebook: CodebookActivations<Element>
-  let decoder: [GroupActivations<Element>]
-  let decoderRectified: VectorView<Element>  // [P, baseChannels]
-  let output: Vector  // [6, P], by planes so that the loss is one pass over each
-  let dOutput: VectorView<Element>  // [6, P]
+  let encoder: EncoderActivations<Element>
+  let quantizer: QuantizerActivations<Element>
+  let decoder: DecoderActivations<Element>
   let targets: Vector  // [3, P], logit(phi(pixels))
-  let encoderScratch: [[ResidualBlock<Element>.Scratch]]
-  let decoderScratch: [[ResidualBlock<Element>.Scratch]]
 
   init(_ config: DVAEConfig, _ layers: DVAEArchitecture, samples: Int, mode: ModelMode, from space: inout Space) {
     let training = mode == .training
     let pixels = samples * config.imageSize * config.imageSize
     let codes = samples * config.grid * config.grid
-    var memory = BlockMemory<Element>(layers, samples: samples, training: training, recompute: config.recompute, from: &space)
+    var memory = BlockMemory<Element>(
+      layers.encoder.groups + layers.decoder.groups, samples: samples, training: training, recompute: config.recompute, from: &space
+    )
 
-    image = space.vector(pixels * 3, of: Element.self)
-    dEntry = space.vector(training && Element.self != Float.self ? pixels * config.baseChannels : 0, of: Element.self)
-    encoder = layers.encoderGroups.map { blocks in
+    encoder = EncoderActivations(layers.encoder, samples: samples, training: training, memory: &memory, from: &space)
+    quantizer =
+      switch config.quantizer {
+      case .gumbel: .gumbel(CodebookActivations(config, positions: codes, training: training, from: &space))
+      case .fsq: .fsq(FiniteScalarActivations(config, positions: codes, training: training, from: &space))
+      }
+    decoder = DecoderActivations(layers.decoder, samples: samples, training: training, memory: &memory, from: &space)
+    targets = space.vector(3 * pixels)
+  }
+}
+
+/// Those of an encoder.
+struct EncoderActivations<Element: Scalar> {
+  let image: VectorView<Element>  // [P, 3], phi(pixels)
+  let dEntry: VectorView<Element>  // [P, baseChannels], gradient of the first convolution's output as an operand; empty in fp32
+  let groups: [GroupActivations<Element>]
+  let rectified: VectorView<Element>  // [G, innerWidth]
+  let scratch: [[ResidualBlock<Element>.Scratch]]
+
+  init(
+    _ layers: EncoderLayers, samples: Int, training: Bool, memory: inout BlockMemory<Element>, from space: inout Space
+  ) {
+    image = space.vector(samples * layers.input.shape.inputCount, of: Element.self)
+    let isOperand = training && Element.self != Float.self
+    dEntry = space.vector(isOperand ? samples * layers.input.shape.outputCount : 0, of: Element.self)
+    groups = layers.groups.map { blocks in
       let entry = memory.stream(blocks[0].inputCount, from: &space)
       return memory.group(blocks, entry: entry, from: &space)
     }
-    encoderRectified = space.vector(encoder[encoder.count - 1].stream.count, of: Element.self)
-    codebook = CodebookActivations(config, positions: codes, training: training, from: &space)
+    rectified = space.vector(groups[groups.count - 1].stream.count, of: Element.self)
+    scratch = memory.scratch(of: layers.groups)
+  }
+}
 
-    var entry = memory.stream(layers.decoderGroups[0][0].inputCount, from: &space)
-    decoder = layers.decoderGroups.map { blocks in
+/// Those of a decoder.
+struct DecoderActivations<Element: Scalar> {
+  let groups: [GroupActivations<Element>]
+  let rectified: VectorView<Element>  // [P, baseChannels]
+  let output: Vector  // [6, P], by planes so that the loss is one pass over each
+  let dOutput: VectorView<Element>  // [6, P]
+  let scratch: [[ResidualBlock<Element>.Scratch]]
+
+  init(
+    _ layers: DecoderLayers, samples: Int, training: Bool, memory: inout BlockMemory<Element>, from space: inout Space
+  ) {
+    var entry = memory.stream(layers.groups[0][0].inputCount, from: &space)
+    groups = layers.groups.map { blocks in
       let group = memory.group(blocks, entry: entry, from: &space)
       entry = group.stream
       return group
     }
-    decoderRectified = space.vector(entry.count, of: Element.self)
-    output = space.vector(6 * pixels)
-    dOutput = space.vector(training ? 6 * pixels : 0, of: Element.self)
-    targets = space.vector(3 * pixels)
-    encoderScratch = memory.scratch(of: layers.encoderGroups)
-    decoderScratch = memory.scratch(of: layers.decoderGroups)
+    rectified = space.vector(entry.count, of: Element.self)
+    let count = samples * layers.output.shape.outputCount
+    output = space.vector(count)
+    dOutput = space.vector(training ? count : 0, of: Element.self)
+    scratch = memory.scratch(of: layers.groups)
   }
 }
 
+enum QuantizerActivations<Element: Scalar> {
+  case gumbel(CodebookActivations<Element>)
+  case fsq(FiniteScalarActivations<Element>)
+}
+
 /// Gives each block its activations: its own in training, shared where nothing has to be kept.
-private struct BlockMemory<Element: Scalar> {
+struct BlockMemory<Element: Scalar> {
   private let samples: Int
   private let training: Bool
   /// Two streams that forward passes use in turn; empty in training, where every stream is kept.
@@ -75,10 +109,10 @@ private struct BlockMemory<Element: Scalar> {
   private var hidden: [BlockID: ResidualBlock<Element>.Hidden] = [:]
   private var scratch: [BlockID: ResidualBlock<Element>.Scratch] = [:]
 
-  init(_ layers: DVAEArchitecture, samples: Int, training: Bool, recompute: Bool, from space: inout Space) {
+  init(_ groups: [[ResidualParameters]], samples: Int, training: Bool, recompute: Bool, from space: inout Space) {
     self.samples = samples
     self.training = training
-    let blocks = Array((layers.encoderGroups + layers.decoderGroups).joined())
+    let blocks = Array(groups.joined())
     let widest = blocks.reduce(0) { max($0, $1.inputCount, $1.outputCount) }
     streams = training ? [] : [space.vector(samples * widest), space.vector(samples * widest)]
 

@@ -26,24 +26,24 @@ struct CodebookActivations<Element: Scalar> {
   }
 }
 
-/// From the encoder to the decoder: a 1x1 convolution to logits over the codes, their relaxation (in training) or argmax, and the 1x1
-/// convolution that is the codebook. Both are GEMMs over positions.
-struct DVAECodebook<Element: Scalar> {
+/// The published quantizer (paper 2.1): a 1x1 convolution to logits over the codes, their Gumbel-softmax relaxation (in training) or
+/// argmax, and the 1x1 convolution that is the codebook. Both are GEMMs over positions.
+struct DVAECodebook<Element: Scalar>: Quantizer {
   private let logits: ConvolutionParameters
   private let codebook: ConvolutionParameters
   private let activations: CodebookActivations<Element>
   private let vocabulary: Int
 
   init(_ layers: DVAEArchitecture, _ activations: CodebookActivations<Element>) {
-    (logits, codebook, self.activations) = (layers.encoderOutput, layers.decoderInput, activations)
+    (logits, codebook, self.activations) = (layers.encoder.output, layers.decoderInput, activations)
     vocabulary = logits.shape.outputs
   }
 
   /// The logits of all positions of `rectified`, a block of rows at a time.
-  func forEachLogits(
+  private func forEachLogits(
     _ rectified: VectorView<Element>, _ walk: BlockWalk, _ body: (_ position: Int, _ logits: Vector) -> Void
   ) throws {
-    let x = positions(rectified, logits.shape.inputs)
+    let x = rowsOfPositions(rectified, logits.shape.inputs)
     try walk.forward(logits.weight.block) { weights in
       forEachBlock(of: x.rows) { rows in
         let block = block(rows)
@@ -53,66 +53,66 @@ struct DVAECodebook<Element: Scalar> {
     }
   }
 
-  /// Relaxes the codes of all positions of `rectified` and looks them up: writes the decoder's entry, and returns the sum of the KL
-  /// term in nats. `noise` writes the noise of a position.
-  func relax(
-    _ rectified: VectorView<Element>, _ walk: BlockWalk, temperature: Float, klWeight: Float,
-    noise: (_ position: Int, _ row: Vector) -> Void, into entry: Vector
+  /// Relaxes the codes and looks them up.
+  func forward(
+    _ rectified: VectorView<Element>, _ walk: BlockWalk, _ relaxation: Relaxation, into entry: Vector
   ) throws -> Double {
     let rows = rectified.count / logits.shape.inputs
     let (relaxed, dLogits) = (rowsOf(activations.relaxed, rows), rowsOf(activations.dLogits, rows))
     var kl = 0.0
     try forEachLogits(rectified, walk) { position, logits in
-      noise(position, activations.noise)
-      kl += Kernels.relax(
-        logits, noise: activations.noise, temperature: temperature, klWeight: klWeight, into: relaxed.row(position),
-        klGradient: dLogits.row(position))
+      relaxation.noise(position, activations.noise)
+      kl += relax(
+        logits, noise: activations.noise, temperature: relaxation.temperature, klWeight: relaxation.klWeight,
+        into: relaxed.row(position), klGradient: dLogits.row(position))
     }
     try walk.forward(codebook.weight.block) { weights in
       matmul(
-        relaxed, weights.operand(codebook.weight), transposing: .second, into: positions(entry, codebook.shape.outputs),
+        relaxed, weights.operand(codebook.weight), transposing: .second, into: rowsOfPositions(entry, codebook.shape.outputs),
         bias: weights[codebook.bias])
     }
     return kl
   }
 
-  /// From the gradient of the decoder's entry to the parameters' gradients and that of `rectified`, in `dRectified`.
-  func relaxBackward(
-    _ dEntry: Vector, _ rectified: VectorView<Element>, _ walk: BlockWalk, temperature: Float, into dRectified: Vector
+  func backward(
+    _ dEntry: Vector, _ rectified: VectorView<Element>, _ walk: BlockWalk, _ relaxation: Relaxation, into dRectified: Vector
   ) throws {
     let rows = rectified.count / logits.shape.inputs
     let (relaxed, dLogits) = (rowsOf(activations.relaxed, rows), rowsOf(activations.dLogits, rows))
-    let dEntry = positions(Element.rounded(dEntry, into: activations.dEntry), codebook.shape.outputs)
+    let dEntry = rowsOfPositions(Element.rounded(dEntry, into: activations.dEntry), codebook.shape.outputs)
     try walk.backward(codebook.weight.block) { weights, gradients in
       forEachBlock(of: rows) { rows in
         let dRelaxed = block(rows)
         matmul(dEntry.rows(rows), weights.operand(codebook.weight), into: dRelaxed)
         for row in rows {
-          Kernels.relaxBackward(
-            dRelaxed.row(row - rows.lowerBound), relaxed.row(row), temperature: temperature, addingTo: dLogits.row(row))
+          relaxBackward(
+            dRelaxed.row(row - rows.lowerBound), relaxed.row(row), temperature: relaxation.temperature, addingTo: dLogits.row(row))
         }
       }
       addGradients(of: codebook, dEntry, relaxed, to: gradients)
     }
     try walk.backward(logits.weight.block) { weights, gradients in
-      matmul(dLogits, weights.operand(logits.weight), into: positions(dRectified, logits.shape.inputs))
-      addGradients(of: logits, dLogits, positions(rectified, logits.shape.inputs), to: gradients)
+      matmul(dLogits, weights.operand(logits.weight), into: rowsOfPositions(dRectified, logits.shape.inputs))
+      addGradients(of: logits, dLogits, rowsOfPositions(rectified, logits.shape.inputs), to: gradients)
     }
   }
 
-  /// The decoder's entry for given codes, all below the vocabulary's size.
+  func encode(
+    _ rectified: VectorView<Element>, _ walk: BlockWalk, measuringKL: Bool, into codes: UnsafeMutablePointer<Token>
+  ) throws -> Double {
+    var kl = 0.0
+    try forEachLogits(rectified, walk) { position, logits in
+      codes[position] = Token(indexOfLargest(logits))
+      if measuringKL { kl += klFromUniform(logits) }
+    }
+    return kl
+  }
+
   func lookUp(_ codes: UnsafePointer<Token>, _ walk: BlockWalk, into entry: Vector) throws {
     try walk.forward(codebook.weight.block) { weights in
       selectColumns(
-        codes, weights.matrix(codebook.weight), bias: weights[codebook.bias], into: positions(entry, codebook.shape.outputs))
+        codes, weights.matrix(codebook.weight), bias: weights[codebook.bias], into: rowsOfPositions(entry, codebook.shape.outputs))
     }
-  }
-
-  private func addGradients(
-    of layer: ConvolutionParameters, _ dy: MatrixView<Element>, _ x: MatrixView<Element>, to gradients: BlockValues
-  ) {
-    matmul(dy, x, transposing: .first, into: gradients.matrix(layer.weight), .accumulate)
-    biasBackward(dy, addingTo: gradients[layer.bias])
   }
 
   private func forEachBlock(of rows: Int, _ body: (Range<Int>) -> Void) {
@@ -124,11 +124,6 @@ struct DVAECodebook<Element: Scalar> {
   private func block(_ rows: Range<Int>) -> Matrix { rowsOf(activations.block, rows.count) }
 
   private func rowsOf<Kind>(_ values: VectorView<Kind>, _ rows: Int) -> MatrixView<Kind> {
-    positions(values[0..<rows * vocabulary], vocabulary)
-  }
-
-  /// Channels-last activations as `[positions, channels]`.
-  private func positions<Kind>(_ values: VectorView<Kind>, _ channels: Int) -> MatrixView<Kind> {
-    values.matrix(rows: values.count / channels, columns: channels)
+    rowsOfPositions(values[0..<rows * vocabulary], vocabulary)
   }
 }

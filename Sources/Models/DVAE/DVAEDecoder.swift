@@ -7,41 +7,41 @@ import Memory
 struct DVAEDecoder<Element: Scalar> {
   private let groups: [[ResidualBlock<Element>]]
   private let output: ConvolutionParameters
-  private let activations: DVAEActivations<Element>
+  private let activations: DecoderActivations<Element>
 
   init(
-    _ config: DVAEConfig, _ layers: DVAEArchitecture, _ activations: DVAEActivations<Element>, samples: Int, mode: ModelMode,
+    _ config: DVAEConfig, _ layers: DecoderLayers, _ activations: DecoderActivations<Element>, samples: Int, mode: ModelMode,
     scratch: ConvolutionScratch
   ) {
     let training = mode == .training
     self.activations = activations
-    groups = layers.decoderGroups.map {
+    groups = layers.groups.map {
       $0.map {
         ResidualBlock(
           $0, samples: samples, scale: config.postGain, training: training, recomputes: config.recompute, scratch: scratch)
       }
     }
-    output = layers.decoderOutput
+    output = layers.output
   }
 
   /// Where the codebook writes its output, and `backward` that output's gradient.
   func entry(_ samples: Int) -> Vector {
-    part(activations.decoder[0].entry, groups[0][0].parameters.inputCount, samples)
+    part(activations.groups[0].entry, groups[0][0].parameters.inputCount, samples)
   }
 
   /// From `entry` to `activations.output`, for the first `samples` samples.
   func forward(_ walk: BlockWalk, samples: Int) throws {
-    for (index, (group, views)) in zip(groups, activations.decoder).enumerated() {
+    for (index, (group, views)) in zip(groups, activations.groups).enumerated() {
       for (number, block) in group.enumerated() {
         try walk.forward(block.parameters.block) {
           block.forward(
             blockInput(block, number, views, samples), $0, saved: views.saved[number],
-            scratch: activations.decoderScratch[index][number], into: part(views.stream, block.parameters.outputCount, samples))
+            scratch: activations.scratch[index][number], into: part(views.stream, block.parameters.outputCount, samples))
         }
       }
     }
-    let rectified = part(activations.decoderRectified, output.shape.inputCount, samples)
-    rectify(part(activations.decoder[groups.count - 1].stream, output.shape.inputCount, samples), into: rectified)
+    let rectified = part(activations.rectified, output.shape.inputCount, samples)
+    rectify(part(activations.groups[groups.count - 1].stream, output.shape.inputCount, samples), into: rectified)
 
     // With positions as columns the six maps come out as planes.
     let planes = outputPlanes(activations.output, samples)
@@ -54,8 +54,8 @@ struct DVAEDecoder<Element: Scalar> {
   /// From `activations.dOutput` to the parameters' gradients and that of `entry`, in its place.
   func backward(_ walk: BlockWalk, samples: Int) throws {
     let dPlanes = outputPlanes(activations.dOutput, samples)
-    let rectified = part(activations.decoderRectified, output.shape.inputCount, samples)
-    let stream = part(activations.decoder[groups.count - 1].stream, output.shape.inputCount, samples)
+    let rectified = part(activations.rectified, output.shape.inputCount, samples)
+    let stream = part(activations.groups[groups.count - 1].stream, output.shape.inputCount, samples)
     try walk.backward(output.weight.block) { weights, gradients in
       matmul(dPlanes, positions(rectified), into: gradients.matrix(output.weight), .accumulate)
       for plane in 0..<dPlanes.rows { gradients[output.bias][plane] += Float(total(dPlanes.row(plane))) }
@@ -64,12 +64,12 @@ struct DVAEDecoder<Element: Scalar> {
     }
 
     for index in groups.indices.reversed() {
-      let views = activations.decoder[index]
+      let views = activations.groups[index]
       for (number, block) in groups[index].enumerated().reversed() {
         try walk.backward(block.parameters.block) { w, g in
           block.backward(
             blockInput(block, number, views, samples), part(views.stream, block.parameters.outputCount, samples), w, g,
-            saved: views.saved[number], scratch: activations.decoderScratch[index][number])
+            saved: views.saved[number], scratch: activations.scratch[index][number])
         }
       }
     }

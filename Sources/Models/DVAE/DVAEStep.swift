@@ -13,25 +13,24 @@ protocol DVAEPasses {
   func evaluate(
     _ pixels: UnsafePointer<UInt8>, _ count: Int, _ store: ParameterStore, into codes: UnsafeMutablePointer<Token>
   ) throws -> DVAELoss
-  /// Calls `body` with the logits of every position.
   func encode(
-    _ pixels: UnsafePointer<UInt8>, _ count: Int, _ store: ParameterStore, _ body: (_ position: Int, _ logits: Vector) -> Void
-  ) throws
+    _ pixels: UnsafePointer<UInt8>, _ count: Int, _ store: ParameterStore, into codes: UnsafeMutablePointer<Token>) throws
   func decode(
     _ codes: UnsafePointer<Token>, _ count: Int, _ store: ParameterStore, into pixels: UnsafeMutablePointer<UInt8>) throws
+  func lookUp(_ codes: UnsafePointer<Token>, _ store: ParameterStore, into entry: Vector) throws
 }
 
 /// The passes over `count` samples with operands in `Element`; `DVAE` documents what they compute.
 struct DVAEStep<Element: Scalar>: DVAEPasses {
   private let config: DVAEConfig
   private let arena: Arena
-  /// All blocks in the order of a forward pass; the first `encoderCount` end with the logits over the codes.
+  /// All blocks in the order of a forward pass; the first `encoderCount` end with the quantizer's input.
   private let blocks: [BlockID]
   private let encoderCount: Int
   private let scratch = ConvolutionScratch()
   private let activations: DVAEActivations<Element>
   private let encoder: DVAEEncoder<Element>
-  private let codebook: DVAECodebook<Element>
+  private let quantizer: any Quantizer<Element>
   private let decoder: DVAEDecoder<Element>
 
   init(_ config: DVAEConfig, _ architecture: DVAEArchitecture, batch: Int, mode: ModelMode) {
@@ -41,9 +40,13 @@ struct DVAEStep<Element: Scalar>: DVAEPasses {
     (arena, activations) = Arena.layOut {
       DVAEActivations(config, architecture, samples: batch, mode: mode, from: &$0)
     }
-    encoder = DVAEEncoder(config, architecture, activations, samples: batch, mode: mode, scratch: scratch)
-    codebook = DVAECodebook(architecture, activations.codebook)
-    decoder = DVAEDecoder(config, architecture, activations, samples: batch, mode: mode, scratch: scratch)
+    encoder = DVAEEncoder(config, architecture.encoder, activations.encoder, samples: batch, mode: mode, scratch: scratch)
+    quantizer =
+      switch activations.quantizer {
+      case .gumbel(let activations): DVAECodebook(architecture, activations)
+      case .fsq(let activations): FiniteScalarQuantizer(config, architecture, activations)
+      }
+    decoder = DVAEDecoder(config, architecture.decoder, activations.decoder, samples: batch, mode: mode, scratch: scratch)
   }
 
   var activationBytes: Int { arena.byteCount + scratch.byteCount }
@@ -63,18 +66,17 @@ struct DVAEStep<Element: Scalar>: DVAEPasses {
     // The first layer's gradient needs no weights.
     let walk = try BlockWalk(store, blocks + blocks.dropFirst().reversed())
     try encodeRectified(pixels, count, walk)
-    loss.kl = try codebook.relax(
-      encoder.rectified(count), walk, temperature: temperature, klWeight: klWeight * perValue, noise: rows(of: noise),
-      into: decoder.entry(count))
+    let relaxation = Relaxation(temperature: temperature, klWeight: klWeight * perValue, noise: rows(of: noise))
+    loss.kl = try quantizer.forward(encoder.rectified(count), walk, relaxation, into: decoder.entry(count))
     try decoder.forward(walk, samples: count)
     let targets = planes(activations.targets, count, 3)
     loss.reconstruction = PixelMap.logits(pixels, into: targets)
     loss.reconstruction += logitLaplace(
-      planes(activations.output, count, 6), targets, scale: perValue, gradient: planes(activations.dOutput, count, 6))
+      planes(activations.decoder.output, count, 6), targets, scale: perValue,
+      gradient: planes(activations.decoder.dOutput, count, 6))
 
     try decoder.backward(walk, samples: count)
-    try codebook.relaxBackward(
-      decoder.entry(count), encoder.rectified(count), walk, temperature: temperature, into: encoder.output(count))
+    try quantizer.backward(decoder.entry(count), encoder.rectified(count), walk, relaxation, into: encoder.output(count))
     try encoder.backward(walk, samples: count)
     return loss
   }
@@ -85,43 +87,40 @@ struct DVAEStep<Element: Scalar>: DVAEPasses {
     var loss = DVAELoss()
     loss.samples = count
     let walk = try BlockWalk(store, blocks)
-    try encode(pixels, count, walk) { position, logits in
-      codes[position] = Token(indexOfLargest(logits))
-      loss.kl += klFromUniform(logits)
-    }
-    try codebook.lookUp(codes, walk, into: decoder.entry(count))
+    try encodeRectified(pixels, count, walk)
+    loss.kl = try quantizer.encode(encoder.rectified(count), walk, measuringKL: true, into: codes)
+    try quantizer.lookUp(codes, walk, into: decoder.entry(count))
     try decoder.forward(walk, samples: count)
-    let (output, targets) = (planes(activations.output, count, 6), planes(activations.targets, count, 3))
+    let (output, targets) = (planes(activations.decoder.output, count, 6), planes(activations.targets, count, 3))
     loss.reconstruction = PixelMap.logits(pixels, into: targets)
     loss.reconstruction += logitLaplace(output, targets, scale: 0, gradient: Matrix?.none)
-    loss.squaredError = reconstructionError(output, pixels)
+    loss.squaredError = squaredError(output, pixels)
     return loss
   }
 
   func encode(
-    _ pixels: UnsafePointer<UInt8>, _ count: Int, _ store: ParameterStore, _ body: (_ position: Int, _ logits: Vector) -> Void
+    _ pixels: UnsafePointer<UInt8>, _ count: Int, _ store: ParameterStore, into codes: UnsafeMutablePointer<Token>
   ) throws {
-    try encode(pixels, count, BlockWalk(store, Array(blocks[..<encoderCount])), body)
-  }
-
-  private func encode(
-    _ pixels: UnsafePointer<UInt8>, _ count: Int, _ walk: BlockWalk, _ body: (_ position: Int, _ logits: Vector) -> Void
-  ) throws {
+    let walk = try BlockWalk(store, Array(blocks[..<encoderCount]))
     try encodeRectified(pixels, count, walk)
-    try codebook.forEachLogits(encoder.rectified(count), walk, body)
+    _ = try quantizer.encode(encoder.rectified(count), walk, measuringKL: false, into: codes)
   }
 
   func decode(
     _ codes: UnsafePointer<Token>, _ count: Int, _ store: ParameterStore, into pixels: UnsafeMutablePointer<UInt8>
   ) throws {
     let walk = try BlockWalk(store, Array(blocks[encoderCount...]))
-    try codebook.lookUp(codes, walk, into: decoder.entry(count))
+    try quantizer.lookUp(codes, walk, into: decoder.entry(count))
     try decoder.forward(walk, samples: count)
-    PixelMap.reconstruct(planes(activations.output, count, 6).rows(0..<3), into: pixels)
+    PixelMap.reconstruct(planes(activations.decoder.output, count, 6).rows(0..<3), into: pixels)
+  }
+
+  func lookUp(_ codes: UnsafePointer<Token>, _ store: ParameterStore, into entry: Vector) throws {
+    try quantizer.lookUp(codes, BlockWalk(store, [blocks[encoderCount]]), into: entry)
   }
 
   private func encodeRectified(_ pixels: UnsafePointer<UInt8>, _ count: Int, _ walk: BlockWalk) throws {
-    PixelMap.apply(pixels, into: part(activations.image, config.pixelValues, count))
+    PixelMap.apply(pixels, into: part(activations.encoder.image, config.pixelValues, count))
     try encoder.forward(walk, samples: count)
   }
 
@@ -136,23 +135,23 @@ struct DVAEStep<Element: Scalar>: DVAEPasses {
     }
   }
 
-  /// The squared error of the bytes that the location maps reconstruct.
-  private func reconstructionError(_ output: Matrix, _ pixels: UnsafePointer<UInt8>) -> Double {
-    let image = [UInt8](unsafeUninitializedCapacity: 3 * output.columns) { buffer, count in
-      PixelMap.reconstruct(output.rows(0..<3), into: buffer.baseAddress!)
-      count = 3 * output.columns
-    }
-    var sum = 0
-    for index in image.indices {
-      let difference = Int(image[index]) - Int(pixels[index])
-      sum += difference * difference
-    }
-    return Double(sum)
-  }
-
   /// Maps at full size as `[maps, positions]`.
   private func planes<Kind>(_ batch: VectorView<Kind>, _ count: Int, _ maps: Int) -> MatrixView<Kind> {
     let positions = count * config.imageSize * config.imageSize
     return batch[0..<maps * positions].matrix(rows: maps, columns: positions)
   }
+}
+
+/// The squared error of the bytes that the location maps, the first three of `output`, reconstruct.
+func squaredError(_ output: Matrix, _ pixels: UnsafePointer<UInt8>) -> Double {
+  let image = [UInt8](unsafeUninitializedCapacity: 3 * output.columns) { buffer, count in
+    PixelMap.reconstruct(output.rows(0..<3), into: buffer.baseAddress!)
+    count = 3 * output.columns
+  }
+  var sum = 0
+  for index in image.indices {
+    let difference = Int(image[index]) - Int(pixels[index])
+    sum += difference * difference
+  }
+  return Double(sum)
 }

@@ -71,12 +71,40 @@ extension RunConfig {
             "baseChannels", DVAEConfig.limits["baseChannels"]!,
             "Channels of the first group (n_hid in the paper), a multiple of 4; each further group doubles them."),
           .integer("codebookDim", DVAEConfig.limits["codebookDim"]!, "Channels of a codebook vector (n_init in the paper)."),
-          .integer("vocabulary", DVAEConfig.limits["vocabulary"]!, unit: "tokens", "Number of image tokens."),
+          .choice(
+            "quantizer", QuantizerKind.self,
+            "What makes tokens of an image. `gumbel`: a codebook, learned with the Gumbel-softmax relaxation, as published. `fsq`: a few numbers, "
+              + "each rounded to one of 4 or 8 levels; every token stays in use, and temperature and KL term have no effect (Docs/model.md)."
+          ),
+          .integer(
+            "vocabulary", DVAEConfig.limits["vocabulary"]!, unit: "tokens", "Number of image tokens; for `fsq` a power of two."),
           .flag("recompute", "Keep block inputs only and compute activations again in the backward pass: less memory, same bits."),
         ]),
       ramp("dvae.temperature", .above(0), "Temperature of the Gumbel-softmax relaxation: a cosine ramp."),
       ramp("dvae.klWeight", .any, "Weight of the KL term (beta): a cosine ramp."),
     ] + training("dvae.training", "the discrete VAE") + [
+      ConfigSection(
+        path: "decoder",
+        text: "Fine-tuning of the dVAE's decoder with a discriminator, for sharp images; tokens stay the same (Docs/model.md).",
+        keys: [
+          .flag("enabled", "Do it, after the dVAE."),
+          .integer(
+            "startStep", steps, unit: "steps", "First step in which the discriminator has a say in what the decoder learns."),
+          .number(
+            "adversarialWeight", .atLeast(0),
+            "How much the discriminator asks of an image, as a share of the norm of the likelihood's gradient."),
+          .number(
+            "featureWeight", .atLeast(0),
+            "Weight of the distance of the discriminator's features of decoded and real image, beside its verdict."),
+        ]),
+      ConfigSection(
+        path: "decoder.model", text: "Shape of the discriminator: an encoder like the dVAE's with one block per group.",
+        keys: [
+          .integer(
+            "discriminatorChannels", DVAEConfig.limits["baseChannels"]!,
+            "Channels of its first group, a multiple of 4; each further group doubles them.")
+        ]),
+    ] + training("decoder.training", "the decoder") + [
       ConfigSection(
         path: "transformer", text: "Training of the transformer (paper sections 2.2 and B).",
         keys: [

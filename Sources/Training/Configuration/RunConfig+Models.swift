@@ -11,9 +11,15 @@ extension RunConfig {
     config.blocksPerGroup = dvae.model.blocksPerGroup
     config.baseChannels = dvae.model.baseChannels
     config.codebookDim = dvae.model.codebookDim
+    config.quantizer = dvae.model.quantizer
     config.vocabulary = dvae.model.vocabulary
     config.recompute = dvae.model.recompute
     return config
+  }
+
+  /// The decoder that this run fine-tunes.
+  package var decoderConfig: AdversarialDecoderConfig {
+    AdversarialDecoderConfig(dvae: dvaeConfig, discriminatorChannels: decoder.model.discriminatorChannels)
   }
 
   /// The CLIP that this run trains.

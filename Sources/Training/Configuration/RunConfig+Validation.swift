@@ -59,6 +59,13 @@ extension RunConfig {
       throw DalleError(
         .configuration, "\(location("transformer.model")): \(error); change the keys below `transformer.model`, or the dVAE's grid")
     }
+    if decoder.enabled {
+      do {
+        try decoderConfig.validate()
+      } catch {
+        throw DalleError(.configuration, "\(location("decoder.model")): \(error); change `decoder.model.discriminatorChannels`")
+      }
+    }
     if clip.enabled {
       do {
         try clipConfig(textVocabulary: tokenizer.vocabulary).validate()

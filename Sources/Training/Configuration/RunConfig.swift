@@ -2,6 +2,7 @@ import Errors
 import Generation
 import Kernels
 import Layers
+import Models
 import Optimization
 import Parallel
 import Tokenizer
@@ -16,6 +17,7 @@ package struct RunConfig: Codable, Sendable, Equatable {
   package var data = DataConfig()
   package var tokenizer = TokenizerConfig()
   package var dvae = DVAEStageConfig()
+  package var decoder = DecoderStageConfig()
   package var transformer = TransformerStageConfig()
   package var clip = CLIPStageConfig()
   package var sampling = SamplingConfig()
@@ -74,6 +76,7 @@ package struct DVAEStageConfig: Codable, Sendable, Equatable {
     package var blocksPerGroup = 2
     package var baseChannels = 256
     package var codebookDim = 128
+    package var quantizer = QuantizerKind.gumbel
     package var vocabulary = 8192
     package var recompute = false
   }
@@ -83,6 +86,19 @@ package struct DVAEStageConfig: Codable, Sendable, Equatable {
   package var klWeight = CosineRamp(from: 0, to: 6.6, steps: 5_000)
   package var pixelNoise = 0
   package var cutMixProbability = 0.0
+}
+
+/// The dVAE's decoder, fine-tuned on its codes with a discriminator (Esser et al. 2021): section `decoder`.
+package struct DecoderStageConfig: Codable, Sendable, Equatable {
+  package struct Model: Codable, Sendable, Equatable {
+    package var discriminatorChannels = 32
+  }
+  package var enabled = false
+  package var model = Model()
+  package var training = TrainingConfig.decoder
+  package var startStep = 500
+  package var adversarialWeight = 0.5
+  package var featureWeight = 10.0
 }
 
 /// The transformer, its shape and its training (paper sections 2.2 and B): section `transformer`.
@@ -119,7 +135,8 @@ package struct CLIPStageConfig: Codable, Sendable, Equatable {
   package var training = TrainingConfig.clip
 }
 
-/// How a model is trained, with the same settings for every model: sections `dvae.training`, `transformer.training` and `clip.training`.
+/// How a model is trained, with the same settings for every model: sections `dvae.training`, `decoder.training`, `transformer.training`
+/// and `clip.training`.
 package struct TrainingConfig: Codable, Sendable, Equatable {
   package var steps: Int
   package var batch: Int
@@ -162,6 +179,23 @@ package struct TrainingConfig: Codable, Sendable, Equatable {
       steps: 3_000_000, batch: 512, microBatch: 8, lr: lr, adamw: adamw, ema: EMAConfig(every: 1, decay: 0.999))
   }
 
+  /// A third of what small dVAEs take. Decoder and discriminator are each other's moving target: short memories.
+  static var decoder: TrainingConfig {
+    var lr = LearningRateConfig()
+    lr.schedule = .cosine
+    lr.peak = 3e-4
+    lr.final = 3e-5
+    lr.warmupSteps = 100
+    var adamw = AdamWConfig()
+    adamw.beta1 = 0.5
+    adamw.beta2 = 0.99
+    adamw.weightDecay = 0
+    adamw.clipNorm = 0
+    adamw.varianceClip = 0
+    return TrainingConfig(
+      steps: 4000, batch: 16, microBatch: 8, lr: lr, adamw: adamw, ema: EMAConfig(every: 1, decay: 0.995))
+  }
+
   /// For a small network: about 40 minutes on two cores with images of 48 pixels.
   static var clip: TrainingConfig {
     var lr = LearningRateConfig()
@@ -192,7 +226,8 @@ package struct TrainingConfig: Codable, Sendable, Equatable {
 extension RunConfig {
   /// The models that the run trains.
   package var trainings: [(model: String, training: TrainingConfig)] {
-    [("dvae", dvae.training), ("transformer", transformer.training)] + (clip.enabled ? [("clip", clip.training)] : [])
+    [("dvae", dvae.training)] + (decoder.enabled ? [("decoder", decoder.training)] : [])
+      + [("transformer", transformer.training)] + (clip.enabled ? [("clip", clip.training)] : [])
   }
 }
 

@@ -19,4 +19,5 @@ enum Purpose {
   static let dvaeCutMix: UInt64 = 6
   static let dropout: UInt64 = 7
   static let clip: UInt64 = 8
+  static let decoder: UInt64 = 9
 }

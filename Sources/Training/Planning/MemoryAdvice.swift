@@ -90,6 +90,7 @@ extension Plan {
   private func training(of model: String) -> WritableKeyPath<RunConfig, TrainingConfig> {
     switch model {
     case "dvae": \.dvae.training
+    case "decoder": \.decoder.training
     case "clip": \.clip.training
     default: \.transformer.training
     }

@@ -94,7 +94,8 @@ package struct Plan {
         flops: architecture.trainingFlops, recomputedFLOPs: dvae.recompute ? architecture.recomputedFlops : 0,
         memory: try memory(architecture.table, config.dvae.training, precision, sampleBytes: dvae.pixelValues) {
           try DVAE.activationBytes(dvae, batch: $0, precision: precision)
-        }, exchange: exchange(of: architecture.table, precision)),
+        }, exchange: exchange(of: architecture.table, precision))
+    ] + (config.decoder.enabled ? [try decoder(precision)] : []) + [
       Model(
         name: "transformer",
         summary: "\(transformer.layers) layers, width \(transformer.width), "
@@ -108,8 +109,20 @@ package struct Plan {
             transformer, dvae: dvae, sampling: config.sampling, precision: precision)
         ) {
           Transformer.activationBytes(transformer, batch: $0, precision: precision)
-        }, exchange: exchange(of: transformerTable, precision)),
+        }, exchange: exchange(of: transformerTable, precision))
     ] + (config.clip.enabled ? [clip(precision)] : [])
+  }
+
+  private func decoder(_ precision: Precision) throws -> Model {
+    let decoder = config.decoderConfig
+    let table = AdversarialDecoder.table(decoder)
+    return Model(
+      name: "decoder", summary: "the dVAE's decoder, and a discriminator of \(decoder.discriminatorChannels) channels",
+      table: table,
+      training: config.decoder.training, flops: AdversarialDecoder.trainingFlops(decoder), recomputedFLOPs: 0,
+      memory: try memory(table, config.decoder.training, precision, sampleBytes: decoder.dvae.pixelValues) {
+        try AdversarialDecoder.activationBytes(decoder, batch: $0, precision: precision)
+      }, exchange: exchange(of: table, precision))
   }
 
   private func clip(_ precision: Precision) -> Model {

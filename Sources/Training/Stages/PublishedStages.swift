@@ -11,10 +11,10 @@ import Preparation
 import Shards
 import Tokenizer
 
-/// The stages of the published system, from captioned images to a transformer, and a CLIP that judges its images.
+/// The stages of the published system, from captioned images to a transformer; and a sharper decoder, and a CLIP that judges images.
 package enum PublishedStages {
   /// Their names, in order.
-  package static let names = ["tokenizer", "dvae", "encode", "transformer", "clip"]
+  package static let names = ["tokenizer", "dvae", "decoder", "encode", "transformer", "clip"]
 
   /// Opens the run's data, and makes the stages that its configuration describes. Collective.
   package static func stages(of run: Run) throws -> [any Stage] {
@@ -25,9 +25,23 @@ package enum PublishedStages {
       TokenizerStage(
         config: config.tokenizer, textLength: config.transformer.model.textLength, dataInput: dataInput, data: data),
       dvae(config, dataInput, data),
+    ] + (config.decoder.enabled ? [decoder(config, run.folder, dataInput, data)] : []) + [
       EncodeStage(config: config, dataInput: dataInput, data: data),
       transformer(config, run.folder, data),
     ] + (config.clip.enabled ? [clip(config, run.folder, dataInput, data)] : [])
+  }
+
+  private static func decoder(
+    _ config: RunConfig, _ folder: RunFolder, _ dataInput: StageInput, _ data: any CaptionedImages
+  ) -> TrainingStage<DecoderTask> {
+    TrainingStage("decoder", config.decoder.training, inputs: [dataInput, .dvae(folder)]) { run, _ in
+      let (precision, skipped) = (run.precision, run.skipped)
+      let frozen = try ModelBundle.weights(DVAEArchitecture(config.dvaeConfig).table, run.folder.dvaeWeights, precision)
+      let task = try DecoderTask(config, precision: precision, data: data, frozen: frozen) { skipped.add($0) }
+      return .init(
+        task: task, shape: config.decoderConfig, optimizer: AdamW(config.decoder.training.adamw),
+        exports: AdversarialDecoder.isOfDecoder)
+    }
   }
 
   private static func clip(
@@ -44,9 +58,8 @@ package enum PublishedStages {
 
   private static func dvae(_ config: RunConfig, _ dataInput: StageInput, _ data: any CaptionedImages) -> TrainingStage<DVAETask> {
     func checkShape(_ path: String) throws {
-      guard var given = try? JSONDecoder().decode(DVAEConfig.self, from: readFile(path)) else {
-        throw DalleError(.data, "\(path): cannot be parsed as the shape of a dVAE; copy it again, or remove it")
-      }
+      var given = try VersionedJSON.read(
+        DVAEConfig.self, from: path, version: ModelBundle.formatVersion, defaults: DVAEConfig())
       // Recomputation changes memory, not numbers.
       given.recompute = config.dvaeConfig.recompute
       guard given == config.dvaeConfig else {
@@ -87,7 +100,7 @@ package enum PublishedStages {
       var decoder: (dvae: DVAE, weights: LocalParameters)?
       if !prompts.isEmpty {
         let dvae = try DVAE(config.dvaeConfig, batch: SampleSheet.count, mode: .inference, precision: precision)
-        decoder = (dvae, try ModelBundle.weights(dvae.table, folder.dvaeWeights, precision))
+        decoder = (dvae, try ModelBundle.dvae(in: folder.model, precision).weights)
       }
       let (clock, stop) = (run.monitor.clock, run.stop)
       let task = try TransformerTask(

@@ -12,9 +12,14 @@ package struct TrainingStage<Task: TrainingTask>: Stage {
     /// Size and shape, as JSON: what it takes to load the weights.
     package var shape: any Encodable
     package var optimizer: any Optimizer
+    /// Which parameters, by name, the model folder gets.
+    package var exports: @Sendable (_ parameter: String) -> Bool
 
-    package init(task: Task, shape: any Encodable, optimizer: any Optimizer) {
-      (self.task, self.shape, self.optimizer) = (task, shape, optimizer)
+    package init(
+      task: Task, shape: any Encodable, optimizer: any Optimizer,
+      exports: @escaping @Sendable (_ parameter: String) -> Bool = { _ in true }
+    ) {
+      (self.task, self.shape, self.optimizer, self.exports) = (task, shape, optimizer, exports)
     }
   }
 
@@ -69,7 +74,8 @@ package struct TrainingStage<Task: TrainingTask>: Stage {
       try VersionedJSON.write(model.shape, to: shape(run.folder), version: ModelBundle.formatVersion)
       try run.log.reporting("writes \(weights(run.folder))", stage: name) {
         try CheckpointStore.exportWeights(
-          in: checkpoints, step: trainer.modelStep, averaged: training.ema.every > 0, to: weights(run.folder), metadata: inputs)
+          in: checkpoints, step: trainer.modelStep, averaged: training.ema.every > 0, to: weights(run.folder), metadata: inputs,
+          where: model.exports)
       }
       try run.log.message("wrote \(weights(run.folder))", stage: name)
     }

@@ -91,8 +91,8 @@ package final class DVAETask: TrainingTask {
   package func report(_ sums: [Double]) -> LossReport {
     let values = sums[0] * Double(imageBytes)
     let positions = sums[0] * Double(model.config.grid * model.config.grid)
-    return LossReport(
-      loss: (sums[1] + sums[3]) / values, parts: [("reconstruction", sums[1] / values), ("kl", sums[2] / positions)])
+    let kl = model.config.quantizer == .gumbel ? [("kl", sums[2] / positions)] : []
+    return LossReport(loss: (sums[1] + sums[3]) / values, parts: [("reconstruction", sums[1] / values)] + kl)
   }
 
   /// Sums: samples, reconstruction, KL, squared error, then how often each code occurs.
