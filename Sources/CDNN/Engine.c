@@ -47,7 +47,7 @@ void cdnn_parallel(int count, void (*work)(int part, void *context), void *conte
   GOMP_parallel(do_parts, &parts, (unsigned)count, 0);
 }
 
-int has_instructions(dnnl_cpu_isa_t set) { return ((unsigned)dnnl_get_effective_cpu_isa() & set) == set; }
+static int has(dnnl_cpu_isa_t isa) { return ((unsigned)dnnl_get_effective_cpu_isa() & isa) == isa; }
 
-int cdnn_has_bf16(void) { return has_instructions(dnnl_cpu_isa_avx512_core_bf16); }
-int cdnn_has_fast_bf16(void) { return has_instructions(dnnl_cpu_isa_avx512_core_amx) || (cdnn_has_bf16() && cdnn_has_fast_dot_products()); }
+int cdnn_has_bf16(void) { return has(dnnl_cpu_isa_avx512_core_bf16); }
+int cdnn_has_fast_bf16(void) { return has(dnnl_cpu_isa_avx512_core_amx) || (cdnn_has_bf16() && cdnn_has_fast_dot_products()); }

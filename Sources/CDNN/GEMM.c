@@ -25,6 +25,16 @@ static unsigned bucket(const cdnn_gemm_shape *shape) {
   return (hash ^ hash >> 16) % BUCKETS;
 }
 
+static dnnl_status_t strided(
+    dnnl_memory_desc_t *result, dnnl_data_type_t type, int64_t rows, int64_t columns, int64_t row, int64_t column) {
+  dnnl_dims_t dims = {rows, columns}, strides = {row, column};
+#if DNNL_VERSION_MAJOR >= 3
+  return dnnl_memory_desc_create_with_strides(result, 2, dims, type, strides);
+#else
+  return dnnl_memory_desc_init_by_strides(result, 2, dims, type, strides);
+#endif
+}
+
 /// What a GEMM is described by while it is created.
 struct description {
   dnnl_engine_t engine;

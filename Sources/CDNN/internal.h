@@ -24,20 +24,6 @@ static inline void free_descriptor(dnnl_memory_desc_t *descriptor) {
   (void)descriptor;
 }
 
-/// A matrix whose element (i, j) is at i * row + j * column.
-static inline dnnl_status_t strided(
-    dnnl_memory_desc_t *result, dnnl_data_type_t type, int64_t rows, int64_t columns, int64_t row, int64_t column) {
-  dnnl_dims_t dims = {rows, columns}, strides = {row, column};
-#if DNNL_VERSION_MAJOR >= 3
-  return dnnl_memory_desc_create_with_strides(result, 2, dims, type, strides);
-#else
-  return dnnl_memory_desc_init_by_strides(result, 2, dims, type, strides);
-#endif
-}
-
-/// Whether oneDNN uses all of a set of instructions on this CPU.
-int has_instructions(dnnl_cpu_isa_t set);
-
 /// The process's CPU engine.
 dnnl_status_t get_engine(dnnl_engine_t *engine);
 

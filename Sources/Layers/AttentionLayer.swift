@@ -124,7 +124,7 @@ package struct AttentionLayer<Element: Scalar> {
     let dQKV = MatrixView(scratch.wide.base, rows: x.rows, columns: 3 * x.columns)
     matmul(dy, saved.attended, transposing: .first, into: g.matrix(p.outputWeight), .accumulate)
     if let bias = p.outputBias { biasBackward(dBranch, addingTo: g[bias]) }
-    w.linearBackward(dy, p.outputWeight, int8: scratch.int8, into: work.dAttended)
+    matmul(dy, w.operand(p.outputWeight), into: work.dAttended)
     pattern.backward(
       work.dAttended, saved.qkv, output: saved.attended, logSums: saved.logSums, heads: heads, into: dQKV,
       scratch: scratch.attention!)
@@ -137,7 +137,7 @@ package struct AttentionLayer<Element: Scalar> {
     }
     matmul(dQKV, normed, transposing: .first, into: g.matrix(p.qkvWeight), .accumulate)
     if let bias = p.qkvBias { biasBackward(dQKV, addingTo: g[bias]) }
-    w.linearBackward(dQKV, p.qkvWeight, int8: scratch.int8, into: work.dNormed)
+    matmul(dQKV, w.operand(p.qkvWeight), into: work.dNormed)
     p.norm.backward(work.dNormed, x, w, g, saved: saved.norm, addingTo: dStream)
     if let shared = p.shortcuts { shortcuts!.first(x.rows).addStreamBackward(dStream, shared, w, g) }
   }
@@ -191,7 +191,7 @@ package struct AttentionLayer<Element: Scalar> {
   ) {
     let normed = scratch.normed.rows(0..<x.rows)
     parameters.norm.forward(x, w, saved: saved.norm, into: normed)
-    w.linear(normed, parameters.qkvWeight, bias: parameters.qkvBias, into: saved.qkv, int8: scratch.int8)
+    w.linear(normed, parameters.qkvWeight, bias: parameters.qkvBias, into: saved.qkv)
     guard let shared = parameters.shortcuts else { return }
     let (queries, keys, values) = Self.parts(saved.qkv)
     headNorm(queries, heads: heads, length: headLength(x), factors: saved.headFactors.queries)

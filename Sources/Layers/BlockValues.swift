@@ -63,11 +63,9 @@ package struct BlockValues {
 
   /// y (+)= x · weightᵀ (+ bias) (+ residual): a linear layer for the rows of x. With packed weights, a row's numbers do not depend
   /// on the other rows.
-  ///
-  /// - Parameter int8: multiplies in 8 bits; not with packed weights.
   package func linear<Element: Scalar, Result: Scalar>(
     _ x: MatrixView<Element>, _ weight: Parameter, bias: Parameter? = nil, into y: MatrixView<Result>,
-    _ destination: Destination = .overwrite, residual: Matrix? = nil, int8: Int8Products? = nil
+    _ destination: Destination = .overwrite, residual: Matrix? = nil
   ) {
     let bias = bias.map { self[$0] }
     func multiply(_ weights: some Any) {
@@ -75,19 +73,9 @@ package struct BlockValues {
       matmul(x, weights, into: y, destination, bias: bias, residual: residual)
     }
     switch storage {
-    case .flat:
-      if let int8 { return int8.forward(x, operand(weight), into: y, destination, bias: bias, residual: residual) }
-      matmul(x, operand(weight), transposing: .second, into: y, destination, bias: bias, residual: residual)
+    case .flat: matmul(x, operand(weight), transposing: .second, into: y, destination, bias: bias, residual: residual)
     case .packed(let block): multiply(block.matrix(weight))
     case .packedBF16(let block): multiply(block.matrix(weight))
     }
-  }
-
-  /// dx = dy · weight: the gradient of a linear layer's input.
-  func linearBackward<Element: Scalar, Result: Scalar>(
-    _ dy: MatrixView<Element>, _ weight: Parameter, int8: Int8Products?, into dx: MatrixView<Result>
-  ) {
-    if let int8 { return int8.backward(dy, operand(weight), into: dx) }
-    matmul(dy, operand(weight), into: dx)
   }
 }

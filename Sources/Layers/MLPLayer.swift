@@ -86,7 +86,7 @@ package struct MLPLayer<Element: Scalar> {
     }
     let dBranch = dropout?.backward(dStream, into: work.dNormed) ?? dStream
     let dy = Element.rounded(dBranch.vector, into: work.dStream).matrix(rows: x.rows, columns: x.columns)
-    w.linearBackward(dy, p.downWeight, int8: scratch.int8, into: work.dUp)
+    matmul(dy, w.operand(p.downWeight), into: work.dUp)
     if let bias = p.upBias {
       quickGELUBackward(work.dUp, saved.up, again: activated, addingTo: g[bias])
     } else {
@@ -95,13 +95,13 @@ package struct MLPLayer<Element: Scalar> {
     matmul(dy, activated, transposing: .first, into: g.matrix(p.downWeight), .accumulate)
     if let bias = p.downBias { biasBackward(dBranch, addingTo: g[bias]) }
     matmul(work.dUp, normed, transposing: .first, into: g.matrix(p.upWeight), .accumulate)
-    w.linearBackward(work.dUp, p.upWeight, int8: scratch.int8, into: work.dNormed)
+    matmul(work.dUp, w.operand(p.upWeight), into: work.dNormed)
     p.norm.backward(work.dNormed, x, w, g, saved: saved.norm, addingTo: dStream)
   }
 
   private func up(_ x: Matrix, _ w: BlockValues, _ saved: Saved, _ scratch: TransformerScratch<Element>) {
     let normed = scratch.normed.rows(0..<x.rows)
     parameters.norm.forward(x, w, saved: saved.norm, into: normed)
-    w.linear(normed, parameters.upWeight, bias: parameters.upBias, into: saved.up, int8: scratch.int8)
+    w.linear(normed, parameters.upWeight, bias: parameters.upBias, into: saved.up)
   }
 }

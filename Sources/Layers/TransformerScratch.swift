@@ -10,8 +10,6 @@ package struct TransformerScratch<Element: Scalar> {
   /// What the backward pass needs besides; nil in memory for forward passes alone.
   let gradients: Gradients?
   let attention: AttentionScratch<Element>?
-  /// Nil where linear layers multiply in the operands' format.
-  let int8: Int8Products?
 
   struct Gradients {
     /// The gradient of the stream as a GEMM operand, n · d; empty in fp32, which is its own operand.
@@ -24,10 +22,8 @@ package struct TransformerScratch<Element: Scalar> {
   /// - Parameters:
   ///   - patterns: of the attention layers that compute all positions at once; none for cached steps.
   ///   - training: also memory for backward passes.
-  ///   - usesInt8: linear layers multiply in 8 bits.
   package init(
-    rows n: Int, width d: Int, headSize: Int, patterns: [AttentionPattern], training: Bool, usesInt8: Bool = false,
-    in space: inout Space
+    rows n: Int, width d: Int, headSize: Int, patterns: [AttentionPattern], training: Bool, in space: inout Space
   ) {
     normed = space.matrix(rows: n, columns: d, of: Element.self)
     wide = space.matrix(rows: n, columns: 4 * d, of: Element.self)
@@ -39,7 +35,6 @@ package struct TransformerScratch<Element: Scalar> {
         dUp: space.matrix(rows: n, columns: 4 * d, of: Element.self))
       : nil
     attention = patterns.isEmpty ? nil : AttentionScratch(&space, patterns: patterns, headSize: headSize)
-    int8 = usesInt8 ? Int8Products(layers: [(3 * d, d), (d, d), (4 * d, d), (d, 4 * d)], in: &space) : nil
   }
 
   /// The gradient of the normed input, [n, d], for layers that norm their input themselves.
@@ -64,12 +59,12 @@ extension BlockValues {
   ) {
     if let dropout {
       let branch = scratch.dNormed.rows(0..<x.rows)
-      linear(a, weight, bias: bias, into: branch, int8: scratch.int8)
+      linear(a, weight, bias: bias, into: branch)
       dropout.add(branch, to: x, into: y)
     } else if y.base == x.base {
-      linear(a, weight, bias: bias, into: y, .accumulate, int8: scratch.int8)
+      linear(a, weight, bias: bias, into: y, .accumulate)
     } else {
-      linear(a, weight, bias: bias, into: y, residual: x, int8: scratch.int8)
+      linear(a, weight, bias: bias, into: y, residual: x)
     }
   }
 }

@@ -34,8 +34,7 @@ struct TrainingBenchOptions: ParsableArguments {
   @Option(parsing: .unconditional, help: "Blocks whose gradients a rank keeps at a time, at least 3. Default: all blocks.")
   var gradientBlocks: Int?
 
-  @Option(
-    help: "auto, fp32, bf16 or int8; auto takes bf16 where the CPU is faster with it, int8 is auto with linear layers in 8 bits.")
+  @Option(help: "auto, fp32 or bf16; auto takes bf16 where the CPU is faster with it.")
   var precision = PrecisionChoice.auto
 
   @Option(parsing: .unconditional, help: "Ranks that share memory; fewer than there are make simulated nodes. 0: all of a machine.")

@@ -20,7 +20,6 @@ struct DVAECommand: ParsableCommand {
   var batch: Int?
 
   func validate() throws {
-    if training.precision.usesInt8 { throw ValidationError("--precision int8 is for transformers; take auto, fp32 or bf16") }
     if let batch, !(1...4096).contains(batch) { throw ValidationError("--batch is \(batch); it must lie between 1 and 4096") }
   }
 

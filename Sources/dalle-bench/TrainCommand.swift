@@ -40,7 +40,7 @@ struct TrainCommand: ParsableCommand {
       let setting = try BenchSetting(world)
       // The training first: its start and its memory are measured from the process's.
       let result = try TrainingBench.transformer(
-        shape, batch: batch, precision: try training.precision.resolved(), usesInt8: training.precision.usesInt8, training,
+        shape, batch: batch, precision: try training.precision.resolved(), training,
         repeats: options.repeats, world)
       let peaks = try MachinePeaks(world, repeats: options.repeats)
       guard world.rank == 0 else { return }

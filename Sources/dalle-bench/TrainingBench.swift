@@ -35,13 +35,12 @@ struct TrainingBench: Codable {
   var peakMemory: Int
 
   static func transformer(
-    _ reference: ReferenceShape.Transformer, batch: Int, precision: Precision, usesInt8: Bool, _ options: TrainingBenchOptions,
-    repeats: Int,
+    _ reference: ReferenceShape.Transformer, batch: Int, precision: Precision, _ options: TrainingBenchOptions, repeats: Int,
     _ world: Communicator
   ) throws -> TrainingBench {
     let shape = reference.config
     let mine = ProcessGrid.share(of: batch, rank: world.rank, ranks: world.size)
-    let model = try Transformer(shape, batch: max(1, mine.count), precision: precision, usesInt8: usesInt8)
+    let model = try Transformer(shape, batch: max(1, mine.count), precision: precision)
     var random = RandomStream(seed: 1, UInt64(world.rank), 0, 0)
     func tokens(_ count: Int, _ vocabulary: Int) -> [Token] { (0..<count).map { _ in Token(random.integer(in: 0..<vocabulary)) } }
     let samples = TransformerBatch(

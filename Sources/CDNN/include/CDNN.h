@@ -48,29 +48,6 @@ enum { CDNN_PANELS = 1 };
 void cdnn_panels_fp32(int panels, int m, int k, const float *a, long a_row, const float *b, float *sums);
 void cdnn_panels_bf16(int panels, int m, int k, const uint16_t *a, long a_row, const uint16_t *b, float *sums);
 
-/// Whether this CPU multiplies integers of 8 bits (AVX512_VNNI, AVX-VNNI or AMX).
-int cdnn_has_int8(void);
-
-/// Rows of activations that are multiplied at a time.
-enum { CDNN_INT8_ROWS = 128 };
-
-/// Rounds each row of x [rows, columns], fp32 or bf16, to integers from -127 to 127, to which 128 is added: q[rows][columns]. back[row] is
-/// what they are multiplied with to get the row again; not a number where the row holds an infinity or what is not a number.
-void cdnn_int8_round_activations(const void *x, int is_bf16, long rows, long columns, long stride, uint8_t *q, float *back);
-
-/// The same for weights, without the 128, by rows or by columns, with the sums of the integers of a row or a column. scratch [columns] is
-/// for rounding by columns.
-void cdnn_int8_round_weights(
-    const void *w, int is_bf16, long rows, long columns, long stride, int by_columns, int8_t *q, float *back, int32_t *sums,
-    float *scratch);
-
-/// Bytes of weights [k, n] as the product wants them.
-int cdnn_int8_packed_bytes(int32_t n, int32_t k, size_t *bytes);
-/// Packs weights b [k][n], or [n][k] where they are transposed.
-int cdnn_int8_pack(int32_t n, int32_t k, int transposed, const int8_t *b, void *packed);
-/// sums [CDNN_INT8_ROWS][n] = a [CDNN_INT8_ROWS][k] · b
-int cdnn_int8_multiply(int32_t n, int32_t k, const uint8_t *a, const void *packed, int32_t *sums);
-
 /// A convolution of one shape, stride 1, odd kernel, padding (kernel - 1) / 2, with sums in fp32.
 ///
 /// Activations are channels-last, [samples, height, width, channels]. Weights, bias and their gradients are fp32; weights keep

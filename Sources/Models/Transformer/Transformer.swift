@@ -18,9 +18,7 @@ package final class Transformer {
   private let arena: Arena
 
   /// Lays out activations for micro-batches of up to `batch` samples. With bf16 the parameter stores must keep weights in that format.
-  ///
-  /// - Parameter usesInt8: the linear layers of the blocks multiply in 8 bits; see `Int8Products`.
-  package init(_ config: TransformerConfig, batch: Int, precision: Precision = .fp32, usesInt8: Bool = false) throws {
+  package init(_ config: TransformerConfig, batch: Int, precision: Precision = .fp32) throws {
     try config.validate()
     self.config = config
     self.batch = batch
@@ -30,19 +28,15 @@ package final class Transformer {
     self.table = table
     let patterns = Self.patterns(config)
     self.patterns = patterns
-    (arena, passes) = Arena.layOut {
-      Self.passes(config, parameters, patterns, samples: batch, precision, usesInt8: usesInt8, in: &$0)
-    }
+    (arena, passes) = Arena.layOut { Self.passes(config, parameters, patterns, samples: batch, precision, in: &$0) }
   }
 
   private static func passes(
     _ config: TransformerConfig, _ parameters: TransformerParameters, _ patterns: [AttentionPattern], samples: Int,
-    _ precision: Precision, usesInt8: Bool, in space: inout Space
+    _ precision: Precision, in space: inout Space
   ) -> any TransformerPasses {
     func step<Element: Scalar>(_: Element.Type) -> TransformerStep<Element> {
-      TransformerStep(
-        config, parameters, patterns,
-        TransformerActivations(config, patterns, samples: samples, usesInt8: usesInt8, in: &space))
+      TransformerStep(config, parameters, patterns, TransformerActivations(config, patterns, samples: samples, in: &space))
     }
     return switch precision {
     case .fp32: step(Float.self)
@@ -74,13 +68,11 @@ package final class Transformer {
   package var activationBytes: Int { arena.byteCount }
 
   /// Bytes that activations for `batch` samples would take.
-  package static func activationBytes(
-    _ config: TransformerConfig, batch: Int, precision: Precision, usesInt8: Bool = false
-  ) -> Int {
+  package static func activationBytes(_ config: TransformerConfig, batch: Int, precision: Precision) -> Int {
     let patterns = patterns(config)
     var table = ParameterTable()
     let parameters = TransformerParameters(config, &table)
-    return Arena.measure { passes(config, parameters, patterns, samples: batch, precision, usesInt8: usesInt8, in: &$0) }
+    return Arena.measure { passes(config, parameters, patterns, samples: batch, precision, in: &$0) }
   }
 
   /// Loss and gradient: adds the gradient of `textScale · Σ text nats + imageScale · Σ image nats` to `store`.

@@ -28,7 +28,7 @@ struct TransformerActivations<Element: Scalar> {
   let logitRows = 256
   let logitStep = 32
 
-  init(_ config: TransformerConfig, _ patterns: [AttentionPattern], samples: Int, usesInt8: Bool, in space: inout Space) {
+  init(_ config: TransformerConfig, _ patterns: [AttentionPattern], samples: Int, in space: inout Space) {
     let n = samples * config.length
     let d = config.width
     streams = (0...2 * config.layers).map { _ in space.matrix(rows: n, columns: d) }
@@ -45,7 +45,7 @@ struct TransformerActivations<Element: Scalar> {
     targets = space.take(Token.self, count: n)
     targetRows = space.take(Int32.self, count: n)
     scratch = TransformerScratch(
-      rows: n, width: d, headSize: config.headSize, patterns: patterns, training: true, usesInt8: usesInt8, in: &space)
+      rows: n, width: d, headSize: config.headSize, patterns: patterns, training: true, in: &space)
     shortcuts =
       config.architecture == .modern ? Shortcuts(rows: n, width: d, stream: streams[0], training: true, in: &space) : nil
   }

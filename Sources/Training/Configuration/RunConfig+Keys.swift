@@ -15,8 +15,7 @@ extension RunConfig {
           .integer("seed", 0...Int.max, "Decides every random number of the run."),
           .choice(
             "precision", PrecisionChoice.self,
-            "Format of activations and GEMMs. `auto` takes bf16 where the CPU multiplies it at least as fast as fp32. `int8` is `auto` with the "
-              + "transformer's linear layers in 8 bits, but for their weights' gradients (Docs/performance.md)."),
+            "Format of both models' activations and GEMMs. `auto` takes bf16 where the CPU multiplies it at least as fast as fp32."),
         ]),
       ConfigSection(
         path: "data", text: "Where captioned images come from.",

@@ -27,26 +27,17 @@ package struct RunConfig: Codable, Sendable, Equatable {
   package init() {}
 }
 
-/// Format of the models' activations and GEMMs.
+/// Format of both models' activations and GEMMs.
 package enum PrecisionChoice: String, Codable, Sendable, CaseIterable {
   /// bf16 where the CPU multiplies it faster, else fp32.
   case auto
   case fp32, bf16
-  /// As `auto`, with the transformer's linear layers in 8 bits (`Int8Products`).
-  case int8
 
-  /// Whether the transformer's linear layers multiply in 8 bits.
-  package var usesInt8: Bool { self == .int8 }
-
-  /// - Throws: `DalleError` for bf16 and int8 where this CPU has no instructions for them.
+  /// - Throws: `DalleError` for bf16 where this CPU has no instructions for it.
   package func resolved() throws -> Precision {
     switch self {
     case .auto: .fastest
     case .fp32: .fp32
-    case .int8 where Int8Products.areSupported: .fastest
-    case .int8:
-      throw DalleError(
-        .configuration, "`precision` is int8, but this CPU has neither AVX512_VNNI nor AVX-VNNI; set precision to auto")
     case .bf16 where Precision.bf16.isSupported: .bf16
     case .bf16:
       throw DalleError(
@@ -106,7 +97,7 @@ package struct DecoderStageConfig: Codable, Sendable, Equatable {
   package var model = Model()
   package var training = TrainingConfig.decoder
   package var startStep = 500
-  package var adversarialWeight = 0.25
+  package var adversarialWeight = 0.5
   package var featureWeight = 10.0
 }
 

@@ -55,10 +55,9 @@ package struct Cluster: Sendable, Equatable {
   package var secondsBetweenFailures: Double { 3600 * nodeHoursBetweenFailures / Double(nodes) }
 
   /// What `auto` means on it. GEMMs that widen bf16 are as fast as fp32, apart from the measurements' noise (`Precision.fastest`).
-  /// What GEMMs in 8 bits save is not predicted.
   func precision(_ choice: PrecisionChoice) -> Precision {
     switch choice {
-    case .auto, .int8: machine.bf16 ?? 0 < 1.1 * machine.fp32 ? .fp32 : .bf16
+    case .auto: machine.bf16 ?? 0 < 1.1 * machine.fp32 ? .fp32 : .bf16
     case .fp32: .fp32
     case .bf16: .bf16
     }

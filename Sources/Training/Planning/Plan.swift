@@ -108,7 +108,7 @@ package struct Plan {
           sampleImageBytes: try SampleSheet.byteCount(
             transformer, dvae: dvae, sampling: config.sampling, precision: precision)
         ) {
-          Transformer.activationBytes(transformer, batch: $0, precision: precision, usesInt8: config.precision.usesInt8)
+          Transformer.activationBytes(transformer, batch: $0, precision: precision)
         }, exchange: exchange(of: transformerTable, precision))
     ] + (config.clip.enabled ? [clip(precision)] : [])
   }
@@ -186,8 +186,7 @@ package struct Plan {
 
   /// - Throws: `DalleError` if this CPU cannot compute in the configured precision.
   package func text() throws -> String {
-    let int8 = config.precision.usesInt8 ? ", linear layers in int8\(cluster == nil ? "" : " (not predicted)")" : ""
-    let head = "\(ranks) \(ranks == 1 ? "rank" : "ranks"), \(ranksPerNode) per node, \(try precision().rawValue)\(int8)"
+    let head = "\(ranks) \(ranks == 1 ? "rank" : "ranks"), \(ranksPerNode) per node, \(try precision().rawValue)"
     return try ([head] + models().map(text)).joined(separator: "\n\n")
   }
 

@@ -104,10 +104,7 @@ package enum PublishedStages {
       }
       let (clock, stop) = (run.monitor.clock, run.stop)
       let task = try TransformerTask(
-        config,
-        Transformer(
-          shape, batch: config.transformer.training.microBatch, precision: precision, usesInt8: config.precision.usesInt8),
-        training: training,
+        config, Transformer(shape, batch: config.transformer.training.microBatch, precision: precision), training: training,
         validation: validation, tokenizer: tokenizer
       ) { [decoder] weights in
         guard let decoder else { return nil }

@@ -57,7 +57,7 @@ package final class Run {
     try log.message(
       "\(folder.path): \(grid.world.size) \(grid.world.size == 1 ? "rank" : "ranks") on \(grid.nodeCount) "
         + "\(grid.nodeCount == 1 ? "node" : "nodes"), \(threads) \(threads == 1 ? "thread" : "threads") each (usable: "
-        + "\(cores.text)), \(precision.rawValue)\(config.precision.usesInt8 ? ", the transformer's linear layers in int8" : "")")
+        + "\(cores.text)), \(precision.rawValue)")
     if let warning = try cores.bindingWarning(among: grid.machine), grid.machine.rank == 0 { try log.warning(warning) }
   }
 
