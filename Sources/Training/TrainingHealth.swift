@@ -129,8 +129,8 @@ package struct TrainingHealth {
       if collapsedValidations >= 3 {
         warnings += tell(
           .collapse,
-          "the dVAE's codebook has collapsed: images use \(short(perplexity)) codes in effect (perplexity); set dvae.klWeight.to lower, or "
-            + "let dvae.temperature fall more slowly")
+          "the dVAE's codebook has collapsed: images use \(short(perplexity)) codes in effect (perplexity); set dvae.klWeight.to lower, "
+            + "let dvae.temperature fall more slowly, or take dvae.model.quantizer: fsq")
       }
     }
     guard let validation = metrics.first?.value, validation.isFinite, loss.count > 0 else { return warnings }

@@ -97,7 +97,7 @@ package struct DecoderStageConfig: Codable, Sendable, Equatable {
   package var model = Model()
   package var training = TrainingConfig.decoder
   package var startStep = 500
-  package var adversarialWeight = 0.5
+  package var adversarialWeight = 0.25
   package var featureWeight = 10.0
 }
 
