@@ -91,7 +91,7 @@ extension RunConfig {
     ("seed: [1, 2]", "run.yaml:1: `seed` takes one value, not a list or a section"),
     (
       "[1, 2]",
-      "run.yaml:1: a configuration is a section with the keys clip, data, dvae, monitoring, parallel, precision, sampling, seed, tokenizer, transformer, not a value or a list"
+      "run.yaml:1: a configuration is a section with the keys clip, data, decoder, dvae, monitoring, parallel, precision, sampling, seed, tokenizer, transformer, not a value or a list"
     ),
   ])
   func mistakesAreNamed(yaml: String, expected: String) {
