@@ -183,7 +183,8 @@ let package = Package(
     tests(
       "Generation",
       dependencies: [
-        "Generation", "Images", "Models", "Layers", "Kernels", "Tokens", "Random", "Memory", "Errors", "Files", "Safetensors",
+        "Generation", "Images", "Models", "Layers", "Kernels", "Tokens", "Random", "Memory", "Errors", "Files", "Hashing",
+        "Safetensors",
       ]),
     .target(
       name: "FuzzTargets", dependencies: ["Datasets", "Images", "Safetensors", "Shards", "Tokenizer", "Training", "Files"],

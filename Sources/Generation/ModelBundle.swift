@@ -126,15 +126,18 @@ package struct ModelBundle {
     let config = try VersionedJSON.read(DVAEConfig.self, from: path, version: formatVersion, defaults: DVAEConfig())
     try validate(path, config.validate)
     let dvaeWeights = try existing(File.dvaeWeights, in: folder)
-    let weights = try weights(DVAEArchitecture(config).table, dvaeWeights, precision)
-    try takeDecoder(in: folder, of: dvaeWeights, into: weights)
+    let architecture = DVAEArchitecture(config)
+    let weights = try weights(architecture.table, dvaeWeights, precision)
+    try takeDecoder(architecture.tunableParameters, in: folder, of: dvaeWeights, into: weights)
     return LoadedDVAE(config: config, weights: weights)
   }
 
   /// Replaces the decoder's weights with fine-tuned ones, where the folder has them.
   ///
   /// - Throws: `DalleError` of kind `data` where they belong to another dVAE, or are damaged.
-  private static func takeDecoder(in folder: String, of dvaeWeights: String, into weights: LocalParameters) throws {
+  private static func takeDecoder(
+    _ parameters: [Parameter], in folder: String, of dvaeWeights: String, into weights: LocalParameters
+  ) throws {
     let path = "\(folder)/\(File.decoderWeights)"
     guard FileManager.default.fileExists(atPath: path) else { return }
     let reader = try SafetensorsReader(path)
@@ -145,11 +148,8 @@ package struct ModelBundle {
         "\(path): this decoder was fine-tuned for another dVAE than \(File.dvaeWeights) beside it; remove it, or make it again: dalle-train "
           + "--set decoder.enabled=true --stage decoder, with the run's own options")
     }
-    let parameters = weights.table.parameters.filter { reader.tensors[$0.name] != nil }
-    guard parameters.count == reader.tensors.count else {
-      throw DalleError(.data, "\(path): has tensors that a decoder of this dVAE does not have; copy the file from the same run")
-    }
     for parameter in parameters { try read(parameter, of: reader, path, into: weights) }
+    try refuseOthers(than: parameters, in: reader, path)
     weights.refreshComputeCopy()
   }
 
@@ -185,14 +185,18 @@ package struct ModelBundle {
     let reader = try SafetensorsReader(path)
     let parameters = LocalParameters(table, gradients: false, precision: precision)
     for parameter in table.parameters { try read(parameter, of: reader, path, into: parameters) }
-    let known = Set(table.parameters.map(\.name))
+    try refuseOthers(than: table.parameters, in: reader, path)
+    parameters.refreshComputeCopy()
+    return parameters
+  }
+
+  private static func refuseOthers(than parameters: [Parameter], in reader: SafetensorsReader, _ path: String) throws {
+    let known = Set(parameters.map(\.name))
     if let extra = reader.tensors.keys.filter({ !known.contains($0) }).min() {
       throw DalleError(
         .data,
         "\(path): has the tensor `\(extra)`, which a model of this shape does not have; copy the .json file from the same run")
     }
-    parameters.refreshComputeCopy()
-    return parameters
   }
 
   private static func read(

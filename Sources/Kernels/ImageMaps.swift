@@ -36,13 +36,14 @@ public func imageOfMapsBackward(_ dImage: Vector, _ mu: Matrix, into dMu: Matrix
   }
 }
 
-/// Adds `source` to `target`, scaled so that its norm is `share` of that of `target`. A source of zeros adds nothing.
+/// Adds `source` to `target`, scaled so that its norm is `share` of that of `target`. A source of zeros adds nothing; one with what
+/// is not a number makes the target such.
 @specialized(where Element == Float)
 @specialized(where Element == BFloat16)
 public func addInProportion<Element: Scalar>(_ source: Matrix, to target: MatrixView<Element>, share: Float) {
   precondition(source.rows == target.rows && source.columns == target.columns, "\(source) to \(target)")
   let (ours, theirs) = (squares(source), squares(target))
-  guard ours > 0 else { return }
+  if ours == 0 { return }
   let scale = share * Float((theirs / ours).squareRoot())
   for row in 0..<source.rows {
     let (x, y) = (source.row(row).base, target.row(row).base)

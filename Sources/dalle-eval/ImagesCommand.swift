@@ -143,7 +143,7 @@ struct ImagesCommand: ParsableCommand {
         + "\(number(kind.captionFirst, 100)) %"
     }
     let count = unreadable.count
-    let others = count == 0 ? "" : ", \(count) \(count == 1 ? "other" : "others") left out\(Self.first(unreadable))"
+    let others = count == 0 ? "" : ", \(count) \(count == 1 ? "other" : "others") skipped\(Self.first(unreadable))"
     let similarity = result.similarity.map { ", SSIM \(number($0))" } ?? ""
     return """
       \(result.images) held-out images\(others), one generated for each caption, temperature \

@@ -22,6 +22,12 @@ package struct DVAEArchitecture: Sendable {
     self.table = table
   }
 
+  /// Those of the decoder after its codebook, which can be trained on while codes keep their meaning.
+  package var tunableParameters: [Parameter] {
+    let blocks = Set(decoder.blocks)
+    return table.parameters.filter { blocks.contains($0.block) }
+  }
+
   /// Floating-point operations of one sample's forward pass through the encoder.
   package var encoderFlops: Double { encoder.flops }
 
